@@ -1,0 +1,108 @@
+// The bodies of the HTTP API as TypeScript sees them; schema.ts checks them, docs/api.md explains them.
+// Invariant: v1 is byte-compatible with fleet 1.0; what is new stands in v2 only.
+import type { Pending } from '../model/refusal.ts';
+import type { DesiredState, UnitOption } from '../model/unit.ts';
+
+export interface V1Unit {
+  readonly name: string;
+  readonly options: readonly UnitOption[];
+  readonly desiredState: DesiredState;
+  /** Absent for global units. */
+  readonly currentState?: DesiredState;
+  /** Absent where not placed. */
+  readonly machineID?: string;
+}
+export interface V1UnitPage {
+  readonly units?: readonly V1Unit[];
+  readonly nextPageToken?: string;
+}
+export interface V1UnitState {
+  readonly name: string;
+  readonly hash: string;
+  readonly machineID: string;
+  readonly systemdLoadState: string;
+  readonly systemdActiveState: string;
+  readonly systemdSubState: string;
+}
+export interface V1StatePage {
+  readonly states?: readonly V1UnitState[];
+  readonly nextPageToken?: string;
+}
+export interface V1Machine {
+  readonly id: string;
+  readonly primaryIP: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+export interface V1MachinePage {
+  readonly machines?: readonly V1Machine[];
+  readonly nextPageToken?: string;
+}
+export interface ApiErrorBody {
+  readonly error: Readonly<{ code: number; message: string; status?: string; hint?: string }>;
+}
+
+/** One row of `GET /fleet/v2/units` and `GET /fleet/v2/units/NAME`. */
+export interface V2Unit {
+  readonly name: string;
+  readonly hash: string;
+  readonly sha256: string;
+  readonly desiredState: DesiredState;
+  readonly generation: number;
+  readonly global: boolean;
+  readonly description: string;
+  /** As v1; absent for global units. `lost`: its machine is absent and no other may take it. */
+  readonly currentState?: DesiredState | 'lost';
+  readonly machineID?: string;
+  /** The store's revision that this answer was read at, for `events?after=`. Only on a single unit. */
+  readonly revision?: string;
+  /** The unit file, byte for byte. Only on a single unit. */
+  readonly text?: string;
+  /** What the hosts report. Only on a single unit. */
+  readonly states?: readonly V2UnitState[];
+}
+export interface V2UnitPage {
+  readonly units: readonly V2Unit[];
+  readonly revision: string;
+  readonly nextPageToken?: string;
+}
+export interface V2UnitState extends V1UnitState {
+  readonly generation: number;
+  /** Generation whose start was asked of systemd. */
+  readonly started?: number;
+  /** How that start's job ended: 'running' until then, 'done', 'failed', … */
+  readonly job?: string;
+  /** The unit's Result property when the job did not end well. */
+  readonly result?: string;
+  /** Why the host does not load it. */
+  readonly refusal?: string;
+}
+
+/** `PUT /fleet/v2/units/NAME`: `text` creates or replaces; `desiredState` alone changes that. */
+export interface V2PutUnit {
+  readonly text?: string;
+  readonly desiredState?: DesiredState;
+  /** Refuse (409) unless the unit's hash is this; '' means: must not exist. */
+  readonly ifHash?: string;
+}
+
+/** `GET /fleet/v2/units/NAME/explain`. */
+export interface V2Explanation {
+  readonly name: string;
+  readonly desiredState: DesiredState;
+  readonly currentState?: DesiredState | 'lost';
+  readonly machineID?: string;
+  readonly pending?: Pending;
+  /** The same for a person, one sentence a line; empty when all is as desired. */
+  readonly lines: readonly string[];
+}
+
+/**
+ * `GET /fleet/v2/events?prefix=NAME&after=REVISION`: server-sent events; `id:` is the revision, `event:` the kind, `data:` this as JSON.
+ * `reset` says: events are missing, read again. A comment line is sent every 15 s.
+ */
+export type V2Event =
+  | Readonly<{ kind: 'unit'; name: string; unit?: V2Unit }>
+  | Readonly<{ kind: 'placed'; name: string; machineID?: string; releasing?: boolean }>
+  | Readonly<{ kind: 'state'; name: string; machineID: string; state?: V2UnitState }>
+  | Readonly<{ kind: 'pending'; name: string; pending?: Pending; lines?: readonly string[] }>
+  | Readonly<{ kind: 'reset' }>;

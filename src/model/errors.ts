@@ -1,0 +1,62 @@
+// The one error class of the project. A FleetError is an expected failure with a code; anything else is a bug.
+// Invariant: codes are API: never reused, each documented in docs/errors.md.
+
+export type ErrorCode =
+  | 'API_UNREACHABLE'
+  | 'BODY_INVALID'
+  | 'CLUSTER_FORMAT_UNKNOWN'
+  | 'CONFIG_INVALID'
+  | 'DBUS_CALL_FAILED'
+  | 'DBUS_CLOSED'
+  | 'DBUS_TIMEOUT'
+  | 'INTERNAL'
+  | 'LEADERSHIP_LOST'
+  | 'MACHINE_ID_TAKEN'
+  | 'MACHINE_NOT_FOUND'
+  | 'NOT_FOUND'
+  | 'PAGE_TOKEN_INVALID'
+  | 'REGISTRY_BUSY'
+  | 'REGISTRY_RECORD_INVALID'
+  | 'REQUEST_INVALID'
+  | 'STORE_COMPACTED'
+  | 'STORE_IN_USE'
+  | 'STORE_LEASE_GONE'
+  | 'STORE_LIMIT'
+  | 'STORE_REVERTED'
+  | 'STORE_UNAVAILABLE'
+  | 'STORE_WATCH_LOST'
+  | 'UNIT_CONFLICT'
+  | 'UNIT_EXISTS_ELSEWHERE'
+  | 'UNIT_FILE_INVALID'
+  | 'UNIT_NAME_INVALID'
+  | 'UNIT_NOT_FOUND'
+  | 'USAGE'
+  | 'WAIT_ENDED';
+
+export interface FleetErrorOptions {
+  readonly cause?: unknown;
+  /** What the person can do about it: one sentence. */
+  readonly hint?: string;
+  /** The values of the message, as data. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** An expected failure. The message is one lowercase line that is true by itself. */
+export class FleetError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: FleetErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'FleetError';
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+}
+
+/** Says whether `error` is the expected failure `code`. */
+export function isFleetError(error: unknown, ...codes: readonly ErrorCode[]): error is FleetError {
+  return error instanceof FleetError && (codes.length === 0 || codes.includes(error.code));
+}

@@ -1,0 +1,32 @@
+// Every bound that the project enforces, with its unit and its source.
+
+/** bytes; UNIT_NAME_MAX of systemd, src/basic/unit-def.h. */
+export const UNIT_NAME_MAX_BYTES = 255;
+/** bytes; DESIGN: a unit file must fit with its records into one etcd request of 1.5 MiB. */
+export const UNIT_FILE_MAX_BYTES = 256 * 1024;
+/** bytes; LONG_LINE_MAX of systemd, src/basic/fileio.h: one line with its continuations. */
+export const UNIT_LINE_MAX_BYTES = 1024 * 1024;
+/** operations in one transaction; etcd's default is 128. */
+export const TXN_OPERATIONS_MAX = 100;
+/** compares in one transaction; etcd's default is 128. */
+export const TXN_COMPARES_MAX = 120;
+/** bytes in one transaction; etcd's default is 1.5 MiB a request. */
+export const TXN_MAX_BYTES = 1024 * 1024;
+/** keys in one page of a range: larger answers block the event loop. */
+export const RANGE_PAGE_KEYS = 1000;
+/** machines named in one `pending/` record. */
+export const PENDING_MACHINES_MAX = 20;
+/** tries of a compare-and-set before it is answered with 503. */
+export const CAS_TRIES_MAX = 5;
+/** ms; how often a mirror lists again in spite of a healthy watch (etcd issue 18089). */
+export const RELIST_INTERVAL_MS = 10 * 60_000;
+/** seconds; lease of the `leader` key. */
+export const LEADER_TTL_SEC = 5;
+/** D-Bus calls in flight; systemd and dbus-daemon refuse more than 128. */
+export const DBUS_CALLS_MAX = 64;
+/** unfinished systemd jobs younger than JOB_SLOW_MS; about 512 over the bus make systemd drop its connection. */
+export const JOBS_MAX = 64;
+/** unfinished systemd jobs of any age. */
+export const JOBS_TOTAL_MAX = 400;
+/** ms after which an unfinished job no longer counts against JOBS_MAX. */
+export const JOB_SLOW_MS = 1000;

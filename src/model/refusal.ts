@@ -1,0 +1,31 @@
+// Why a machine may not run a unit: data, with the required and the actual value. scheduler/explain.ts says it in words.
+import type { MachineId } from './machine.ts';
+import type { UnitName } from './unit.ts';
+
+export type Refusal =
+  | Readonly<{ kind: 'machine-id'; required: string; actual: MachineId }>
+  | Readonly<{
+      kind: 'metadata';
+      key: string;
+      required: readonly string[];
+      actual: string | undefined;
+    }>
+  | Readonly<{ kind: 'machine-of'; peer: UnitName; peerOn: MachineId | undefined }>
+  | Readonly<{ kind: 'conflict'; with: UnitName; pattern: string; declaredBy: UnitName }>
+  | Readonly<{ kind: 'replaces'; with: UnitName }>
+  | Readonly<{ kind: 'leaving' }>
+  | Readonly<{ kind: 'runtime'; required: string }>;
+
+export type RefusalKind = Refusal['kind'];
+
+/** `pending/NAME`: why a unit that should be placed is not. */
+export interface Pending {
+  readonly name: UnitName;
+  readonly generation: number;
+  /** Machines per kind of refusal. */
+  readonly counts: Readonly<Partial<Record<RefusalKind, number>>>;
+  /** At most PENDING_MACHINES_MAX of them, lowest id first. */
+  readonly machines: readonly Readonly<{ machine: MachineId; refusal: Refusal }>[];
+  /** Set where no machine was asked: there is none, the unit could not be planned, or it waits for something. */
+  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable';
+}

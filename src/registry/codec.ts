@@ -1,0 +1,173 @@
+// Records of the store: JSON with a version, checked on the way in. A record that does not decode is the caller's to skip, name and count.
+// Invariant: decode(encode(x)) equals x; an unknown version or shape is REGISTRY_RECORD_INVALID, never a guess.
+import { z } from 'zod';
+import { FleetError } from '../model/errors.ts';
+import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
+import type { Pending } from '../model/refusal.ts';
+import type { Orphan, UnitState } from '../model/unit-state.ts';
+import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
+
+/** The version that this code writes, `v` in each value. */
+export const RECORD_VERSION = 1;
+
+const unitName = z
+  .string()
+  .min(1)
+  .transform((text) => text as UnitName);
+const machineId = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .transform((text) => text as MachineId);
+const hash = z.string().regex(/^[0-9a-f]{40}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.number().int().nonnegative();
+const options = z.array(z.object({ section: z.string(), name: z.string(), value: z.string() }));
+const target = {
+  name: unitName,
+  hash,
+  sha256,
+  desiredState: z.enum(['inactive', 'loaded', 'launched']),
+  generation: count,
+  options,
+};
+const systemdState = { loadState: z.string(), activeState: z.string(), subState: z.string() };
+
+const jobResult = z.enum([
+  'running',
+  'done',
+  'canceled',
+  'timeout',
+  'failed',
+  'dependency',
+  'skipped',
+  'invalid',
+  'assert',
+  'unsupported',
+  'collected',
+  'once',
+]);
+
+/** `leader`: who decides, since when. */
+export interface Leader {
+  readonly machine: MachineId;
+  readonly sinceMs: number;
+  readonly nonce: string;
+}
+
+const refusal = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
+  z.object({
+    kind: z.literal('metadata'),
+    key: z.string(),
+    required: z.array(z.string()),
+    actual: z.string().optional(),
+  }),
+  z.object({ kind: z.literal('machine-of'), peer: unitName, peerOn: machineId.optional() }),
+  z.object({
+    kind: z.literal('conflict'),
+    with: unitName,
+    pattern: z.string(),
+    declaredBy: unitName,
+  }),
+  z.object({ kind: z.literal('replaces'), with: unitName }),
+  z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('runtime'), required: z.string() }),
+]);
+
+const schemas = {
+  unit: z.object({ ...target, description: z.string(), requestId: z.string() }),
+  placement: z.object({
+    name: unitName,
+    machine: machineId,
+    generation: count,
+    hash,
+    release: z.boolean(),
+  }),
+  assignment: z.object({ ...target, machine: machineId, release: z.boolean() }),
+  global: z.object({ ...target, release: z.boolean() }),
+  machine: z.object({
+    id: machineId,
+    primaryIp: z.string(),
+    hostname: z.string(),
+    metadata: z.record(z.string(), z.string()),
+    version: z.string(),
+    capacity: z.object({ cpus: z.number(), memoryBytes: z.number() }),
+    capabilities: z.record(z.string(), z.string()),
+    ttlSec: z.number().positive(),
+    incarnation: z.string(),
+    nonce: z.string(),
+    leaving: z.boolean(),
+  }),
+  host: z.object({
+    id: machineId,
+    lastSeenMs: z.number().optional(),
+    absentSinceMs: z.number().optional(),
+    evict: z.boolean().optional(),
+  }),
+  metadata: z.object({ machine: machineId, key: z.string(), value: z.string().optional() }),
+  state: z.object({
+    ...systemdState,
+    name: unitName,
+    machine: machineId,
+    hash: z.string(),
+    generation: count,
+    started: count.optional(),
+    job: jobResult.optional(),
+    result: z.string().optional(),
+    refusal: z.string().optional(),
+    incarnation: z.string(),
+  }),
+  pending: z.object({
+    name: unitName,
+    generation: count,
+    counts: z.record(z.string(), count),
+    machines: z.array(z.object({ machine: machineId, refusal })),
+    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable']).optional(),
+  }),
+  orphan: z.object({
+    ...systemdState,
+    name: unitName,
+    machine: machineId,
+    hash: z.string(),
+    generation: count,
+    text: z.string(),
+  }),
+  leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+} as const;
+
+/** Record kinds and their types; the schemas above check each. */
+export interface Records {
+  unit: Unit;
+  placement: Placement;
+  assignment: Assignment;
+  global: GlobalUnit;
+  machine: Machine;
+  host: Host;
+  metadata: MetadataOverride;
+  state: UnitState;
+  pending: Pending;
+  orphan: Orphan;
+  leader: Leader;
+}
+export type RecordKind = keyof Records;
+
+/** The value to store for a record. Same record, same text: keys are written in the record's own order. */
+export function encode<K extends RecordKind>(_kind: K, record: Records[K]): string {
+  return JSON.stringify({ v: RECORD_VERSION, ...record });
+}
+
+/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
+export function decode<K extends RecordKind>(kind: K, key: string, value: string): Records[K] {
+  try {
+    const json: unknown = JSON.parse(value);
+    const { v } = z.object({ v: z.number() }).parse(json);
+    if (v !== RECORD_VERSION) throw new Error(`version ${v} is not known`);
+    return schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
+  } catch (cause) {
+    throw new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
+      cause,
+      hint: `Inspect it with: etcdctl get '${key}'`,
+      details: { key, kind },
+    });
+  }
+}

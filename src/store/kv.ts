@@ -1,0 +1,96 @@
+// The port to the store, with etcd's semantics. registry/ is functions over it.
+// Invariant: a failed or partial read is an error (STORE_UNAVAILABLE), never an empty answer.
+
+/** etcd's store revision: grows by one with each transaction that writes. */
+export type Revision = bigint;
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+}
+
+export interface RangeOptions {
+  /** Read the store as it was then; STORE_COMPACTED when that is gone. */
+  readonly revision?: Revision;
+  /** Start behind this key: how pages follow each other. */
+  readonly after?: string;
+  /** At most so many keys; without it, all (the adapter reads in pages of RANGE_PAGE_KEYS at one revision). */
+  readonly limit?: number;
+  /** Leave the values empty. */
+  readonly keysOnly?: boolean;
+}
+
+export interface RangeResult {
+  /** The revision that was read: all pages of one listing agree. */
+  readonly revision: Revision;
+  /** In order of the key's bytes. */
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+}
+
+/** A revision of 0n means: the key does not exist. */
+export type Compare =
+  | Readonly<{ key: string; target: 'mod' | 'create'; equals: Revision }>
+  | Readonly<{ key: string; target: 'value'; equals: string }>;
+
+export type Operation =
+  | Readonly<{ kind: 'get'; key: string }>
+  | Readonly<{ kind: 'put'; key: string; value: string; lease?: LeaseId }>
+  | Readonly<{ kind: 'delete'; key: string }>;
+
+/**
+ * At most TXN_OPERATIONS_MAX operations a branch, TXN_COMPARES_MAX compares, TXN_MAX_BYTES: else STORE_LIMIT before anything is sent.
+ * `requestId`: an adapter that cannot know whether its try was committed throws STORE_UNAVAILABLE; it never sends twice what is not
+ * idempotent under the compares.
+ */
+export interface Txn {
+  readonly compares?: readonly Compare[];
+  readonly then: readonly Operation[];
+  readonly else?: readonly Operation[];
+}
+
+export interface TxnResult {
+  readonly succeeded: boolean;
+  readonly revision: Revision;
+  /** One entry an operation of the branch that ran: what a `get` found; undefined for a missing key, put and delete. */
+  readonly gets: readonly (KeyValue | undefined)[];
+}
+
+export type WatchEvent =
+  | Readonly<{ kind: 'put'; kv: KeyValue }>
+  | Readonly<{ kind: 'delete'; key: string; modRevision: Revision }>;
+
+/** All events of one revision, in order. */
+export interface WatchBatch {
+  readonly revision: Revision;
+  readonly events: readonly WatchEvent[];
+}
+
+/** etcd's lease id, as a decimal string. */
+export type LeaseId = string;
+
+export interface Kv {
+  /** All keys that begin with `prefix`; linearizable unless `revision` is given. */
+  range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult>;
+
+  txn(txn: Txn, signal: AbortSignal): Promise<TxnResult>;
+
+  /**
+   * Every event on keys under `prefix` from revision `from` on, complete and in order. It never resumes by itself: when its
+   * stream ends it throws STORE_WATCH_LOST, STORE_COMPACTED or STORE_REVERTED, and the caller lists again. Ends quietly on abort.
+   */
+  watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
+
+  grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId>;
+  /** Renews once. Answers the seconds now left; throws STORE_LEASE_GONE when the store does not know the lease. */
+  renewLease(id: LeaseId, signal: AbortSignal): Promise<number>;
+  /** Ends the lease and its keys; a lease that is gone already is no error. */
+  revokeLease(id: LeaseId, signal: AbortSignal): Promise<void>;
+
+  /** Forgets history before `revision`. */
+  compact(revision: Revision, signal: AbortSignal): Promise<void>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+const project = (name: string, testTimeout: number, extra: object = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout,
+    hookTimeout: testTimeout,
+    ...extra,
+  },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', 5_000),
+      project('property', 30_000),
+      project('cli', 20_000),
+      project('contract', 60_000, { fileParallelism: false }),
+      project('real', 120_000, { fileParallelism: false }),
+      project('full', 1_800_000, { fileParallelism: false }),
+      { test: { name: 'tidy', include: ['test/tidy.test.ts'], testTimeout: 20_000 } },
+    ],
+  },
+});
