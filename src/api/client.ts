@@ -7,6 +7,7 @@ import type {
   V1MachinePage,
   V1StatePage,
   V1UnitState,
+  V2Daemon,
   V2Event,
   V2Explanation,
   V2PutUnit,
@@ -33,6 +34,12 @@ interface Call {
   readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
   readonly path: string;
   readonly body?: unknown;
+}
+
+/** An event and the store's revision that it happened at. */
+export interface Happening {
+  readonly revision: bigint;
+  readonly event: V2Event;
 }
 
 /** A client of one fleet API. Connections are kept for its lifetime; `close` ends them. */
@@ -116,8 +123,13 @@ export class FleetClient {
     }
   }
 
+  /** The fleetd that answers. */
+  async daemon(signal: AbortSignal): Promise<V2Daemon> {
+    return await this.#json({ method: 'GET', path: '/fleet/v2/daemon' }, signal);
+  }
+
   /** Events of units whose name begins with `prefix`, after `revision`; ends quietly on abort, throws API_UNREACHABLE when cut. */
-  async *events(prefix: string, revision: string, signal: AbortSignal): AsyncIterable<V2Event> {
+  async *events(prefix: string, revision: string, signal: AbortSignal): AsyncIterable<Happening> {
     const query = new URLSearchParams({ prefix, after: revision });
     const response = await this.#open(
       { method: 'GET', path: `/fleet/v2/events?${query.toString()}` },
@@ -131,8 +143,8 @@ export class FleetClient {
         const blocks = (rest + chunk).split('\n\n');
         rest = blocks.pop() ?? '';
         for (const block of blocks) {
-          const data = block.split('\n').find((line) => line.startsWith('data:'));
-          if (data !== undefined) yield JSON.parse(data.slice('data:'.length)) as V2Event;
+          const happening = parseBlock(block);
+          if (happening !== undefined) yield happening;
         }
       }
     } catch (error) {
@@ -208,6 +220,19 @@ export class FleetClient {
       outgoing.end(body);
     });
   }
+}
+
+/** One block of a server-sent event stream; undefined for a comment. */
+function parseBlock(block: string): Happening | undefined {
+  const field = (name: string): string | undefined =>
+    block
+      .split('\n')
+      .find((line) => line.startsWith(`${name}:`))
+      ?.slice(name.length + 1)
+      .trim();
+  const data = field('data');
+  if (data === undefined) return undefined;
+  return { revision: BigInt(field('id') ?? 0), event: JSON.parse(data) as V2Event };
 }
 
 /** Reads `unix:///path`, `http://host[:port]`; anything else is USAGE. */

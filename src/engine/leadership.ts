@@ -3,8 +3,9 @@
 import { FleetError, isFleetError } from '../model/errors.ts';
 import { LEADER_TTL_SEC } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
-import { TimeoutError, withChildSignal, withTimeout } from '../runtime/abort.ts';
+import { TimeoutError, withTimeout } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { runTogether } from '../runtime/tasks.ts';
 import { decode, encode, type Leader } from '../registry/codec.ts';
 import type { Keys } from '../registry/keys.ts';
 import type { KeyValue, Kv, LeaseId, Revision } from '../store/kv.ts';
@@ -152,21 +153,12 @@ async function runTerm(
   { fence, keeper, term }: TermParts,
   signal: AbortSignal,
 ): Promise<void> {
-  let parts: readonly Promise<unknown>[] = [];
-  try {
-    await withChildSignal(signal, async (child) => {
-      parts = [
-        term(fence, child),
-        keeper.run(child),
-        untilDeadline(deps.clock, keeper, child),
-        untilReplaced(deps, fence, child),
-      ];
-      await Promise.race(parts);
-    });
-  } finally {
-    // The child signal has aborted them; the next campaign begins when all have ended.
-    await Promise.allSettled(parts);
-  }
+  await runTogether(signal, [
+    (child) => term(fence, child),
+    (child) => keeper.run(child),
+    (child) => untilDeadline(deps.clock, keeper, child),
+    (child) => untilReplaced(deps, fence, child),
+  ]);
 }
 
 /** Throws LEADERSHIP_LOST when the last confirmed renewal is so old that the store may free the key. */
