@@ -80,6 +80,17 @@ export interface V2UnitState extends V1UnitState {
   readonly refusal?: string;
 }
 
+/** `GET /fleet/v2/daemon`: the fleetd that answers, and how a person on its machine reaches its systemd. */
+export interface V2Daemon {
+  readonly version: string;
+  readonly machineID: string;
+  readonly systemd: 'system' | 'user';
+  /** D-Bus address of that systemd where it is not the default one of its kind. */
+  readonly busAddress?: string;
+  /** File that units write to where no journald runs. */
+  readonly outputFile?: string;
+}
+
 /**
  * `PUT /fleet/v2/units/NAME`: `text` creates or replaces; `desiredState` alone changes that. Answered by a V2Unit without text and
  * states: 201 created or replaced, 200 otherwise (also when nothing had to change). Its `revision` is that of the write: what
