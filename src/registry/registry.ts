@@ -1,6 +1,6 @@
 // What every function of registry/ needs: the store, its keys, and someone to tell of records that do not decode.
 // Invariant: a record that does not decode is named once and passed over; it never stops the reading of the rest.
-import { FleetError, isFleetError } from '../model/errors.ts';
+import { isFleetError, type FleetError } from '../model/errors.ts';
 import { requirementsOf } from '../unitfile/fleet-options.ts';
 import type { UnitName, UnitOption } from '../model/unit.ts';
 import type { KeyValue, Kv, RangeOptions, RangeResult, Revision } from '../store/kv.ts';

@@ -63,7 +63,12 @@ function placementOperations(
     const mark: Operation = {
       kind: 'put',
       key: keys.placed(placed.name),
-      value: encode('placement', { ...placed, release: true }),
+      // A unit created anew under this name counts on from what its host has seen.
+      value: encode('placement', {
+        ...placed,
+        generation: Math.max(placed.generation, assignment?.generation ?? 0),
+        release: true,
+      }),
     };
     return assignment === undefined ? [mark] : [mark, put({ ...assignment, release: true })];
   }

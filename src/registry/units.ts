@@ -48,6 +48,7 @@ export async function putUnit(
   request: PutRequest,
   signal: AbortSignal,
 ): Promise<PutAnswer> {
+  await refuseRivals(registry, request, signal);
   const { answer, revision } = await changeUnit(
     registry,
     {
@@ -144,6 +145,26 @@ function decideCreate(registry: Registry, request: PutRequest, view: UnitView): 
     compares: rivals.map(absent),
     answer: { outcome: 'created', unit },
   };
+}
+
+async function refuseRivals(
+  registry: Registry,
+  request: PutRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { rivals = [], name } = request;
+  if (rivals.length === 0) return;
+  const { gets } = await registry.kv.txn(
+    { then: rivals.map((rival) => ({ kind: 'get', key: registry.keys.unit(rival) })) },
+    signal,
+  );
+  const rival = rivals.find((_rival, index) => gets[index] !== undefined);
+  if (rival === undefined) return;
+  throw new FleetError(
+    'UNIT_CONFLICT',
+    `unit '${name}' cannot stand beside '${rival}': systemd would know both by one name`,
+    { hint: `Destroy '${rival}' first, or choose another name.`, details: { unit: name, rival } },
+  );
 }
 
 function otherFile(request: PutRequest, stored: Unit): UnitFile | undefined {
