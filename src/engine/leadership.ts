@@ -7,15 +7,10 @@ import { TimeoutError, withTimeout } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { runTogether } from '../runtime/tasks.ts';
 import { decode, encode, type Leader } from '../registry/codec.ts';
+import type { Fence } from '../registry/commit.ts';
 import type { Keys } from '../registry/keys.ts';
 import type { KeyValue, Kv, LeaseId, Revision } from '../store/kv.ts';
 import { LeaseKeeper } from '../store/lease-keeper.ts';
-
-/** What every write of a term compares: the leader key as this term created it. */
-export interface Fence {
-  readonly key: string;
-  readonly createRevision: Revision;
-}
 
 export interface LeadershipDeps {
   readonly kv: Kv;
