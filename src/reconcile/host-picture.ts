@@ -5,7 +5,7 @@ import type { JobResult } from '../model/unit-state.ts';
 import type { Assignment, GlobalUnit, UnitName, UnitTarget } from '../model/unit.ts';
 
 /** Why a unit is taken away. */
-export type ReleaseReason = 'released' | 'global-released' | 'global-not-allowed';
+export type ReleaseReason = 'released' | 'global-released' | 'global-not-allowed' | 'leaving';
 
 /** What the store asks of this host for one name. */
 export type Wanted =
@@ -44,6 +44,8 @@ export interface HostPicture {
   readonly elsewhere: ReadonlyMap<UnitName, string>;
   /** Unit files by SHA-256: whether the text is at hand. Absent: not asked for yet. */
   readonly texts: ReadonlyMap<string, 'at-hand' | 'unreadable'>;
+  /** Files that could not be loaded a moment ago. */
+  readonly loadFailures: ReadonlyMap<UnitName, Readonly<{ sha256: string; message: string }>>;
   /** Units whose stop or hand-over has not ended: nothing else is done to them. */
   readonly busy: ReadonlySet<UnitName>;
   /** Generations whose start was asked and is not yet taken on. */
@@ -83,4 +85,18 @@ function wantedGlobal(
   if (run.has(unit.name)) return { kind: 'keep', target: unit };
   if (refused.has(unit.name)) return { kind: 'release', because: 'global-not-allowed' };
   return { kind: 'leave' };
+}
+
+/** The same for a host that leaves: all that was carried out for the store goes, and every key is handed over. Orphans stay. */
+export function wantedWhenLeaving(
+  wanted: ReadonlyMap<UnitName, Wanted>,
+  assigned: ReadonlyMap<UnitName, bigint>,
+): ReadonlyMap<UnitName, Wanted> {
+  return new Map(
+    [...wanted.keys()].map((name): [UnitName, Wanted] => {
+      const revision = assigned.get(name);
+      const key = revision === undefined ? {} : { assigned: revision };
+      return [name, { kind: 'release', because: 'leaving', ...key }];
+    }),
+  );
 }

@@ -27,6 +27,8 @@ export type HostAction =
 export type HostRefusal =
   | Readonly<{ kind: 'elsewhere'; path: string }>
   | Readonly<{ kind: 'text-unreadable'; sha256: string }>
+  /** Its file cannot be written or linked; tried again after a while. */
+  | Readonly<{ kind: 'load-failed'; message: string }>
   | Readonly<{ kind: 'held'; generation: number; runs: number }>;
 
 export interface HostPlan {
@@ -164,8 +166,18 @@ class Draft {
     this.actions.push(action);
   }
 
-  /** Says whether the text can be written; else asks for it, or says that it cannot be read. */
-  textAtHand({ name, sha256 }: UnitTarget): boolean {
+  /** Says whether the file could not be loaded a moment ago: then it waits, and says why. */
+  failedToLoad({ name, sha256 }: UnitTarget): boolean {
+    const failure = this.picture.loadFailures.get(name);
+    if (failure?.sha256 !== sha256) return false;
+    this.refusals.set(name, { kind: 'load-failed', message: failure.message });
+    return true;
+  }
+
+  /** Says whether the file can be loaded; else asks for its text, or says why not. */
+  textAtHand(target: UnitTarget): boolean {
+    if (this.failedToLoad(target)) return false;
+    const { name, sha256 } = target;
     const text = this.picture.texts.get(sha256);
     if (text === undefined) this.texts.add(sha256);
     else if (text === 'unreadable') this.refusals.set(name, { kind: 'text-unreadable', sha256 });

@@ -85,6 +85,7 @@ export function picture(words: HostWords): HostPicture {
     ),
     elsewhere,
     texts,
+    loadFailures: new Map(),
     busy: new Set((words.busy ?? []).map(name)),
     starting: new Map(
       Object.entries(words.starting ?? {}).map(([unit, generation]) => [name(unit), generation]),
