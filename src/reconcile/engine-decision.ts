@@ -201,11 +201,7 @@ function recordsFor(entry: UnitEntry, machine: MachineId): Placed {
   const { name, hash, sha256, desiredState, generation, options } = unit;
   return {
     placement: { name, machine, generation, hash, release: false },
-    assignment: {
-      ...{ name, hash, sha256, desiredState, generation, options },
-      machine,
-      release: false,
-    },
+    assignment: { name, hash, sha256, desiredState, generation, options, machine, release: false },
   };
 }
 
