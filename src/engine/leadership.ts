@@ -9,7 +9,7 @@ import { runTogether } from '../runtime/tasks.ts';
 import { decode, encode, type Leader } from '../registry/codec.ts';
 import type { Fence } from '../registry/commit.ts';
 import type { Keys } from '../registry/keys.ts';
-import type { KeyValue, Kv, LeaseId, Revision } from '../store/kv.ts';
+import type { KeyValue, Kv, LeaseId } from '../store/kv.ts';
 import { LeaseKeeper } from '../store/lease-keeper.ts';
 
 export interface LeadershipDeps {

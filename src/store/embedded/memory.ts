@@ -47,6 +47,8 @@ export class MemoryStore implements Kv {
   #lastLease: number;
   /** Up to here all is durable. */
   #visible = 0;
+  /** Counts how often it has begun anew: a failure of an earlier life says nothing about this one. */
+  #epoch = 0;
   /** Changes on their way to the journal. */
   #pending = 0;
   /** The expiry sleeps until then. */
@@ -200,6 +202,7 @@ export class MemoryStore implements Kv {
     if (this.#leases.nextDeadline() !== undefined)
       this.#mvcc.eachLatest(({ key, lease }) => this.#leases.attach(key, lease));
     this.#visible = this.#mvcc.revision;
+    this.#epoch += 1;
   }
 
   #addLease(id: LeaseId, ttlSec: number): void {
@@ -217,22 +220,31 @@ export class MemoryStore implements Kv {
   /** Ends when the change is durable, and shown to all. A change of nothing waits for what it has read. */
   async #commit(change: Change, signal: AbortSignal): Promise<void> {
     const revision = this.#mvcc.revision;
-    if (this.#journal === undefined) this.#show(revision);
-    else if (this.#pending > 0 || !isNothing(change)) {
-      this.#pending += 1;
-      try {
-        await this.#journal.append(change);
-      } catch (error) {
-        throw this.#journalFailed(error);
-      } finally {
-        this.#pending -= 1;
-      }
+    const whole = this.#withCompaction(change);
+    if (this.#journal === undefined) {
       this.#show(revision);
-      signal.throwIfAborted();
+      return;
     }
+    if (this.#pending === 0 && isNothing(whole)) return;
+    const epoch = this.#epoch;
+    this.#pending += 1;
+    try {
+      await this.#journal.append(whole);
+    } catch (error) {
+      throw this.#journalFailed(error, epoch);
+    } finally {
+      this.#pending -= 1;
+    }
+    this.#show(revision);
+    signal.throwIfAborted();
+  }
+
+  /** Adds what keeps the history short, once it is a tenth too long. */
+  #withCompaction(change: Change): Change {
     const oldest = this.#visible - this.#historyRevisions;
-    if (this.#mvcc.compacted + this.#historyRevisions / 10 < oldest)
-      await this.#commit(this.#compaction(oldest), signal);
+    if (change.compaction !== undefined) return change;
+    if (this.#mvcc.compacted + this.#historyRevisions / 10 > oldest) return change;
+    return { ...change, ...this.#compaction(oldest) };
   }
 
   #compaction(revision: number): Change {
@@ -246,15 +258,13 @@ export class MemoryStore implements Kv {
     }
   }
 
-  /** Memory is ahead of the disk now: every watch ends, and the store begins anew with what the disk has. */
-  #journalFailed(error: unknown): FleetError {
+  /** Memory is ahead of the disk now: every watch ends, and the next call begins anew with what the disk has. */
+  #journalFailed(error: unknown, epoch: number): FleetError {
     const unavailable = new FleetError('STORE_UNAVAILABLE', 'the embedded store could not write', {
       cause: error,
       hint: 'Look for a full or failing disk.',
     });
-    if (this.#failure === undefined) {
-      this.#fail(unavailable);
-    }
+    if (epoch === this.#epoch && this.#failure === undefined) this.#fail(unavailable);
     return unavailable;
   }
 
