@@ -8,19 +8,29 @@ import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import type { Systemd } from './systemd.ts';
-import type { UnitDir } from './unit-dir.ts';
 import type { UnitJobs } from './unit-jobs.ts';
+
+/** The directory of fleet's unit files on this host: agent/unit-dir.ts. */
+export interface UnitFiles {
+  pathOf(name: UnitName): string;
+  /** Replaces the file whole: written, synced, renamed. */
+  write(name: UnitName, text: string, signal: AbortSignal): Promise<void>;
+  /** A file that is not there is no error. */
+  remove(name: UnitName, signal: AbortSignal): Promise<void>;
+  list(signal: AbortSignal): Promise<readonly UnitName[]>;
+  read(name: UnitName, signal: AbortSignal): Promise<string | undefined>;
+}
 
 export interface ApplyDeps {
   readonly systemd: Systemd;
-  readonly unitDir: UnitDir;
+  readonly unitDir: UnitFiles;
   readonly carriedOut: CarriedOutFile;
   readonly jobs: UnitJobs;
   readonly log: Log;
   /** Texts at hand, by SHA-256. */
   readonly texts: ReadonlyMap<string, string>;
-  handOver(name: UnitName, revision: bigint): void;
-  loadFailed(target: UnitTarget, error: FleetError): void;
+  readonly handOver: (name: UnitName, revision: bigint) => void;
+  readonly loadFailed: (target: UnitTarget, error: FleetError) => void;
 }
 
 type Load = HostAction & { kind: 'load' };
@@ -120,7 +130,7 @@ async function changeFiles(
 
 /** Units that came up again after their stop had ended, by a timer or a socket: they are stopped again. Failed ones are reset. */
 async function stillRunning(
-  { systemd, carriedOut, jobs }: ApplyDeps,
+  { systemd, jobs }: ApplyDeps,
   unloads: readonly Unload[],
   signal: AbortSignal,
 ): Promise<ReadonlySet<UnitName>> {
@@ -137,7 +147,6 @@ async function stillRunning(
     running.add(unit);
     jobs.stop(unit, signal);
   }
-  void carriedOut;
   return running;
 }
 

@@ -15,8 +15,7 @@ import type { KeyValue } from '../src/store/kv.ts';
 /** What is needed of a mirror here: store/mirror.ts has it. */
 export interface MirrorView {
   readonly synced: boolean;
-  takeChanges(): Iterable<string>;
-  get(key: string): KeyValue | undefined;
+  takeChanges(): readonly Readonly<{ key: string; kv: KeyValue | undefined }>[];
 }
 
 export interface HostDesiredDeps {
@@ -27,7 +26,7 @@ export interface HostDesiredDeps {
   readonly globals: MirrorView;
   readonly metadata: MirrorView;
   /** As configured, without overrides. */
-  configuredMetadata(): Metadata;
+  readonly configuredMetadata: () => Metadata;
 }
 
 type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
@@ -42,6 +41,7 @@ export class HostDesired {
   readonly #unreadable = new Map<string, UnitName | undefined>();
   #wanted: ReadonlyMap<UnitName, Wanted> = new Map();
   #isLeaving = false;
+  #isDecided = false;
 
   constructor(deps: HostDesiredDeps) {
     this.#deps = deps;
@@ -73,19 +73,23 @@ export class HostDesired {
   refresh(): boolean {
     const { schedule, globals, metadata } = this.#deps;
     let changes = 0;
-    for (const [mirror, take] of [
-      [schedule, this.#takeAssignment],
-      [globals, this.#takeGlobal],
-      [metadata, this.#takeOverride],
-    ] as const) {
-      for (const key of mirror.takeChanges()) {
+    const take = (
+      mirror: MirrorView,
+      one: (key: string, kv: KeyValue | undefined) => void,
+    ): void => {
+      for (const { key, kv } of mirror.takeChanges()) {
         changes += 1;
         this.#unreadable.delete(key);
-        take.call(this, key, mirror.get(key));
+        one(key, kv);
       }
-    }
-    if (changes > 0 && this.synced) this.#decide();
-    return changes > 0;
+    };
+    take(schedule, (key, kv) => this.#takeAssignment(key, kv));
+    take(globals, (key, kv) => this.#takeGlobal(key, kv));
+    take(metadata, (key, kv) => this.#takeOverride(key, kv));
+    // The first listing may hold nothing: then too it is decided once.
+    if (this.#isDecided && changes === 0) return false;
+    if (this.synced) this.#decide();
+    return true;
   }
 
   /** Decides again although no key changed: the configured metadata did. */
@@ -94,6 +98,7 @@ export class HostDesired {
   }
 
   #decide(): void {
+    this.#isDecided = true;
     const { machine, configuredMetadata } = this.#deps;
     const assignments = [...this.#assignments.values()];
     const globals = [...this.#globals.values()].map(({ record }) => record);

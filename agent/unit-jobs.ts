@@ -16,9 +16,9 @@ export interface UnitJobsDeps {
   readonly log: Log;
   readonly carriedOut: CarriedOutFile;
   /** A start or a stop has ended, or failed: plan again. */
-  wakePlan(): void;
+  readonly wakePlan: () => void;
   /** Something of this unit is worth a report. */
-  wakeReport(name: UnitName): void;
+  readonly wakeReport: (name: UnitName) => void;
 }
 
 /** ms; a job that systemd did not take on, or that another replaced, is asked again after this. */
