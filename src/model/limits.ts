@@ -50,3 +50,7 @@ export const CLIENT_TIMEOUT_MS = 60_000;
 export const CONNECTIONS_MAX = 1024;
 /** bytes; a metadata key or value set by PATCH. */
 export const METADATA_MAX_BYTES = 1024;
+/** revisions that the embedded store keeps for watches and old reads; DESIGN §2. */
+export const HISTORY_REVISIONS = 10_000;
+/** ms that a commit of the embedded store may wait for others to join it; DESIGN §2. */
+export const COMMIT_GROUP_MAX_MS = 5;
