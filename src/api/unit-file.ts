@@ -2,7 +2,7 @@
 import { FleetError } from '../model/errors.ts';
 import type { DesiredState, UnitName, UnitOption } from '../model/unit.ts';
 import type { UnitFile } from '../registry/units.ts';
-import { requirementsOf } from '../unitfile/fleet-options.ts';
+import { checkFleetOptions } from '../unitfile/fleet-options.ts';
 import {
   formatUnitFile,
   optionsOf,
@@ -11,7 +11,7 @@ import {
 } from '../unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../unitfile/hash.ts';
 import { isTemplate } from '../unitfile/name.ts';
-import { parseUnitFile } from '../unitfile/parse.ts';
+import { parseUnitFile, type UnitFile as ParsedFile } from '../unitfile/parse.ts';
 import { problemLine, type Problem } from '../unitfile/problem.ts';
 
 /** problems named in one message; all are in the details. */
@@ -21,14 +21,14 @@ const PROBLEMS_NAMED = 5;
 export function fileOfText(name: UnitName, text: string): UnitFile {
   const { ok, problems } = parseUnitFile(text);
   if (ok === undefined) throw invalidFile(name, problems);
-  return fileOf(name, text, optionsOf(ok));
+  return fileOf(name, ok, text);
 }
 
 /** Checks the options that v1 sends instead of a text, and writes them into one. */
 export function fileOfOptions(name: UnitName, options: readonly UnitOption[]): UnitFile {
   const { ok, problems } = unitFileFromOptions(options);
   if (ok === undefined) throw invalidFile(name, problems);
-  return fileOf(name, formatUnitFile(ok), optionsOf(ok));
+  return fileOf(name, ok, formatUnitFile(ok));
 }
 
 /** Refuses to make a template active: it is no unit that systemd could start. */
@@ -44,9 +44,10 @@ export function refuseActiveTemplate(name: UnitName, desiredState: DesiredState 
   );
 }
 
-function fileOf(name: UnitName, text: string, options: readonly UnitOption[]): UnitFile {
-  const { problems } = requirementsOf(name, options);
+function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
+  const { problems } = checkFleetOptions(name, file);
   if (problems !== undefined) throw invalidFile(name, problems);
+  const options = optionsOf(file);
   const description = options.findLast(
     (option) => option.section === 'Unit' && option.name === 'Description',
   );

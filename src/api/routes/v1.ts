@@ -3,7 +3,7 @@ import { FleetError, isFleetError } from '../../model/errors.ts';
 import { parseMachineId } from '../../model/machine.ts';
 import { patchMetadata } from '../../registry/metadata.ts';
 import { listMachines } from '../../registry/read-machines.ts';
-import { listStates, type StateRow } from '../../registry/read-states.ts';
+import { listStates } from '../../registry/read-states.ts';
 import { readUnit } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
 import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
@@ -12,7 +12,8 @@ import type { Answer, Call, Route, RouteDeps } from '../call.ts';
 import { optionsJson } from '../options-cache.ts';
 import { pageToken, parsePageToken } from '../page-token.ts';
 import { invalid, parsePatch, parseV1Unit } from '../schema.ts';
-import type { V1Machine, V1UnitState } from '../types.ts';
+import { v1State } from '../render.ts';
+import type { V1Machine } from '../types.ts';
 import { fileOfOptions, refuseActiveTemplate } from '../unit-file.ts';
 import { discoveryDocument } from './discovery.ts';
 
@@ -141,9 +142,7 @@ async function getStates(deps: RouteDeps, call: Call): Promise<Answer> {
 }
 
 /** Undefined where nothing can be under these names. */
-export function stateFilter(
-  query: URLSearchParams,
-):
+export function stateFilter(query: URLSearchParams):
   | {
       unitName?: NonNullable<ReturnType<typeof parseUnitName>['ok']>;
       machineId?: NonNullable<ReturnType<typeof parseMachineId>>;
@@ -177,18 +176,6 @@ async function getState(deps: RouteDeps, call: Call): Promise<Answer> {
   throw new FleetError('UNIT_NOT_FOUND', `no machine reports a state of unit '${text}'`, {
     details: { unit: text },
   });
-}
-
-/** A row in the order of fields that fleet 1.0 had. */
-export function v1State({ state }: StateRow): V1UnitState {
-  return {
-    hash: state.hash,
-    machineID: state.machine,
-    name: state.name,
-    systemdActiveState: state.activeState,
-    systemdLoadState: state.loadState,
-    systemdSubState: state.subState,
-  };
 }
 
 async function getMachines(deps: RouteDeps, call: Call): Promise<Answer> {
