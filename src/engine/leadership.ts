@@ -5,6 +5,7 @@ import { LEADER_TTL_SEC } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
 import { TimeoutError, withTimeout } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { runTogether } from '../runtime/tasks.ts';
 import { decode, encode, type Leader } from '../registry/codec.ts';
 import type { Fence } from '../registry/commit.ts';
@@ -19,10 +20,7 @@ export interface LeadershipDeps {
   readonly machine: MachineId;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly log: {
-    info(fields: object, message: string): void;
-    warn(fields: object, message: string): void;
-  };
+  readonly log: Log;
 }
 
 /** Runs one term; ends when the signal aborts (leadership is over) or when it resigns by returning or throwing. */

@@ -12,7 +12,6 @@ import { needsAssignment } from './unit-change.ts';
 /** What to write, and what to answer when it is written; without operations: what is stored is as asked. */
 export interface Decision<T> {
   readonly operations: readonly Operation[];
-  readonly compares?: readonly Compare[];
   readonly answer: T;
 }
 
@@ -47,7 +46,7 @@ export async function changeUnit<T>(
     try {
       result = await registry.kv.txn(
         {
-          compares: [...viewCompares(registry, change.name, view), ...(decision.compares ?? [])],
+          compares: viewCompares(registry, change.name, view),
           then: decision.operations,
           else: viewGets(registry, change.name),
         },

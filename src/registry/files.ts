@@ -1,6 +1,5 @@
 // Unit files by the SHA-256 of their bytes: read by whoever needs a text, collected when nothing names them any more.
 // Invariant: a file that any record names, or that a request has just put, is never deleted.
-import { createHash } from 'node:crypto';
 import { RANGE_PAGE_KEYS, TXN_OPERATIONS_MAX } from '../model/limits.ts';
 import type { Operation, Revision } from '../store/kv.ts';
 import type { Registry } from './registry.ts';
@@ -30,11 +29,6 @@ export async function readFiles(
     }
   }
   return texts;
-}
-
-/** SHA-256 in hex of a text's bytes: its name below `file/`. */
-export function fileName(text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex');
 }
 
 /** What one collection did, and what it found: for the next. */

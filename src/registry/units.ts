@@ -2,7 +2,7 @@
 // Invariant: a generation only grows, also over a destroyed unit's name for as long as anything of it is left.
 import { FleetError } from '../model/errors.ts';
 import type { DesiredState, Unit, UnitName, UnitOption } from '../model/unit.ts';
-import type { Compare, Operation, Revision } from '../store/kv.ts';
+import type { Operation, Revision } from '../store/kv.ts';
 import type { Changed, Decision } from './compare-and-set.ts';
 import { changeUnit } from './compare-and-set.ts';
 import type { Registry } from './registry.ts';
@@ -30,8 +30,6 @@ export interface PutRequest {
   readonly desiredState?: DesiredState;
   /** Only if the stored unit has this hash; '' for: only if there is none. */
   readonly ifHash?: string;
-  /** Only if none of these units exists: other spellings of what systemd would call the same. */
-  readonly rivals?: readonly UnitName[];
 }
 
 export type PutOutcome = 'created' | 'replaced' | 'changed' | 'unchanged';
@@ -48,7 +46,6 @@ export async function putUnit(
   request: PutRequest,
   signal: AbortSignal,
 ): Promise<PutAnswer> {
-  await refuseRivals(registry, request, signal);
   const { answer, revision } = await changeUnit(
     registry,
     {
@@ -124,7 +121,7 @@ function decidePut(registry: Registry, request: PutRequest, view: UnitView): Dec
 }
 
 function decideCreate(registry: Registry, request: PutRequest, view: UnitView): Decision<Answer> {
-  const { name, file, rivals = [] } = request;
+  const { name, file } = request;
   if (file === undefined) throw notFound(name);
   // What is left of a destroyed unit of that name must see another generation, or its host would take the new one for the old.
   const left = Math.max(view.placed?.record?.generation ?? 0, view.global?.record?.generation ?? 0);
@@ -135,36 +132,10 @@ function decideCreate(registry: Registry, request: PutRequest, view: UnitView): 
     generation: left + 1,
     requestId: request.requestId,
   };
-  const absent = (rival: UnitName): Compare => ({
-    key: registry.keys.unit(rival),
-    target: 'create',
-    equals: 0n,
-  });
   return {
     operations: [...filePut(registry, file), ...changeOperations(registry.keys, view, unit)],
-    compares: rivals.map(absent),
     answer: { outcome: 'created', unit },
   };
-}
-
-async function refuseRivals(
-  registry: Registry,
-  request: PutRequest,
-  signal: AbortSignal,
-): Promise<void> {
-  const { rivals = [], name } = request;
-  if (rivals.length === 0) return;
-  const { gets } = await registry.kv.txn(
-    { then: rivals.map((rival) => ({ kind: 'get', key: registry.keys.unit(rival) })) },
-    signal,
-  );
-  const rival = rivals.find((_rival, index) => gets[index] !== undefined);
-  if (rival === undefined) return;
-  throw new FleetError(
-    'UNIT_CONFLICT',
-    `unit '${name}' cannot stand beside '${rival}': systemd would know both by one name`,
-    { hint: `Destroy '${rival}' first, or choose another name.`, details: { unit: name, rival } },
-  );
 }
 
 function otherFile(request: PutRequest, stored: Unit): UnitFile | undefined {
