@@ -45,7 +45,9 @@ const QUIET_MS = 5_000;
 export class HostReporter {
   readonly #deps: HostReporterDeps;
   readonly #wake = new Wake();
-  readonly #touched = new Set<UnitName>();
+  readonly #touched = new Set<string>();
+  /** Orphans and refused units of the last plan. */
+  #seen: readonly string[] = [];
   #states = new Map<UnitName, SystemdState>();
   readonly #orphanTexts = new Map<string, string>();
   #isPlanned = false;
@@ -67,9 +69,12 @@ export class HostReporter {
   /** A plan was carried out. */
   planned(plan: HostPlan): void {
     for (const action of plan.actions) if (action.kind !== 'reload') this.#touched.add(action.unit);
-    if (this.#isPlanned && plan.actions.length === 0 && plan.refusals.size === 0) return;
+    const seen = [...plan.orphans, '/', ...plan.refusals.keys()];
+    if (seen.join(' ') !== this.#seen.join(' '))
+      for (const name of [...seen, ...this.#seen]) this.#touched.add(name);
+    this.#seen = seen;
+    if (!this.#isPlanned || this.#touched.size > 0) this.#wake.set();
     this.#isPlanned = true;
-    this.#wake.set();
   }
 
   /** The rows in the store may have been changed by others: read them again. */
@@ -120,7 +125,8 @@ export class HostReporter {
 
   async #untilDue(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    const waitMs = Math.max(GATHER_MS, this.#allAtMs() - clock.now());
+    const dueMs = this.#isPlanned ? this.#allAtMs() - clock.now() : QUIET_MS;
+    const waitMs = Math.max(GATHER_MS, dueMs);
     await withChildSignal(signal, async (child) => {
       const waits = [clock.sleep(Math.min(waitMs, QUIET_MS), child), this.#wake.changed(child)];
       for (const wait of waits) wait.catch(() => undefined);
@@ -131,7 +137,9 @@ export class HostReporter {
   }
 
   async #reportTouched(signal: AbortSignal): Promise<void> {
-    const names = [...this.#touched].filter((name) => this.#deps.carriedOut.records.has(name));
+    const names = [...this.#deps.carriedOut.records.keys()].filter((name) =>
+      this.#touched.has(name),
+    );
     if (this.#touched.size === 0) return;
     this.#touched.clear();
     for (const [name, state] of await this.#ask(names, signal)) this.#states.set(name, state);
@@ -166,7 +174,7 @@ export class HostReporter {
   async #settleJobs(signal: AbortSignal): Promise<void> {
     const { carriedOut, systemd, view } = this.#deps;
     let settled = 0;
-    for (const done of [...carriedOut.records.values()]) {
+    for (const done of carriedOut.records.values()) {
       if (done.job !== 'running' || view.isRunning(done.name)) continue;
       const activeState = this.#states.get(done.name)?.activeState ?? 'inactive';
       if (isMoving(activeState)) continue;

@@ -70,6 +70,8 @@ export class Host {
   readonly #loadFailures = new Map<UnitName, LoadFailure>();
   #plan: HostPlan | undefined;
   #isLeaving = false;
+  /** The plan is of after `leave`. */
+  #isLeavePlanned = false;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
@@ -140,7 +142,9 @@ export class Host {
   /** Ends when no unit of the store's is left here. */
   async unitsGone(signal: AbortSignal): Promise<void> {
     const isGone = (): boolean =>
-      this.#jobs.isIdle && this.#plan?.actions.every(({ kind }) => kind === 'hand-over') === true;
+      this.#isLeavePlanned &&
+      this.#jobs.isIdle &&
+      this.#plan?.actions.every(({ kind }) => kind === 'hand-over') === true;
     while (!isGone()) await this.#passed.changed(signal);
   }
 
@@ -239,6 +243,7 @@ export class Host {
     if (!this.#desired.synced && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());
     this.#plan = plan;
+    this.#isLeavePlanned = this.#isLeaving;
     this.#questions.ask(plan);
     if (plan.actions.length > 0) {
       await applyActions(
