@@ -1,37 +1,32 @@
 // The etcd adapter is held to the contract of Kv, on one member and on three.
-import { describe } from 'vitest';
-import { systemClock } from '../../src/runtime/clock.ts';
-import { openEtcdStore } from '../../src/store/etcd/open.ts';
-import { etcdMissing, startEtcd } from '../support/etcd.ts';
-import { describeKvContract, type Subject } from './kv-contract.ts';
+import { afterAll, describe } from 'vitest';
+import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
+import { openStore } from '../support/etcd-store.ts';
+import { describeKvContract, type MakeSubject } from './kv-contract.ts';
 
-/** One cluster for each of the contract's blocks would take longer than the tests: each block has a prefix of its own in one. */
-async function etcdSubject(members: 1 | 3): Promise<Subject> {
-  const cluster = await startEtcd({ members });
-  const open = () =>
-    openEtcdStore({
-      endpoints: cluster.endpoints,
-      requestTimeoutMs: 2000,
-      clock: systemClock,
-      random: Math.random,
-    });
-  const kv = await open();
-  const others: Awaited<ReturnType<typeof open>>[] = [];
-  return {
-    kv,
-    async second() {
-      const other = await open();
-      others.push(other);
-      return other;
-    },
-    async close() {
-      await Promise.all([kv, ...others].map((each) => each.close()));
-      await cluster.stop();
-    },
+describe.skipIf(etcdMissing !== undefined).for([1, 3] as const)(
+  `etcd ${etcdMissing ?? ''}`,
+  (members) => {
+    describeKvContract(`etcd of ${members}`, clusterOf(members));
+  },
+);
+
+/** One cluster for all blocks: each keeps to keys of its own. */
+function clusterOf(members: 1 | 3): MakeSubject {
+  let started: Promise<EtcdCluster> | undefined;
+  afterAll(async () => (await started)?.stop());
+  return async () => {
+    const { endpoints } = await (started ??= startEtcd({ members }));
+    const kv = await openStore(endpoints, { requestTimeoutMs: 2000 });
+    // Each client begins with another member.
+    const second = await openStore(endpoints.toReversed(), { requestTimeoutMs: 2000 });
+    return {
+      kv,
+      second: () => Promise.resolve(second),
+      async close() {
+        await kv.close();
+        await second.close();
+      },
+    };
   };
 }
-
-describe.skipIf(etcdMissing !== undefined)(`etcd${etcdMissing ?? ''}`, () => {
-  describeKvContract('etcd of one member', () => etcdSubject(1));
-  describeKvContract('etcd of three members', () => etcdSubject(3));
-});

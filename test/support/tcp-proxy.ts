@@ -8,7 +8,8 @@ export interface TcpProxy {
   readonly port: number;
   /** Bytes that came back from the target so far, over all connections. */
   readonly bytesToClient: number;
-  readonly connections: number;
+  /** Connections taken so far. */
+  readonly accepted: number;
   setMode(mode: ProxyMode): void;
   /** Passes what the client sends and nothing that comes back; until `setMode`. */
   swallowAnswers(): void;
@@ -16,6 +17,8 @@ export interface TcpProxy {
   cutAfterBytes(bytes: number): void;
   /** Ends every connection now; new ones are taken. */
   cut(): void;
+  /** Lets the connections of now go silent for ever, as a router does that forgets them; new ones work. */
+  strand(): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -28,6 +31,7 @@ export interface TcpProxyOptions {
 interface Link {
   readonly client: Socket;
   readonly target: Socket;
+  stranded: boolean;
 }
 
 /** Starts a proxy from a free loopback port to `target` ('host:port' or a port). */
@@ -39,6 +43,7 @@ export async function startTcpProxy(
   const links = new Set<Link>();
   let mode: ProxyMode | 'swallow' = 'open';
   let bytesToClient = 0;
+  let accepted = 0;
   let bytesLeft = Number.POSITIVE_INFINITY;
 
   const server = createServer((client) => {
@@ -47,7 +52,7 @@ export async function startTcpProxy(
       client.destroy();
       return;
     }
-    const link = { client, target: createConnection(port, host) };
+    const link: Link = { client, target: createConnection(port, host), stranded: false };
     link.target.on('error', () => client.destroy());
     client.on('close', () => {
       links.delete(link);
@@ -55,13 +60,14 @@ export async function startTcpProxy(
     });
     link.target.on('close', () => client.destroy());
     links.add(link);
+    accepted += 1;
     client.on('data', (data) => {
-      if (mode !== 'blackhole') link.target.write(data);
+      if (mode !== 'blackhole' && !link.stranded) link.target.write(data);
     });
     // Memory stays bounded also where the client does not read.
     client.on('drain', () => link.target.resume());
     link.target.on('data', (data) => {
-      if (mode === 'blackhole' || mode === 'swallow') return;
+      if (mode === 'blackhole' || mode === 'swallow' || link.stranded) return;
       bytesToClient += data.length;
       bytesLeft -= data.length;
       if (!client.write(data)) link.target.pause();
@@ -86,8 +92,8 @@ export async function startTcpProxy(
     get bytesToClient() {
       return bytesToClient;
     },
-    get connections() {
-      return links.size;
+    get accepted() {
+      return accepted;
     },
     setMode(next) {
       mode = next;
@@ -100,6 +106,9 @@ export async function startTcpProxy(
       bytesLeft = bytes;
     },
     cut,
+    strand() {
+      for (const link of links) link.stranded = true;
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -1,5 +1,6 @@
 // The messages of a watch stream that were not looked at yet. Events of the stream only fill it and wake its reader.
-// Invariant: at most INBOX_MAX_BYTES and one message wait here; further ones wait in etcd (gRPC's flow control).
+// Invariant: at most INBOX_MAX_BYTES and two messages wait here; further ones wait in etcd (HTTP/2's flow control).
+import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import type { IWatchResponse } from 'etcd3';
 import { Wake } from '../../runtime/wake.ts';
 import type { WatchStream } from './services.ts';
@@ -12,18 +13,31 @@ const EVENT_BYTES = 200;
 export class Inbox {
   /** Up after each message, and at the end. */
   readonly wake = new Wake();
-  readonly #stream: WatchStream;
   readonly #messages: { readonly message: IWatchResponse; readonly bytes: number }[] = [];
   #bytes = 0;
   #end: Error | undefined;
+  /** Hands over the message that waits until there is room. */
+  #deliverHeld: (() => void) | undefined;
 
-  constructor(stream: WatchStream) {
-    this.#stream = stream;
+  /** For the stream's call: asks etcd for no more while the inbox is full. pause() would let 16 more messages of 2 MiB in. */
+  readonly interceptor: Interceptor = (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, _listener, next) => {
+        next(metadata, {
+          onReceiveMessage: (message: unknown, deliver: (message: unknown) => void) => {
+            if (this.#bytes <= INBOX_MAX_BYTES) deliver(message);
+            else this.#deliverHeld = () => deliver(message);
+          },
+        });
+      },
+    });
+
+  /** Takes in what `stream` brings; its call has this inbox's interceptor. */
+  listen(stream: WatchStream): void {
     stream.on('data', (message: IWatchResponse) => {
       const bytes = sizeOf(message);
       this.#messages.push({ message, bytes });
       this.#bytes += bytes;
-      if (this.#bytes > INBOX_MAX_BYTES) stream.pause();
       this.wake.set();
     });
     stream.on('error', (error: Error) => this.#finish(error));
@@ -35,7 +49,11 @@ export class Inbox {
     const next = this.#messages.shift();
     if (next === undefined) return undefined;
     this.#bytes -= next.bytes;
-    if (this.#bytes <= INBOX_MAX_BYTES && this.#stream.isPaused()) this.#stream.resume();
+    if (this.#bytes <= INBOX_MAX_BYTES) {
+      const deliver = this.#deliverHeld;
+      this.#deliverHeld = undefined;
+      deliver?.();
+    }
     return next.message;
   }
 

@@ -1,6 +1,6 @@
 // One member of etcd: calls on it that always settle, its token, its stream of lease renewals.
 // Invariant: a call is sent once; whether it is sent again is decided in members.ts.
-import { Metadata } from '@grpc/grpc-js';
+import { Metadata, type Interceptor } from '@grpc/grpc-js';
 import { EndedCall } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 import { KeepAlives } from './keep-alives.ts';
@@ -64,8 +64,8 @@ export class Member {
   }
 
   /** Opens a stream of watches; it ends by itself when this member loses the leader. */
-  async openWatch(limits: Try): Promise<WatchStream> {
-    return this.#services.watch(await this.#metadata(limits));
+  async openWatch(interceptor: Interceptor, limits: Try): Promise<WatchStream> {
+    return this.#services.watch(await this.#metadata(limits), { interceptors: [interceptor] });
   }
 
   /** Renews a lease once; answers the seconds left, 0 when this lease is not known. */
@@ -132,7 +132,7 @@ export class Member {
           });
         });
       } catch (error) {
-        settle(() => reject(error as Error));
+        settle(() => reject(error));
       }
     });
   }

@@ -1,6 +1,6 @@
 // What we use of etcd3: its .proto definitions and gRPC clients for one member. Retries, timeouts and streams are ours.
 // Invariant: nothing here waits, retries or resumes: etcd3's own policies never run.
-import type { ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { CallOptions, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
 import {
   Etcd3,
   type IAuthenticateRequest,
@@ -45,7 +45,7 @@ export interface Services {
   leaseGrant: UnaryMethod<ILeaseGrantRequest, ILeaseGrantResponse>;
   leaseRevoke: UnaryMethod<ILeaseRevokeRequest, ILeaseRevokeResponse>;
   authenticate: UnaryMethod<IAuthenticateRequest, IAuthenticateResponse>;
-  watch(metadata: Metadata): WatchStream;
+  watch(metadata: Metadata, options: CallOptions): WatchStream;
   leaseKeepAlive(metadata: Metadata): KeepAliveStream;
   close(): void;
 }
@@ -108,7 +108,7 @@ class Member extends Etcd3 {
       leaseGrant: (...args) => lease.leaseGrant(...args),
       leaseRevoke: (...args) => lease.leaseRevoke(...args),
       leaseKeepAlive: (metadata) => lease.leaseKeepAlive(metadata),
-      watch: (metadata) => watch.watch(metadata),
+      watch: (...args) => watch.watch(...args),
       authenticate: (...args) => auth.authenticate(...args),
       close: () => this.close(),
     };

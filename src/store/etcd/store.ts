@@ -99,19 +99,25 @@ export class EtcdStore implements Kv {
   }
 
   async grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId> {
-    const { random } = this.#parts;
-    // An id of our own makes the grant one that can be sent again: etcd then says that it exists.
-    const id = String((randomBits(random, 31) << 31n) | randomBits(random, 31) | 1n);
-    const request = { TTL: String(ttlSec), ID: id };
-    let tries = 0;
+    // An id of our own makes the grant one that can be sent again: etcd then says that the lease exists.
+    let id = newLeaseId(this.#parts.random);
+    let sent = false;
     return this.#parts.members.call(
       async (member, limits) => {
-        tries += 1;
+        const request = { TTL: String(ttlSec), ID: id };
+        const again = sent;
+        sent = true;
         try {
           await member.call(({ leaseGrant }) => leaseGrant, request, limits);
         } catch (error) {
           const exists = error instanceof Error && error.message.includes('lease already exists');
-          if (!exists || tries === 1) throw error;
+          if (exists && again) return id;
+          if (exists) {
+            // Somebody else's: another id, and a first try once more.
+            id = newLeaseId(this.#parts.random);
+            sent = false;
+          }
+          throw error;
         }
         return id;
       },
@@ -199,6 +205,11 @@ export class EtcdStore implements Kv {
     history.check(sent, answer.header);
     return answer;
   }
+}
+
+/** 62 random bits; 0 would let etcd choose. */
+function newLeaseId(random: () => number): LeaseId {
+  return String((randomBits(random, 31) << 31n) | randomBits(random, 31) | 1n);
 }
 
 function randomBits(random: () => number, bits: number): bigint {

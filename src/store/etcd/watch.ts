@@ -39,8 +39,12 @@ export async function* watchEvents(options: WatchOptions): AsyncGenerator<WatchB
   const member = members.current;
   let stream: WatchStream | undefined;
   try {
-    stream = await member.openWatch({ timeoutMs: options.openTimeoutMs, signal });
-    yield* new Watch(options, member, stream).batches();
+    const inbox = new Inbox();
+    stream = await member.openWatch(inbox.interceptor, {
+      timeoutMs: options.openTimeoutMs,
+      signal,
+    });
+    yield* new Watch(options, member, { stream, inbox }).batches();
   } catch (error) {
     if (signal.aborted) return;
     throw error instanceof Lost ? lostError(options, error) : explainEnd(error, member, members);
@@ -63,11 +67,16 @@ class Watch {
   /** When the sign of life was asked for that has not come yet; the creation of the watch counts as one. */
   #askedAt: number | undefined;
 
-  constructor(options: WatchOptions, member: Member, stream: WatchStream) {
+  constructor(
+    options: WatchOptions,
+    member: Member,
+    { stream, inbox }: { stream: WatchStream; inbox: Inbox },
+  ) {
     this.#options = options;
     this.#member = member;
     this.#stream = stream;
-    this.#inbox = new Inbox(stream);
+    this.#inbox = inbox;
+    inbox.listen(stream);
     this.#epoch = options.history.mark.epoch;
     this.#heardAt = options.clock.now();
     this.#askedAt = this.#heardAt;
