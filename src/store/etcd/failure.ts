@@ -46,11 +46,18 @@ export function explain(error: unknown, endpoint: string): Failure {
   if (error.code === grpcStatus.unavailable && notSent.test(error.details)) {
     return retry('no', unavailable(endpoint, 'is not reached', error));
   }
-  return retry('maybe', unavailable(endpoint, `answers '${error.details}'`, error));
+  const answer = unavailable(endpoint, `answers '${error.details}'`, error);
+  return refusals.has(error.code) ? final(answer) : retry('maybe', answer);
 }
 
 /** The statuses that mean something by themselves; github.com/grpc/grpc, doc/statuscodes.md. */
-const grpcStatus = { unavailable: 14 } as const;
+const grpcStatus = { invalidArgument: 3, unimplemented: 12, unavailable: 14 } as const;
+
+/** The same request will be refused again, and was not carried out. */
+const refusals: ReadonlySet<number> = new Set([
+  grpcStatus.invalidArgument,
+  grpcStatus.unimplemented,
+]);
 
 /** What grpc-js says when no stream was opened: load-balancer-pick-first.ts, internal-channel.ts. Tests hold it to that. */
 const notSent =

@@ -26,6 +26,12 @@ export class InFlight {
     return this.#stop.signal.aborted;
   }
 
+  /** Calls `ended` when the store is closed, for what has no deadline; answers how to stop that. */
+  onClose(ended: () => void): () => void {
+    this.#stop.signal.addEventListener('abort', ended, { once: true });
+    return () => this.#stop.signal.removeEventListener('abort', ended);
+  }
+
   /** Calls `end('timeout')` after `timeoutMs`, or `end('closed')` on close, unless the returned function was called before. */
   add(timeoutMs: number, end: (reason: EndReason) => void): () => void {
     const entry: Entry = { expiresAt: this.#clock.now() + timeoutMs, end };

@@ -47,6 +47,11 @@ export class Members {
     return this.#options.inFlight.closed;
   }
 
+  /** Calls `ended` when the store is closed; answers how to stop that. */
+  onClose(ended: () => void): () => void {
+    return this.#options.inFlight.onClose(ended);
+  }
+
   /** Tries on member after member until one answers, the answer is final, or the time is over. Throws FleetErrors and the signal's reason. */
   async call<Answer>(
     attempt: (member: Member, limits: Try) => Promise<Answer>,

@@ -83,8 +83,9 @@ class Watch {
   }
 
   async *batches(): AsyncGenerator<WatchBatch> {
-    const { from, prefix, encoding, history, signal } = this.#options;
-    const forget = history.onReverted(() => this.#inbox.wake.set());
+    const { from, prefix, encoding, history, members, signal } = this.#options;
+    const wake = (): void => this.#inbox.wake.set();
+    const forget = [history.onReverted(wake), members.onClose(wake)];
     try {
       this.#stream.write({
         // fragment: one revision may come in several messages, none of them much larger than a request.
@@ -96,7 +97,7 @@ class Watch {
         else yield* await this.#read(message);
       }
     } finally {
-      forget();
+      for (const each of forget) each();
     }
   }
 
