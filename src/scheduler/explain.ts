@@ -1,0 +1,74 @@
+// Refusals and pending records → sentences for a person: what is required, and what is there.
+// Invariant: no decision is made here; every value comes from the record.
+import type { MachineId } from '../model/machine.ts';
+import type { Pending, Refusal, RefusalKind } from '../model/refusal.ts';
+import { SHORT_ID_DIGITS } from './machine-filters.ts';
+
+/** One machine's refusal: `machine 85c0c595 has no metadata role (needs role=web or role=db)`. */
+export function refusalSentence(machine: MachineId, refusal: Refusal): string {
+  return `machine ${short(machine)} ${clause(refusal)}`;
+}
+
+/** Why a unit waits, one sentence a line; the last counts the machines that are not named. */
+export function pendingSentences(pending: Pending): readonly string[] {
+  if (pending.reason !== undefined) return [REASONS[pending.reason]];
+  const named = pending.machines.map(({ machine, refusal }) => refusalSentence(machine, refusal));
+  const counts = Object.entries(pending.counts) as [RefusalKind, number][];
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  if (named.length === 0) return ['no machine was found that may run it'];
+  const summary = `${machines(total)} ${total === 1 ? 'refuses' : 'refuse'}: ${counts
+    .map(([kind, count]) => `${count} by ${KINDS[kind]}`)
+    .join(', ')}`;
+  return total > 1 ? [summary, ...named] : named;
+}
+
+const REASONS: Readonly<Record<NonNullable<Pending['reason']>, string>> = {
+  'no-machines': 'no machine is in the cluster',
+  internal:
+    'planning it failed with a fault of fleet; the log of the leading fleetd has the details',
+  releasing: 'its last machine has not stopped it yet',
+  unreadable: 'its records or its [X-Fleet] options cannot be understood',
+};
+
+const KINDS: Readonly<Record<RefusalKind, string>> = {
+  'machine-id': 'MachineID=',
+  metadata: 'MachineMetadata=',
+  'machine-of': 'MachineOf=',
+  conflict: 'Conflicts=',
+  replaces: 'Replaces=',
+  leaving: 'leaving the cluster',
+  runtime: 'Runtime=',
+};
+
+function clause(refusal: Refusal): string {
+  switch (refusal.kind) {
+    case 'machine-id':
+      return `is not the required machine ${refusal.required}`;
+    case 'metadata': {
+      const { key, actual } = refusal;
+      const needs = refusal.required.map((value) => `${key}=${value}`).join(' or ');
+      const has = actual === undefined ? `no metadata ${key}` : `metadata ${key}=${actual}`;
+      return `has ${has} (needs ${needs})`;
+    }
+    case 'machine-of':
+      return refusal.peerOn === undefined
+        ? `does not run ${refusal.peer}, which must be there and is not placed`
+        : `does not run ${refusal.peer}, which must be there and is on machine ${short(refusal.peerOn)}`;
+    case 'conflict':
+      return `runs ${refusal.with} (${refusal.declaredBy} has Conflicts=${refusal.pattern})`;
+    case 'replaces':
+      return `gives way to ${refusal.with}, which replaces it`;
+    case 'leaving':
+      return 'is leaving the cluster';
+    case 'runtime':
+      return `has no ${refusal.required}`;
+  }
+}
+
+function short(id: MachineId): string {
+  return id.slice(0, SHORT_ID_DIGITS);
+}
+
+function machines(count: number): string {
+  return count === 1 ? '1 machine' : `${count} machines`;
+}

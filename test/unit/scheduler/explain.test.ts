@@ -1,0 +1,71 @@
+// What a person reads about a unit that waits.
+import { describe, expect, it } from 'vitest';
+import type { Refusal } from '../../../src/model/refusal.ts';
+import { pendingSentences, refusalSentence } from '../../../src/scheduler/explain.ts';
+import { whyNot } from '../../../src/scheduler/why-not.ts';
+import { cluster, machineId, unitName } from '../../support/cluster.ts';
+
+describe('refusalSentence names the required and the actual value', () => {
+  it.for<[Refusal, string]>([
+    [
+      { kind: 'metadata', key: 'role', required: ['web', 'db'], actual: undefined },
+      'machine 00000001 has no metadata role (needs role=web or role=db)',
+    ],
+    [
+      { kind: 'metadata', key: 'role', required: ['web'], actual: 'db' },
+      'machine 00000001 has metadata role=db (needs role=web)',
+    ],
+    [
+      { kind: 'machine-id', required: '85c0c595', actual: machineId('m1') },
+      'machine 00000001 is not the required machine 85c0c595',
+    ],
+    [
+      { kind: 'machine-of', peer: unitName('a.service'), peerOn: machineId('m2') },
+      'machine 00000001 does not run a.service, which must be there and is on machine 00000002',
+    ],
+    [
+      { kind: 'machine-of', peer: unitName('a.service'), peerOn: undefined },
+      'machine 00000001 does not run a.service, which must be there and is not placed',
+    ],
+    [
+      {
+        kind: 'conflict',
+        with: unitName('a.service'),
+        pattern: 'a.*',
+        declaredBy: unitName('b.service'),
+      },
+      'machine 00000001 runs a.service (b.service has Conflicts=a.*)',
+    ],
+    [{ kind: 'leaving' }, 'machine 00000001 is leaving the cluster'],
+  ])('%#', ([refusal, sentence]) => {
+    expect(refusalSentence(machineId('m1'), refusal)).toBe(sentence);
+  });
+});
+
+describe('pendingSentences', () => {
+  it('counts the machines by what they refuse for, and names them', () => {
+    const picture = cluster({
+      units: {
+        'a.service': { metadata: ['role=web'], conflicts: ['b.service'] },
+        'b.service': { on: 'm3' },
+      },
+      machines: { m1: {}, m2: { presence: 'leaving' }, m3: { metadata: { role: 'web' } } },
+    });
+    const unit = picture.unit(unitName('a.service'));
+    expect(unit && pendingSentences(whyNot(picture, unit))).toEqual([
+      '3 machines refuse: 1 by Conflicts=, 1 by leaving the cluster, 1 by MachineMetadata=',
+      'machine 00000001 has no metadata role (needs role=web)',
+      'machine 00000002 is leaving the cluster',
+      'machine 00000003 runs b.service (a.service has Conflicts=b.service)',
+    ]);
+  });
+
+  it('names at most 20 machines and counts them all', () => {
+    const machines = Array.from({ length: 30 }, (_, n) => `m${n + 1}` as const);
+    const picture = cluster({ units: { 'a.service': { id: 'ffffffff' } }, machines });
+    const unit = picture.unit(unitName('a.service'));
+    const pending = unit && whyNot(picture, unit);
+    expect(pending?.machines).toHaveLength(20);
+    expect(pending?.counts).toEqual({ 'machine-id': 30 });
+  });
+});
