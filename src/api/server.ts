@@ -233,10 +233,9 @@ function sendJson(
   json: string | undefined,
   headers: Readonly<Record<string, string>> = {},
 ): FastifyReply {
-  return reply
-    .code(status)
-    .headers({ ...headers, 'content-type': 'application/json' })
-    .send(json);
+  void reply.code(status).headers({ ...headers, 'content-type': 'application/json' });
+  // As bytes: to a string fastify would add a charset, which fleet 1.0 did not.
+  return reply.send(json === undefined ? undefined : Buffer.from(json, 'utf8'));
 }
 
 function sendError(

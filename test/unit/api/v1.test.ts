@@ -200,7 +200,7 @@ describe('v1 of the API', () => {
     const reply = await fixture.call(method, path, body, headers);
     expect(reply.status).toBe(status);
     expect(reply.headers['content-type']).toBe('application/json');
-    expect(reply.headers.server).toBe('fleetd/2.0.0');
+    expect(reply.headers['server']).toBe('fleetd/2.0.0');
     if (method !== 'HEAD') expect(reply.json.error.code).toBe(status);
   });
 
