@@ -1,7 +1,7 @@
 // What a change of a key tells a reader of events; undefined for keys that concern no reader.
 import type { WatchEvent } from '../store/kv.ts';
 import { readRecord, type Registry } from '../registry/registry.ts';
-import { pendingLines } from './pending-lines.ts';
+import { pendingSentences } from '../scheduler/explain.ts';
 import { v2State, v2Unit } from './render.ts';
 import type { V2Event } from './types.ts';
 
@@ -32,7 +32,7 @@ export function eventOf(
   }
   if (prefix === pendings) {
     const pending = readRecord(registry, 'pending', kv);
-    return pending && { kind: 'pending', name, pending, lines: pendingLines(pending) };
+    return pending && { kind: 'pending', name, pending, lines: pendingSentences(pending) };
   }
   const state = readRecord(registry, 'state', kv);
   return state && { kind: 'state', name, machineID, state: v2State({ kind: 'state', state }) };

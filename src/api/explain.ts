@@ -3,7 +3,7 @@
 import type { MachineId } from '../model/machine.ts';
 import type { UnitState } from '../model/unit-state.ts';
 import type { UnitFacts } from '../registry/read-unit.ts';
-import { pendingLines } from './pending-lines.ts';
+import { pendingSentences } from '../scheduler/explain.ts';
 import type { V2Explanation } from './types.ts';
 
 /** The answer of `GET /fleet/v2/units/NAME/explain`. */
@@ -27,25 +27,25 @@ function placementLines(facts: UnitFacts): readonly string[] {
     const where = short(placed.machine);
     if (placed.release) {
       const then = isWanted ? ', and is placed anew when that is done' : '';
-      return [`${where} is asked to stop ${unit.name} and hand it over${then}.`];
+      return [`${where} is asked to stop ${unit.name} and hand it over${then}`];
     }
     if (current === 'lost')
-      return [`It is placed on ${where}, which is absent, and has not been placed elsewhere.`];
+      return [`it is placed on ${where}, which is absent, and has not been placed elsewhere`];
     if (isWanted && unit.hash !== placed.hash)
       return [
-        `${where} runs an older version; the engine has not handed over the new one yet.`,
+        `${where} runs an older version; the engine has not handed over the new one yet`,
         ...leaderless(led),
       ];
-    if (isWanted && row.state === undefined) return [`${where} has not reported it yet.`];
+    if (isWanted && row.state === undefined) return [`${where} has not reported it yet`];
     return [];
   }
   if (!isWanted) return [];
-  if (pending !== undefined) return [...pendingLines(pending), ...leaderless(led)];
-  return [`The engine has not placed it yet.`, ...leaderless(led)];
+  if (pending !== undefined) return [...pendingSentences(pending), ...leaderless(led)];
+  return [`the engine has not placed it yet`, ...leaderless(led)];
 }
 
 function leaderless(led: boolean): readonly string[] {
-  return led ? [] : ['No engine leads the cluster now: nothing is placed until one does.'];
+  return led ? [] : ['no engine leads the cluster now: nothing is placed until one does'];
 }
 
 function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
@@ -54,11 +54,11 @@ function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
   const lines: string[] = [];
   if (state.refusal !== undefined) lines.push(`${where} does not load it: ${state.refusal}`);
   const isHere = global || placed?.machine === state.machine;
-  if (!isHere) lines.push(`${where} still has it: ${systemdWords(state)}.`);
+  if (!isHere) lines.push(`${where} still has it: ${systemdWords(state)}`);
   else if (unit.desiredState === 'inactive')
-    lines.push(`${where} has not stopped it yet: ${systemdWords(state)}.`);
+    lines.push(`${where} has not stopped it yet: ${systemdWords(state)}`);
   else if (state.generation < unit.generation)
-    lines.push(`${where} has not carried out the last change yet.`);
+    lines.push(`${where} has not carried out the last change yet`);
   else if (unit.desiredState === 'launched') lines.push(...jobLines(where, state));
   return lines;
 }
@@ -67,13 +67,13 @@ function jobLines(where: string, state: UnitState): readonly string[] {
   const { job, result } = state;
   if (state.refusal !== undefined) return [];
   if (state.started !== state.generation)
-    return [`${where} has not started it yet: ${systemdWords(state)}.`];
+    return [`${where} has not started it yet: ${systemdWords(state)}`];
   if (job === 'running')
-    return [`systemd's job on ${where} has not ended yet: ${systemdWords(state)}.`];
+    return [`systemd's job on ${where} has not ended yet: ${systemdWords(state)}`];
   const because = result === undefined ? '' : ` (Result=${result})`;
   if (job !== undefined && job !== 'done')
-    return [`Its start on ${where} ended with '${job}'${because}: ${systemdWords(state)}.`];
-  if (state.activeState === 'failed') return [`It has failed on ${where}${because}.`];
+    return [`its start on ${where} ended with '${job}'${because}: ${systemdWords(state)}`];
+  if (state.activeState === 'failed') return [`it has failed on ${where}${because}`];
   return [];
 }
 

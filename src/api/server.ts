@@ -1,7 +1,7 @@
 // The HTTP server of fleetd: limits, statuses, headers and errors are here; what is answered is in routes/.
 // Invariant: whatever a client sends, the answer is JSON of the documented shape, and a fault of ours never ends the process.
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, STATUS_CODES, type Server } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { FleetError } from '../model/errors.ts';
 import {
@@ -69,7 +69,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const servers: Server[] = [];
   return {
     async listen(target) {
-      const http = newServer(app);
+      const http = newServer(app, `fleetd/${options.version}`);
       const listening = await listenOn(http, target);
       servers.push(http);
       return listening;
@@ -122,10 +122,6 @@ class ApiServer {
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
-    app.addHook('onRequest', (_request, reply, done) => {
-      void reply.header('server', `fleetd/${this.#options.version}`);
-      done();
-    });
     app.addHook('onResponse', (request, reply, done) => {
       const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none');
       this.#metrics.countRequest(request.method, route, reply.statusCode);
@@ -175,7 +171,6 @@ class ApiServer {
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     reply.hijack();
-    reply.raw.setHeader('server', `fleetd/${this.#options.version}`);
     try {
       await answer.stream(reply.raw);
     } catch (error) {
@@ -238,10 +233,9 @@ function sendJson(
   json: string | undefined,
   headers: Readonly<Record<string, string>> = {},
 ): FastifyReply {
-  return reply
-    .code(status)
-    .headers({ ...headers, 'content-type': 'application/json' })
-    .send(json);
+  void reply.code(status).headers({ ...headers, 'content-type': 'application/json' });
+  // As bytes: to a string fastify would add a charset, which fleet 1.0 did not.
+  return reply.send(json === undefined ? undefined : Buffer.from(json, 'utf8'));
 }
 
 function sendError(
@@ -280,7 +274,7 @@ function matches(pattern: string, path: string): boolean {
   );
 }
 
-function newServer(app: FastifyInstance): Server {
+function newServer(app: FastifyInstance, name: string): Server {
   const server = createServer(
     {
       maxHeaderSize: HEADER_MAX_BYTES,
@@ -288,11 +282,38 @@ function newServer(app: FastifyInstance): Server {
       requestTimeout: CLIENT_TIMEOUT_MS,
       keepAliveTimeout: CLIENT_TIMEOUT_MS,
     },
-    (request, response) => app.routing(request, response),
+    (request, response) => {
+      response.setHeader('server', name);
+      app.routing(request, response);
+    },
   );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
+    else socket.end(malformedRequest(name, error.code));
+  });
   server.maxConnections = CONNECTIONS_MAX;
   server.timeout = CLIENT_TIMEOUT_MS; // without traffic; event streams have their heartbeat
   return server;
+}
+
+/** The answer to what is no HTTP, has too long a header or comes too slowly: no route has seen it. */
+function malformedRequest(name: string, code: string | undefined): string {
+  const [status, words] =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? [431, `the headers have more than ${HEADER_MAX_BYTES} bytes`]
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [408, 'the request did not come in time']
+        : [400, 'the request is not HTTP'];
+  const body = errorBody('v1', status, requestError(words));
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `Server: ${name}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
 }
 
 async function closeServer(server: Server): Promise<void> {

@@ -1,7 +1,7 @@
 // Structure → text: the exact text of a parsed file, or the canonical text of options that came without one (v1 of the API).
 // Invariant: options that unitFileFromOptions() takes come back from its text through parseUnitFile() and optionsOf().
 import type { UnitOption } from '../model/unit.ts';
-import { isContinued, trimSpace } from './lex.ts';
+import { isComment, isContinued, trimSpace } from './lex.ts';
 import type { UnitFile } from './parse.ts';
 import { parseUnitFile } from './parse.ts';
 import type { Checked, Problem } from './problem.ts';
@@ -56,8 +56,15 @@ function groupedBySection(
 /** As the option comes back from a file: the ends are trimmed, and a newline that ends a continuation stays. */
 function normalized({ section, name, value }: UnitOption): UnitOption {
   const trimmed = trimSpace(value);
-  const blankEnd = value.endsWith('\n') && isContinued(trimmed);
+  const blankEnd = value.endsWith('\n') && isOpen(trimmed);
   return { section, name: trimSpace(name), value: blankEnd ? `${trimmed}\n` : trimmed };
+}
+
+/** Says whether the line after such a value would belong to it: it ends in '\', or in a comment between continued lines. */
+function isOpen(value: string): boolean {
+  const lines = value.split('\n');
+  const last = lines.at(-1) ?? '';
+  return (lines.length > 1 && isComment(last)) || isContinued(last);
 }
 
 /** A '\' at the end that does not go on must not swallow the next line: a blank after it keeps it what it is. */

@@ -17,14 +17,12 @@ import type {
   TxnResult,
   WatchBatch,
 } from '../kv.ts';
+import { Slices } from '../slices.ts';
 import type { Change, Journal } from './journal.ts';
 import { LeaseTable } from './lease-table.ts';
 import type { Write } from './mvcc.ts';
 import { Mvcc, leaseGone } from './mvcc.ts';
 import { Watchers } from './watchers.ts';
-
-/** ms; a range of many pages lets others run in between. */
-const SLICE_MS = 10;
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -85,7 +83,7 @@ export class MemoryStore implements Kv {
     const limit = options.limit ?? Infinity;
     const kvs: KeyValue[] = [];
     let { after } = options;
-    let sliceEnd = this.#clock.now() + SLICE_MS;
+    const slices = new Slices(this.#clock, signal);
     for (;;) {
       this.#refuseCompacted(revision);
       const room = Math.min(limit - kvs.length, RANGE_PAGE_KEYS);
@@ -98,10 +96,8 @@ export class MemoryStore implements Kv {
       if (!page.more || kvs.length >= limit)
         return { revision: BigInt(revision), kvs, more: page.more };
       after = page.kvs.at(-1)?.key ?? after;
-      if (this.#clock.now() < sliceEnd) continue;
-      await this.#clock.sleep(0, signal);
+      await slices.breathe();
       this.#enter(signal);
-      sliceEnd = this.#clock.now() + SLICE_MS;
     }
   }
 
@@ -124,12 +120,12 @@ export class MemoryStore implements Kv {
     try {
       for (;;) {
         while (!watcher.idle && watcher.cursor <= this.#visible) {
+          if (signal.aborted) return;
           if (watcher.end !== undefined) throw watcher.end;
           this.#refuseCompacted(watcher.cursor);
           const batch = batchOf(this.#mvcc.writesOf(watcher.cursor), prefix);
           watcher.cursor += 1;
           if (batch !== undefined) yield batch;
-          if (signal.aborted) return;
         }
         watcher.idle = true;
         if (watcher.end !== undefined) throw watcher.end;

@@ -20,39 +20,39 @@ function written(options: readonly UnitOption[]): string | undefined {
 
 describe('unitFileFromOptions', () => {
   it.for([
-    { name: 'writes nothing for no options', options: [], then: '' },
+    { name: 'writes nothing for no options', options: [], expected: '' },
     {
       name: 'merges sections in the order first seen',
       options: [option('A', 'x', '1'), option('B', 'y', '2'), option('A', 'z', '3')],
-      then: '[A]\nx=1\nz=3\n\n[B]\ny=2\n',
+      expected: '[A]\nx=1\nz=3\n\n[B]\ny=2\n',
     },
     {
       name: 'keeps continuations',
       options: [option('A', 'x', '1 \\\n  2'), option('A', 'y', '')],
-      then: '[A]\nx=1 \\\n  2\ny=\n',
+      expected: '[A]\nx=1 \\\n  2\ny=\n',
     },
     {
       name: 'keeps comments inside continuations',
       options: [option('A', 'x', '1 \\\n# c\n2')],
-      then: '[A]\nx=1 \\\n# c\n2\n',
+      expected: '[A]\nx=1 \\\n# c\n2\n',
     },
     {
       name: 'ends a continuation that a blank line ended',
       options: [option('A', 'x', '1 \\\n'), option('A', 'y', '2')],
-      then: '[A]\nx=1 \\\n\ny=2\n',
+      expected: '[A]\nx=1 \\\n\ny=2\n',
     },
     {
       name: 'keeps a backslash at the end from swallowing the next option',
       options: [option('A', 'x', '1 \\'), option('A', 'y', '2')],
-      then: '[A]\nx=1 \\ \ny=2\n',
+      expected: '[A]\nx=1 \\ \ny=2\n',
     },
     {
       name: 'trims what a file would not keep',
       options: [option('A', ' x ', ' 1 \n')],
-      then: '[A]\nx=1\n',
+      expected: '[A]\nx=1\n',
     },
-  ])('$name', ({ options, then }) => {
-    expect(written(options)).toBe(then);
+  ])('$name', ({ options, expected }) => {
+    expect(written(options)).toBe(expected);
   });
 
   it.for([

@@ -14,114 +14,118 @@ function outline(text: string): readonly string[] {
 
 describe('parseUnitFile', () => {
   it.for([
-    { name: 'takes an empty text', text: '', then: [] },
-    { name: 'takes a section alone', text: '[Unit]', then: [] },
+    { name: 'takes an empty text', text: '', expected: [] },
+    { name: 'takes a section alone', text: '[Unit]', expected: [] },
     {
       name: 'keeps repeated options in order',
       text: '[S]\nA=1\nA=2\nB=3\nA=4\n',
-      then: ['S.A=1', 'S.A=2', 'S.B=3', 'S.A=4'],
+      expected: ['S.A=1', 'S.A=2', 'S.B=3', 'S.A=4'],
     },
     {
       name: 'keeps repeated sections apart',
       text: '[S]\nA=1\n[T]\nB=2\n[S]\nC=3',
-      then: ['S.A=1', 'T.B=2', 'S.C=3'],
+      expected: ['S.A=1', 'T.B=2', 'S.C=3'],
     },
-    { name: 'keeps an empty assignment', text: '[S]\nA=\nB=  \n', then: ['S.A=', 'S.B='] },
-    { name: 'trims names and values', text: '[S]\n  A \t= x y \t\n', then: ['S.A=x y'] },
-    { name: 'keeps further equals signs', text: '[S]\nA=b=c==\n', then: ['S.A=b=c=='] },
+    { name: 'keeps an empty assignment', text: '[S]\nA=\nB=  \n', expected: ['S.A=', 'S.B='] },
+    { name: 'trims names and values', text: '[S]\n  A \t= x y \t\n', expected: ['S.A=x y'] },
+    { name: 'keeps further equals signs', text: '[S]\nA=b=c==\n', expected: ['S.A=b=c=='] },
     {
       name: 'passes over comments and blank lines',
       text: '# c\n; d\n\n[S]\n  # e=1 \\\nA=1 # no comment\n',
-      then: ['S.A=1 # no comment'],
+      expected: ['S.A=1 # no comment'],
     },
     {
       name: 'joins continued lines',
       text: '[S]\nA=1 \\\n  2 \\\n  3\nB=4\n',
-      then: ['S.A=1 \\\n  2 \\\n  3', 'S.B=4'],
+      expected: ['S.A=1 \\\n  2 \\\n  3', 'S.B=4'],
     },
     {
       name: 'goes on behind comments between continued lines',
       text: '[S]\nA=1 \\\n# c \\\n ; d\n  2\nB=4\n',
-      then: ['S.A=1 \\\n# c \\\n ; d\n  2', 'S.B=4'],
+      expected: ['S.A=1 \\\n# c \\\n ; d\n  2', 'S.B=4'],
     },
     {
       name: 'ends a continuation at a blank line',
       text: '[S]\nA=1 \\\n\nB=2\n',
-      then: ['S.A=1 \\\n', 'S.B=2'],
+      expected: ['S.A=1 \\\n', 'S.B=2'],
     },
     {
       name: 'ends a continuation at the end of the text',
       text: '[S]\nA=1 \\\n',
-      then: ['S.A=1 \\\n'],
+      expected: ['S.A=1 \\\n'],
     },
-    { name: 'takes a backslash as the last character', text: '[S]\nA=1 \\', then: ['S.A=1 \\'] },
+    {
+      name: 'takes a backslash as the last character',
+      text: '[S]\nA=1 \\',
+      expected: ['S.A=1 \\'],
+    },
     {
       name: 'does not continue a quoted backslash',
       text: '[S]\nA=1\\\\\nB=2\n',
-      then: ['S.A=1\\\\', 'S.B=2'],
+      expected: ['S.A=1\\\\', 'S.B=2'],
     },
     {
       name: 'does not continue a backslash and a blank',
       text: '[S]\nA=1\\ \nB=2\n',
-      then: ['S.A=1\\', 'S.B=2'],
+      expected: ['S.A=1\\', 'S.B=2'],
     },
     {
       name: 'takes a section header inside a continuation as its text',
       text: '[S]\nA=1 \\\n[T]\nB=2\n',
-      then: ['S.A=1 \\\n[T]', 'S.B=2'],
+      expected: ['S.A=1 \\\n[T]', 'S.B=2'],
     },
     {
       name: 'keeps CRLF, and leaves CR out of values',
       text: '[S]\r\nA=1 \\\r\n 2\r\n\r\nB=3',
-      then: ['S.A=1 \\\n 2', 'S.B=3'],
+      expected: ['S.A=1 \\\n 2', 'S.B=3'],
     },
-    { name: 'keeps a byte order mark', text: '\uFEFF[S]\nA=1\n', then: ['S.A=1'] },
+    { name: 'keeps a byte order mark', text: '\uFEFF[S]\nA=1\n', expected: ['S.A=1'] },
     {
       name: 'keeps foreign sections and keys',
       text: '[X-Foo]\nExecstartPre=-/bin/x\n[ odd name ]\nÄ=ö\n',
-      then: ['X-Foo.ExecstartPre=-/bin/x', ' odd name .Ä=ö'],
+      expected: ['X-Foo.ExecstartPre=-/bin/x', ' odd name .Ä=ö'],
     },
     {
       name: 'refuses an option before the first section',
       text: 'A=1\n[S]\n',
-      then: [
+      expected: [
         "line 1, column 1: the option 'A' stands before the first section, where systemd ignores it",
       ],
     },
     {
       name: 'refuses a line that is nothing',
       text: '[S]\nA=1\n  <<<<\n',
-      then: ["line 3, column 3: '<<<<' is neither a section, an option nor a comment"],
+      expected: ["line 3, column 3: '<<<<' is neither a section, an option nor a comment"],
     },
     {
       name: 'refuses an option without a name',
       text: '[S]\n=1\n',
-      then: ["line 2, column 1: '=1' has no name before '='"],
+      expected: ["line 2, column 1: '=1' has no name before '='"],
     },
     {
       name: 'refuses text behind a section header',
       text: '[S] x\nA=1\n',
-      then: ["line 1, column 1: '[S] x' is not a section header"],
+      expected: ["line 1, column 1: '[S] x' is not a section header"],
     },
     {
       name: 'refuses an unclosed section header',
       text: '[S\nA=1\n',
-      then: ["line 1, column 1: '[S' is not a section header"],
+      expected: ["line 1, column 1: '[S' is not a section header"],
     },
     {
       name: 'refuses an empty section name',
       text: '[]\n',
-      then: ["line 1, column 1: '[]' is not a section header"],
+      expected: ["line 1, column 1: '[]' is not a section header"],
     },
     {
       name: 'refuses NUL',
       text: '[S]\nA=a\0b\n',
-      then: ['line 2, column 4: the unit file has a NUL character'],
+      expected: ['line 2, column 4: the unit file has a NUL character'],
     },
     {
       name: 'refuses a lone carriage return',
       text: '[S]\nA=a\rB=b\r',
-      then: [
+      expected: [
         'line 2, column 4: the unit file has a carriage return that ends no line',
         'line 2, column 8: the unit file has a carriage return that ends no line',
       ],
@@ -129,26 +133,26 @@ describe('parseUnitFile', () => {
     {
       name: 'refuses half a surrogate pair',
       text: '[S]\nA=\uD800\n',
-      then: [
+      expected: [
         'line 2, column 3: the unit file has half of a surrogate pair, which UTF-8 cannot hold',
       ],
     },
     {
       name: 'refuses a second byte order mark',
       text: '\uFEFF\uFEFF[S]\n',
-      then: ["line 1, column 1: '\uFEFF[S]' is neither a section, an option nor a comment"],
+      expected: ["line 1, column 1: '\uFEFF[S]' is neither a section, an option nor a comment"],
     },
     {
       name: 'reports all problems',
       text: 'x\n[S]\ny\nA=1 \\\nz\n[T\n',
-      then: [
+      expected: [
         "line 1, column 1: 'x' is neither a section, an option nor a comment",
         "line 3, column 1: 'y' is neither a section, an option nor a comment",
         "line 6, column 1: '[T' is not a section header",
       ],
     },
-  ])('$name', ({ text, then }) => {
-    expect(outline(text)).toEqual(then);
+  ])('$name', ({ text, expected }) => {
+    expect(outline(text)).toEqual(expected);
   });
 
   it('says where each option, its name and its value stand', () => {

@@ -1,0 +1,173 @@
+// Throws texts at src/unitfile/ until one breaks a law: `npm run fuzz -- [--seed N] [--count N]`. Same seed, same texts.
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { UnitName } from '../../src/model/unit.ts';
+import { checkUnitName, parseUnitName } from '../../src/unitfile/name.ts';
+import { checkUnitLaws } from './unit-laws.ts';
+
+const INPUT_MAX_MS = 1000;
+const CORPUS = join(import.meta.dirname, '../../../shared/corpus/units');
+const PIECES = [
+  '[Unit]\n',
+  '[X-Fleet]\n',
+  '[Service]\n',
+  '[Install]',
+  '[',
+  ']',
+  '=',
+  '\\',
+  '\\\n',
+  '\n',
+  '\r\n',
+  '\r',
+  '\0',
+  ' ',
+  '\t',
+  '#',
+  ';',
+  '"',
+  "'",
+  'MachineID=',
+  'MachineOf=',
+  'MachineMetadata=',
+  'Conflicts=',
+  'Replaces=',
+  'Global=true\n',
+  'X-ConditionMachineOf=',
+  'X-Conflicts=',
+  'Weight=',
+  'ExecStart=/bin/true \\\n',
+  'a@%i.service',
+  '%p',
+  '%%',
+  '%',
+  '%I',
+  '*',
+  '[a-z]',
+  '[^',
+  '**?',
+  'k=v',
+  '"k=v" "l=w"',
+  'true',
+  '0123456789abcdef',
+  '\uFEFF',
+  '\u0085',
+  '\u00a0',
+  '\u2028',
+  '\uD800',
+  '😀',
+  '\v',
+  '\f',
+] as const;
+const NAMES = [
+  'hello.service',
+  'app@.service',
+  'app@1.service',
+  String.raw`a-b\x2dc@\x2fd.timer`,
+].map(checkUnitName);
+
+/** Mulberry32: small, seeded, good enough to pick texts. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+type Random = (below: number) => number;
+
+function pick<T>(random: Random, from: readonly T[]): T {
+  const found = from[random(from.length)];
+  if (found === undefined) throw new Error('nothing to pick from');
+  return found;
+}
+
+function randomText(random: Random): string {
+  const pieces = Array.from({ length: random(24) }, () =>
+    random(8) === 0
+      ? String.fromCharCode(random(random(4) === 0 ? 0x10000 : 0x180))
+      : pick(random, PIECES),
+  );
+  return (random(2) === 0 ? '[X-Fleet]\n' : '') + pieces.join('');
+}
+
+/** A window of a real file with some places cut, doubled, or filled with something else. */
+function mutatedText(random: Random, seeds: readonly string[]): string {
+  const whole = pick(random, seeds);
+  const from = random(3) === 0 ? random(whole.length + 1) : 0;
+  let text = whole.slice(from, from + 100 + random(1500));
+  for (let left = random(6); left > 0; left -= 1) {
+    const at = random(text.length + 1);
+    const length = random(12);
+    const filled = [
+      pick(random, PIECES),
+      '',
+      text.slice(at, at + length).repeat(2),
+      randomText(random),
+    ];
+    text = text.slice(0, at) + pick(random, filled) + text.slice(at + length);
+  }
+  return text;
+}
+
+function seedTexts(): readonly string[] {
+  const made = [
+    '[Unit]\nDescription=Hello\nAfter=docker.service\n\n[Service]\nExecStart=/usr/bin/docker run \\\n  --name %n \\\n  # why\n  busybox\n\n[X-Fleet]\nMachineMetadata="role=web" "zone=a"\nConflicts=%p@*.service\n',
+    '[Timer]\r\nOnCalendar=*-*-* 04:00\r\n\r\n[X-Fleet]\r\nMachineOf=hello.service\r\n',
+    `[Service]\nExecStart=/bin/echo ${'x '.repeat(2000)}\n[X-Fleet]\nGlobal=false\n`,
+  ];
+  if (!existsSync(CORPUS)) {
+    console.log('fuzz: no ../shared/corpus beside the project; mutating made-up units only');
+    return made;
+  }
+  const files = globSync('**/*.{service,timer}', { cwd: CORPUS }).sort();
+  return [...made, ...files.map((file) => readFileSync(join(CORPUS, file), 'utf8'))];
+}
+
+function main(): number {
+  const { values } = parseArgs({
+    options: { seed: { type: 'string' }, count: { type: 'string' } },
+  });
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
+  const count = Number(values.count ?? 1_000_000);
+  const random = randomFrom(seed);
+  const seeds = seedTexts();
+  console.log(`fuzz: seed ${seed}, ${count} texts`);
+  const started = performance.now();
+  let [accepted, slowestMs, before] = [0, 0, started];
+  for (let index = 0; index < count; index += 1) {
+    const text = random(3) === 0 ? randomText(random) : mutatedText(random, seeds);
+    const name: UnitName = pick(random, NAMES);
+    parseUnitName(text.slice(0, 300));
+    const failure = failureOf(text, name, () => (accepted += 1));
+    const now = performance.now();
+    slowestMs = Math.max(slowestMs, now - before);
+    const tooSlow = now - before > INPUT_MAX_MS ? `took ${Math.round(now - before)} ms` : undefined;
+    before = now;
+    if (failure !== undefined || tooSlow !== undefined) {
+      console.log(`fuzz: text ${index} of seed ${seed} as ${name}: ${failure ?? tooSlow}`);
+      console.log(JSON.stringify(text));
+      return 1;
+    }
+  }
+  const seconds = (performance.now() - started) / 1000;
+  console.log(
+    `fuzz: ${count} texts in ${seconds.toFixed(1)} s (${Math.round(count / seconds)}/s), ${accepted} accepted, slowest ${slowestMs.toFixed(1)} ms, no law broken`,
+  );
+  return 0;
+}
+
+function failureOf(text: string, name: UnitName, onAccepted: () => void): string | undefined {
+  try {
+    if (checkUnitLaws(text, name)) onAccepted();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+}
+
+process.exitCode = main();
