@@ -77,10 +77,10 @@ describe.skipIf(etcdMissing !== undefined)(`two engines on real etcd ${etcdMissi
       second = startEngine(endpoint, 'm2');
       const other = second;
       // Submitted without a pause, so that the first is stopped with writes in flight.
-      let submitting = true;
+      const submitting = new AbortController();
       let submitted = 0;
       const submit = (async () => {
-        while (submitting && submitted < 3_000) {
+        while (!submitting.signal.aborted && submitted < 3_000) {
           await cluster.start(`u${submitted}.service`);
           submitted += 1;
         }
@@ -92,7 +92,7 @@ describe.skipIf(etcdMissing !== undefined)(`two engines on real etcd ${etcdMissi
       const placedByFirst = count(first.output(), 'engine action place');
       first.child.kill('SIGCONT');
       await eventually(() => first.output().includes('leader term ended'));
-      submitting = false;
+      submitting.abort();
       await submit;
       const names = (
         await eventually(
