@@ -30,3 +30,7 @@ export const JOBS_MAX = 64;
 export const JOBS_TOTAL_MAX = 400;
 /** ms after which an unfinished job no longer counts against JOBS_MAX. */
 export const JOB_SLOW_MS = 1000;
+/** revisions that the embedded store keeps for watches and old reads; DESIGN §2. */
+export const HISTORY_REVISIONS = 10_000;
+/** ms that a commit of the embedded store may wait for others to join it; DESIGN §2. */
+export const COMMIT_GROUP_MAX_MS = 5;
