@@ -8,12 +8,19 @@ import { requirementsOf } from '../unitfile/fleet-options.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { NO_OPTIONS } from './entries.ts';
 
-/** The unit's requirements, the same object as long as its options say the same; undefined where they cannot be understood. */
-export function needsOf(entry: UnitEntry): Requirements | undefined {
+/**
+ * The unit's requirements, the same object as long as its options say the same. Those that cannot be understood change nothing: its
+ * machine goes on running the version before.
+ */
+export function needsOf(entry: UnitEntry): { needs: Requirements; malformed: boolean } {
   const options = optionsOf(entry);
-  if (options === entry.needsFrom || sameOptions(options, entry.needsFrom)) return entry.needs;
+  const same = options === entry.needsFrom || sameOptions(options, entry.needsFrom);
+  if (same && !entry.malformed) return entry;
   entry.needsFrom = options;
-  return options.length === 0 ? NO_REQUIREMENTS : requirementsOf(entry.name, options).ok;
+  if (options.length === 0) return { needs: NO_REQUIREMENTS, malformed: false };
+  const needs = requirementsOf(entry.name, options).ok;
+  if (needs !== undefined) return { needs, malformed: false };
+  return { needs: runningNeeds(entry), malformed: true };
 }
 
 /** Where the unit runs by its records. */
@@ -55,6 +62,15 @@ function optionsOf(entry: UnitEntry): readonly UnitOption[] {
   if (entry.global !== undefined) return entry.global.options;
   for (const { assignment } of entry.assignments.values()) return assignment.options;
   return entry.placement === undefined ? NO_OPTIONS : entry.needsFrom;
+}
+
+/** What its machine was told, where that can be understood. */
+function runningNeeds(entry: UnitEntry): Requirements {
+  for (const { assignment } of entry.assignments.values()) {
+    const needs = requirementsOf(entry.name, assignment.options).ok;
+    if (needs !== undefined) return needs;
+  }
+  return NO_REQUIREMENTS;
 }
 
 /** Says whether two lists of options are the same. */
