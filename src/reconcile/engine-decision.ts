@@ -137,9 +137,10 @@ function decidePlaced(
   if (entry.needs.global && entry.unit !== undefined)
     return [releasing(entry, placed, { kind: 'became-global' }), ...settle(entry)];
   if (!isWanted(entry)) return [releasing(entry, placed, { kind: 'unwanted' }), ...settle(entry)];
-  // Leaving, doubted, or with records that do not decode: nothing is known well enough to act on. Nor where the unit's
-  // own options cannot be understood.
-  if (machine?.candidate !== true || entry.malformed) return [];
+  if (machine?.presence === 'leaving') return settle(entry); // it hands its units over by itself
+  // Doubted, or with records that do not decode: nothing is known well enough to act on.
+  if (machine?.candidate !== true) return [];
+  if (entry.malformed) return explainPending(entry, pendingBecause(entry, 'unreadable'));
   const refusal = refusalOf(filters.keep, entry, machine, picture);
   if (refusal !== undefined) return [releasing(entry, placed, { kind: 'refused', refusal })];
   const because = staleness(entry.unit, placed);
