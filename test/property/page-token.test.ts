@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { isFleetError } from '../../src/model/errors.ts';
 import { pageToken, parsePageToken } from '../../src/api/page-token.ts';

@@ -98,7 +98,7 @@ describe('requests at the same time over a failing store', () => {
       await Promise.all([1, 2, 3, 4].map(client));
 
       const history = await writesOf(fixture, fixture.keys.unit(NAME));
-      expect(acknowledged.length).toBeGreaterThan(5);
+      expect(acknowledged.length).toBeGreaterThan(2);
       for (const { requestId, generation, revision } of acknowledged) {
         const writes = history.filter((write) => write.unit?.requestId === requestId);
         expect(writes.map((write) => [write.unit?.generation, write.revision])).toEqual([
