@@ -20,6 +20,7 @@ const exitStatus: Readonly<Record<ErrorCode, 1 | 2 | 70>> = {
   REGISTRY_RECORD_INVALID: 1,
   REQUEST_INVALID: 1,
   STORE_COMPACTED: 1,
+  STORE_FILE_INVALID: 1,
   STORE_IN_USE: 1,
   STORE_LEASE_GONE: 1,
   STORE_LIMIT: 1,

@@ -2,8 +2,9 @@
 import type { V2PutUnit, V2Unit } from '../src/api/types.ts';
 import { FleetError } from '../src/model/errors.ts';
 import type { DesiredState } from '../src/model/unit.ts';
-import { isGlobal } from '../src/unitfile/fleet-options.ts';
-import { hashOfText } from '../src/unitfile/hash.ts';
+import { optionsOf } from '../src/unitfile/format.ts';
+import { hashOfOptions } from '../src/unitfile/hash.ts';
+import { parseUnitFile } from '../src/unitfile/parse.ts';
 import type { Context } from './context.ts';
 import type { UnitArgument } from './unit-argument.ts';
 
@@ -13,23 +14,20 @@ export interface SubmitRequest {
   readonly replace: boolean;
 }
 
-/** What is known of a unit that was submitted. */
-export interface Submitted {
-  readonly name: string;
-  readonly global: boolean;
-}
-
 /** Submits, replaces (`--replace`) or only changes the desired state. A differing local file without `--replace` is a warning. */
 export async function submitUnit(
   context: Context,
   { name, submitted, local }: UnitArgument,
   request: SubmitRequest,
-): Promise<Submitted> {
+): Promise<V2Unit> {
   const { signal, client } = context;
   if (submitted === undefined) {
     const text = local ?? '';
-    await client.putUnit(name, { text, desiredState: request.desiredState, ifHash: '' }, signal);
-    return { name, global: isGlobal(name, text) };
+    return await client.putUnit(
+      name,
+      { text, desiredState: request.desiredState, ifHash: '' },
+      signal,
+    );
   }
   const differs = local !== undefined && local !== submitted.text;
   const put: V2PutUnit | undefined =
@@ -40,9 +38,13 @@ export async function submitUnit(
     context.stderr(
       `WARNING: Unit ${name} in registry differs from the local file. Add --replace to override.\n`,
     );
-  if (put !== undefined) await client.putUnit(name, put, signal);
-  const global = put?.text === undefined ? submitted.global : isGlobal(name, put.text);
-  return { name, global };
+  return put === undefined ? submitted : await client.putUnit(name, put, signal);
+}
+
+/** Undefined for a text that is no unit file: the server says what is wrong with it when it is asked to take it. */
+function hashOfText(text: string): string | undefined {
+  const { ok: file } = parseUnitFile(text);
+  return file === undefined ? undefined : hashOfOptions(optionsOf(file));
 }
 
 function replacement(unit: V2Unit, text: string, request: SubmitRequest): V2PutUnit {

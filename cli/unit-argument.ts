@@ -3,6 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import type { V2Unit } from '../src/api/types.ts';
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import { checkUnitName, templateOf, unitNameWithDefaultSuffix } from '../src/unitfile/name.ts';
+import { decodeUnitBytes } from '../src/unitfile/parse.ts';
+import { problemLine } from '../src/unitfile/problem.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import type { Context } from './context.ts';
 
@@ -70,12 +72,10 @@ async function localText(
 }
 
 function decodeText(path: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new FleetError('UNIT_FILE_INVALID', `the file '${path}' is not UTF-8`, {
-      cause,
-      hint: 'systemd reads unit files as UTF-8: convert it.',
-    });
-  }
+  const decoded = decodeUnitBytes(bytes);
+  if (decoded.problems === undefined) return decoded.ok;
+  const [first = { message: 'it is no unit file' }] = decoded.problems;
+  throw new FleetError('UNIT_FILE_INVALID', `the file '${path}': ${problemLine(first)}`, {
+    ...(first.hint !== undefined && { hint: first.hint }),
+  });
 }

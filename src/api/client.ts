@@ -81,10 +81,9 @@ export class FleetClient {
     return await this.#json({ method: 'GET', path: unitPath(name) }, signal);
   }
 
-  /** Answers true when the unit was created or replaced, false when only its desired state changed or nothing did. */
-  async putUnit(name: string, body: V2PutUnit, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#call({ method: 'PUT', path: unitPath(name), body }, signal);
-    return answer.status === 201;
+  /** Creates, replaces or changes; answers the unit as it now is, without text and states. */
+  async putUnit(name: string, body: V2PutUnit, signal: AbortSignal): Promise<V2Unit> {
+    return await this.#json({ method: 'PUT', path: unitPath(name), body }, signal);
   }
 
   async destroyUnit(name: string, signal: AbortSignal): Promise<void> {

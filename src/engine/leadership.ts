@@ -3,18 +3,15 @@
 import { FleetError, isFleetError } from '../model/errors.ts';
 import { LEADER_TTL_SEC } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
-import { TimeoutError, withChildSignal, withTimeout } from '../runtime/abort.ts';
+import { TimeoutError, withTimeout } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { runTogether } from '../runtime/tasks.ts';
 import { decode, encode, type Leader } from '../registry/codec.ts';
+import type { Fence } from '../registry/commit.ts';
 import type { Keys } from '../registry/keys.ts';
-import type { KeyValue, Kv, LeaseId, Revision } from '../store/kv.ts';
+import type { KeyValue, Kv, LeaseId } from '../store/kv.ts';
 import { LeaseKeeper } from '../store/lease-keeper.ts';
-
-/** What every write of a term compares: the leader key as this term created it. */
-export interface Fence {
-  readonly key: string;
-  readonly createRevision: Revision;
-}
 
 export interface LeadershipDeps {
   readonly kv: Kv;
@@ -23,10 +20,7 @@ export interface LeadershipDeps {
   readonly machine: MachineId;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  readonly log: {
-    info(fields: object, message: string): void;
-    warn(fields: object, message: string): void;
-  };
+  readonly log: Log;
 }
 
 /** Runs one term; ends when the signal aborts (leadership is over) or when it resigns by returning or throwing. */
@@ -152,21 +146,12 @@ async function runTerm(
   { fence, keeper, term }: TermParts,
   signal: AbortSignal,
 ): Promise<void> {
-  let parts: readonly Promise<unknown>[] = [];
-  try {
-    await withChildSignal(signal, async (child) => {
-      parts = [
-        term(fence, child),
-        keeper.run(child),
-        untilDeadline(deps.clock, keeper, child),
-        untilReplaced(deps, fence, child),
-      ];
-      await Promise.race(parts);
-    });
-  } finally {
-    // The child signal has aborted them; the next campaign begins when all have ended.
-    await Promise.allSettled(parts);
-  }
+  await runTogether(signal, [
+    (child) => term(fence, child),
+    (child) => keeper.run(child),
+    (child) => untilDeadline(deps.clock, keeper, child),
+    (child) => untilReplaced(deps, fence, child),
+  ]);
 }
 
 /** Throws LEADERSHIP_LOST when the last confirmed renewal is so old that the store may free the key. */

@@ -6,6 +6,8 @@ export const UNIT_NAME_MAX_BYTES = 255;
 export const UNIT_FILE_MAX_BYTES = 256 * 1024;
 /** bytes; LONG_LINE_MAX of systemd, src/basic/fileio.h: one line with its continuations. */
 export const UNIT_LINE_MAX_BYTES = 1024 * 1024;
+/** problems reported of one unit file; the rest is counted. */
+export const UNIT_PROBLEMS_MAX = 100;
 /** values of one [X-Fleet] key in a unit, and characters of one: patterns are matched against names pair by pair. */
 export const FLEET_VALUES_MAX = 128;
 export const FLEET_VALUE_MAX_CHARS = 512;

@@ -8,7 +8,7 @@ export interface MetadataRequirement {
   readonly values: readonly string[];
 }
 
-/** Where a unit may run. For a template, texts may still hold specifiers that need an instance. */
+/** Where a unit may run. Of a template, texts may still hold specifiers that need an instance; such `machineOf` are left out. */
 export interface Requirements {
   /** A full machine id (32 hex digits) or its first 8. */
   readonly machineId?: string;

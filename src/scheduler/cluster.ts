@@ -32,7 +32,7 @@ export class ClusterPicture {
 
   constructor() {
     this.relations = new Relations((name) => this.#units.get(name));
-    this.#machines = new Machines((machine, joined) => this.#touchMachine(machine, joined));
+    this.#machines = new Machines((machine) => this.#touchMachine(machine));
   }
 
   /** What is known of a unit. */
@@ -306,15 +306,14 @@ export class ClusterPicture {
     for (const other of this.relations.relatedAt(entry, place)) this.#dirty.add(other.name);
   }
 
-  #touchMachine(machine: MachineEntry, joinedOrGone: boolean): void {
+  #touchMachine(machine: MachineEntry): void {
     for (const entry of machine.holds) {
       this.#dirty.add(entry.name);
       for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
     }
     if (machine.candidate)
       for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);
-    if (joinedOrGone)
-      for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
+    for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
   }
 }
 

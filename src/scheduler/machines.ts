@@ -7,8 +7,8 @@ import { newMachineEntry } from './entries.ts';
 import { mergedMetadata, refusesFacts } from './machine-filters.ts';
 import { MachineIndex } from './machine-index.ts';
 
-/** Told of a machine whose change can alter decisions; `joined`: it became a candidate, or ceased to be one. */
-export type MachineTouched = (machine: MachineEntry, joined: boolean) => void;
+/** Told of a machine whose change can alter decisions. */
+export type MachineTouched = (machine: MachineEntry) => void;
 
 export class Machines {
   readonly candidates = new MachineIndex();
@@ -114,9 +114,8 @@ export class Machines {
     if (entry.candidate) this.candidates.add(entry);
     if (entry.presence === 'leaving') this.#leaving.add(entry);
     else this.#leaving.delete(entry);
-    const joined = candidate !== entry.candidate;
-    if (joined || altered || presence !== entry.presence || unreadable !== entry.unreadable.size)
-      this.#touched(entry, joined);
+    const moved = candidate !== entry.candidate || presence !== entry.presence;
+    if (moved || altered || unreadable !== entry.unreadable.size) this.#touched(entry);
   }
 
   #dropIfEmpty(entry: MachineEntry): void {

@@ -1,5 +1,6 @@
 // The units that wait for a machine, filed under what a machine must have for them.
 // Invariant: a machine that joins finds every waiting unit whose own requirements it fulfils, and few others.
+import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
 import type { Requirements } from '../model/requirements.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
@@ -32,13 +33,15 @@ export class WaitingIndex {
       yield* this.#under.get(metadataKey(key, value)) ?? [];
   }
 
-  /** Units whose explanation names the machine, or says that there is none at all. */
+  /**
+   * Units whose explanation a change of the machine makes untrue: it names the machine, or it names all that there are. Where there
+   * are more machines than are named, one more or less only changes a count, and that is not worth asking all of them again.
+   */
   *explainedBy(id: MachineId): IterableIterator<UnitEntry> {
     for (const entry of this.#all) {
-      const { pending } = entry;
-      if (pending === undefined) continue;
-      const names = pending.machines.some(({ machine }) => machine === id);
-      if (names || pending.reason === 'no-machines') yield entry;
+      const machines = entry.pending?.machines ?? [];
+      if (machines.length < PENDING_MACHINES_MAX || machines.some(({ machine }) => machine === id))
+        yield entry;
     }
   }
 }

@@ -42,8 +42,8 @@ export type Operation =
 
 /**
  * At most TXN_OPERATIONS_MAX operations a branch, TXN_COMPARES_MAX compares, TXN_MAX_BYTES: else STORE_LIMIT before anything is sent.
- * `requestId`: an adapter that cannot know whether its try was committed throws STORE_UNAVAILABLE; it never sends twice what is not
- * idempotent under the compares.
+ * An adapter never sends a txn that writes again when it cannot know whether its first try was committed: sent twice, a compare-and-set
+ * answers `succeeded: false` for its own first try. It throws STORE_UNAVAILABLE with `details.ambiguous: true`, and the caller reads again.
  */
 export interface Txn {
   readonly compares?: readonly Compare[];
@@ -75,6 +75,9 @@ export interface Kv {
   /** All keys that begin with `prefix`; linearizable unless `revision` is given. */
   range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult>;
 
+  /**
+   * STORE_REVERTED from here says that the store answered, and is not the one that was seen before: read again.
+   */
   txn(txn: Txn, signal: AbortSignal): Promise<TxnResult>;
 
   /**

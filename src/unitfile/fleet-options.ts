@@ -1,6 +1,6 @@
 // [X-Fleet] (also legacy spellings) → Requirements, or every problem found.
 // Invariant: what is not understood is refused, never passed over: a unit that says where it must run does not run elsewhere.
-import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX } from '../model/limits.ts';
+import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX, UNIT_PROBLEMS_MAX } from '../model/limits.ts';
 import type { Requirements } from '../model/requirements.ts';
 import type { UnitName, UnitOption } from '../model/unit.ts';
 import type { FleetKeyKind } from './fleet-keys.ts';
@@ -13,6 +13,7 @@ import type { ValueFault, Word } from './option-value.ts';
 import { wordsOf } from './option-value.ts';
 import type { UnitFile } from './parse.ts';
 import type { Checked, Problem } from './problem.ts';
+import { boundedProblems } from './problem.ts';
 import type { UnitSpecifiers } from './specifiers.ts';
 import { expandSpecifiers, specifiersOf } from './specifiers.ts';
 
@@ -57,6 +58,7 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
   const specifiers = specifiersOf(name);
   const counts = new Map<FleetKeyKind, number>();
   for (const placed of options.filter(({ option }) => option.section === 'X-Fleet')) {
+    if (problems.length > UNIT_PROBLEMS_MAX) break;
     const kind = FLEET_KEYS.get(placed.option.name);
     if (kind === undefined) {
       problems.push(unknownKey(placed));
@@ -77,7 +79,9 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
   }
   // Only what is bounded is compared pair by pair.
   if (problems.length === 0) problems.push(...combinationProblems(requests));
-  return problems.length > 0 ? { problems } : { ok: requirementsFrom(requests) };
+  return problems.length > 0
+    ? { problems: boundedProblems(problems) }
+    : { ok: requirementsFrom(requests) };
 }
 
 function unknownKey({ option, nameAt }: PlacedOption): Problem {
@@ -117,12 +121,7 @@ function readOption(
     const offset = words[1]?.offset ?? 0;
     report({ offset, message: 'it takes one value', hint: 'Remove the others.' });
   }
-  for (const word of words) {
-    if (word.text.length > FLEET_VALUE_MAX_CHARS) {
-      const message = `a value has more than ${FLEET_VALUE_MAX_CHARS} characters`;
-      report({ offset: word.offset, message, hint: 'Shorten it.' });
-      continue;
-    }
+  for (const word of words.slice(0, FLEET_VALUES_MAX + 1)) {
     const quote = kind === 'conflicts' || kind === 'replaces' ? quoteGlob : undefined;
     const expansion = expandSpecifiers(word.text, specifiers, quote);
     if (expansion.kind === 'problem') {
@@ -131,7 +130,7 @@ function readOption(
     }
     const deferred = expansion.kind === 'deferred';
     const text = deferred ? word.text : expansion.text;
-    const wrong = deferred ? undefined : CHECKS[kind](text);
+    const wrong = lengthFault(text) ?? (deferred ? undefined : CHECKS[kind](text));
     if (wrong === undefined) requests.push({ kind, key: option.name, text, deferred, at: nameAt });
     else report({ offset: word.offset, ...wrong });
   }
@@ -164,6 +163,12 @@ function metadataWords(value: string): ReturnType<typeof wordsOf> {
 }
 
 type Fault = Omit<ValueFault, 'offset'>;
+
+function lengthFault(text: string): Fault | undefined {
+  if (text.length <= FLEET_VALUE_MAX_CHARS) return undefined;
+  const message = `a value has more than ${FLEET_VALUE_MAX_CHARS} characters`;
+  return { message, hint: 'Shorten it; specifiers count with what they stand for.' };
+}
 
 const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>> = {
   machineId: (text) =>

@@ -33,44 +33,67 @@ interface Ranges {
 }
 /** A literal code point, `?`, or a set. */
 type Item = number | '?' | Ranges;
-/** What stands between two `*`. */
-type Chunk = readonly Item[];
+/** What stands between two `*`; a text where it has no wildcard. */
+type Chunk = string | readonly Item[];
 
 const SLASH = 0x2f;
 
 function matcherOf(chunks: readonly Chunk[]): GlobMatcher {
-  const [head = [], ...rest] = chunks;
+  const [head = '', ...rest] = chunks;
   return (text) => {
-    const points = codePoints(text);
-    if (!matchesAt(head, points, 0)) return false;
-    let at = head.length;
-    if (rest.length === 0) return at === points.length;
+    let at = endAt(head, text, 0);
+    if (at === -1 || rest.length === 0) return at === text.length;
     for (const [index, chunk] of rest.entries()) {
-      const next = findChunk(chunk, points, at, index === rest.length - 1);
-      if (next === -1) return false;
-      at = next;
+      at = index < rest.length - 1 ? findChunk(chunk, text, at) : findLast(chunk, text, at);
+      if (at === -1) return false;
     }
     return true;
   };
 }
 
-/** The end of the leftmost place of `chunk` from `at` on, with no '/' skipped; the last chunk must reach the end. */
-function findChunk(chunk: Chunk, points: readonly number[], at: number, last: boolean): number {
-  const end = points.length - chunk.length;
-  for (let start = at; start <= end; start += 1) {
-    if ((!last || start === end) && matchesAt(chunk, points, start)) return start + chunk.length;
-    if (points[start] === SLASH) return -1;
+/** The end of the leftmost place of `chunk` from `at` on, with no '/' skipped, or -1. */
+function findChunk(chunk: Chunk, text: string, at: number): number {
+  if (typeof chunk === 'string') {
+    const found = text.indexOf(chunk, at);
+    return found === -1 || skipsSlash(text, at, found) ? -1 : found + chunk.length;
+  }
+  for (let start = at; start <= text.length; start += 1) {
+    const end = endAt(chunk, text, start);
+    if (end !== -1) return end;
+    if (text.charCodeAt(start) === SLASH) return -1;
   }
   return -1;
 }
 
-function matchesAt(chunk: Chunk, points: readonly number[], at: number): boolean {
-  if (at + chunk.length > points.length) return false;
-  for (const [index, item] of chunk.entries()) {
-    const point = points[at + index];
-    if (point === undefined || !matchesItem(item, point)) return false;
+/** The same of the chunk behind the last `*`, which must reach the end. */
+function findLast(chunk: Chunk, text: string, at: number): number {
+  if (typeof chunk === 'string') {
+    const start = text.length - chunk.length;
+    const ends = start >= at && text.endsWith(chunk) && !skipsSlash(text, at, start);
+    return ends ? text.length : -1;
   }
-  return true;
+  for (let start = at; start <= text.length; start += 1) {
+    if (endAt(chunk, text, start) === text.length) return text.length;
+    if (text.charCodeAt(start) === SLASH) return -1;
+  }
+  return -1;
+}
+
+function skipsSlash(text: string, from: number, to: number): boolean {
+  const slash = text.indexOf('/', from);
+  return slash !== -1 && slash < to;
+}
+
+/** Where `chunk` ends if it stands at `at`, else -1. */
+function endAt(chunk: Chunk, text: string, at: number): number {
+  if (typeof chunk === 'string') return text.startsWith(chunk, at) ? at + chunk.length : -1;
+  let next = at;
+  for (const item of chunk) {
+    const point = text.codePointAt(next);
+    if (point === undefined || !matchesItem(item, point)) return -1;
+    next += point > 0xffff ? 2 : 1;
+  }
+  return next;
 }
 
 function matchesItem(item: Item, point: number): boolean {
@@ -107,7 +130,14 @@ function parseGlob(pattern: string): readonly Chunk[] | string {
     }
     chunks.at(-1)?.push(item);
   }
-  return chunks;
+  return chunks.map(literalWherePossible);
+}
+
+function literalWherePossible(chunk: readonly Item[]): Chunk {
+  const points = chunk.filter((item) => typeof item === 'number');
+  return points.length === chunk.length
+    ? points.map((point) => String.fromCodePoint(point)).join('')
+    : chunk;
 }
 
 /** The set whose '[' stands before `from`. It needs one range at least, so `[]a]` is malformed, as in Go. */

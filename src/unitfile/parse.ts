@@ -1,10 +1,11 @@
 // Text → structure of a unit file, by systemd.syntax(7); or every problem in it, with its place.
 // Invariant: an accepted text comes back from formatUnitFile() to the byte; nothing that means something is passed over in silence.
-import { UNIT_FILE_MAX_BYTES } from '../model/limits.ts';
+import { UNIT_FILE_MAX_BYTES, UNIT_PROBLEMS_MAX } from '../model/limits.ts';
 import type { UnitOption } from '../model/unit.ts';
 import type { PhysicalLine } from './lex.ts';
 import { isComment, isContinued, leadingSpace, lexLines, skipBlanks, trimSpace } from './lex.ts';
 import type { Checked, Problem } from './problem.ts';
+import { boundedProblems } from './problem.ts';
 
 /** What stands on one or, where continued, several lines. `raw` is its text with all line ends. */
 export type Entry =
@@ -37,11 +38,11 @@ const BOM = '\uFEFF';
 /** Parses a unit file. Problems come in the order of the text. */
 export function parseUnitFile(text: string): Checked<UnitFile> {
   const unusable = textProblems(text);
-  if (unusable.length > 0) return { problems: unusable };
+  if (unusable.length > 0) return { problems: boundedProblems(unusable) };
   const bom = text.startsWith(BOM);
   const parser = new Parser(lexLines(bom ? text.slice(1) : text));
   parser.run();
-  if (parser.problems.length > 0) return { problems: parser.problems };
+  if (parser.problems.length > 0) return { problems: boundedProblems(parser.problems) };
   return { ok: { bom, entries: parser.entries } };
 }
 
@@ -87,6 +88,7 @@ function textProblems(text: string): readonly Problem[] {
   const problems: Problem[] = [];
   // oxlint-disable-next-line no-control-regex -- finding control characters is what this is for
   for (const { index, 0: found } of text.matchAll(/\0|\r(?!\n)/g)) {
+    if (problems.length > UNIT_PROBLEMS_MAX) break;
     const what = found === '\0' ? 'a NUL character' : 'a carriage return that ends no line';
     problems.push({
       ...placeOf(text, index),

@@ -1,4 +1,5 @@
 // What is wrong with a text that a person wrote, and where. Parsers answer all of them, never the first only.
+import { UNIT_PROBLEMS_MAX } from '../model/limits.ts';
 
 /** One fault. The position is that of the unit file's text and absent where there is no text, as for stored options. */
 export interface Problem {
@@ -22,4 +23,16 @@ export function problemLine(problem: Problem): string {
   const { line, column, message } = problem;
   if (line === undefined) return message;
   return `line ${line}${column === undefined ? '' : `, column ${column}`}: ${message}`;
+}
+
+/** The first UNIT_PROBLEMS_MAX problems, and one that says that there are more. */
+export function boundedProblems(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length <= UNIT_PROBLEMS_MAX) return problems;
+  const [next] = problems.slice(UNIT_PROBLEMS_MAX);
+  const more: Problem = {
+    ...next,
+    message: 'there are more problems from here on',
+    hint: `Mend the first ${UNIT_PROBLEMS_MAX}, then check again.`,
+  };
+  return [...problems.slice(0, UNIT_PROBLEMS_MAX), more];
 }

@@ -1,4 +1,5 @@
-// A store whose transactions fail now and then: before they are sent, or after, so that nobody knows whether they were committed.
+// A Kv that breaks when a test says so: calls fail or hang, watches are cut or told twice, the data goes back to an older store.
+// Invariant: what it lets through is what the store behind it said.
 import { FleetError } from '../../src/model/errors.ts';
 import type {
   Kv,
@@ -10,52 +11,126 @@ import type {
   TxnResult,
   WatchBatch,
 } from '../../src/store/kv.ts';
+import { withChildSignal } from '../../src/runtime/abort.ts';
+import type { Clock } from '../../src/runtime/clock.ts';
 
-/** What becomes of one transaction. */
-export type Fate = 'done' | 'refused' | 'lost-request' | 'lost-answer';
+/** Faults that are on; `undefined` or false is none. */
+export interface Faults {
+  /** Every call fails with this. */
+  fails: FleetError | undefined;
+  /** Every call but watch waits so long before it is passed on, in ms. Infinity: until aborted. */
+  delayMs: number;
+  /** A watch tells each batch twice. */
+  duplicates: boolean;
+  /** A range fails when it has answered so many pages since this was set. */
+  rangeFailsAfterPages: number | undefined;
+}
 
-/** Asks `fate` for each transaction that writes; the rest goes to `kv` as it is. */
+/** Wraps a store; `faults` may be changed at any time. */
 export class FaultyKv implements Kv {
-  readonly #kv: Kv;
-  readonly #fate: () => Fate;
+  readonly faults: Faults = {
+    fails: undefined,
+    delayMs: 0,
+    duplicates: false,
+    rangeFailsAfterPages: undefined,
+  };
+  /** Calls that were made, by name: for "no more than so many", never for "exactly this". */
+  readonly calls = { range: 0, txn: 0, watch: 0, renewLease: 0 };
+  #kv: Kv;
+  readonly #clock: Clock;
+  #cut = new AbortController();
 
-  constructor(kv: Kv, fate: () => Fate) {
+  constructor(kv: Kv, clock: Clock) {
     this.#kv = kv;
-    this.#fate = fate;
+    this.#clock = clock;
+  }
+
+  /** Ends every watch that runs with `error`. */
+  cutWatches(error = new FleetError('STORE_WATCH_LOST', 'the stream was cut')): void {
+    this.#cut.abort(error);
+    this.#cut = new AbortController();
+  }
+
+  /** From now on another store answers: a backup was restored. Watches stay on the old one until they are cut. */
+  revertTo(kv: Kv): void {
+    this.#kv = kv;
+  }
+
+  async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
+    this.calls.range += 1;
+    await this.#pass(signal);
+    if (this.faults.rangeFailsAfterPages === 0) throw unavailable();
+    if (this.faults.rangeFailsAfterPages !== undefined) this.faults.rangeFailsAfterPages -= 1;
+    return await this.#kv.range(prefix, options, signal);
   }
 
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
-    const fate = txn.then.some(({ kind }) => kind !== 'get') ? this.#fate() : 'done';
-    if (fate === 'refused') throw unavailable(false);
-    if (fate === 'lost-request') throw unavailable(true);
-    const result = await this.#kv.txn(txn, signal);
-    if (fate === 'lost-answer') throw unavailable(true);
-    return result;
+    this.calls.txn += 1;
+    await this.#pass(signal);
+    return await this.#kv.txn(txn, signal);
   }
 
-  range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
-    return this.#kv.range(prefix, options, signal);
+  async *watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    this.calls.watch += 1;
+    if (this.faults.fails !== undefined) throw this.faults.fails;
+    const cut = this.#cut.signal;
+    const scope = new AbortController();
+    const end = (): void => scope.abort();
+    for (const each of [signal, cut]) each.addEventListener('abort', end, { once: true });
+    try {
+      for await (const batch of this.#kv.watch(prefix, from, scope.signal)) {
+        yield batch;
+        if (this.faults.duplicates) yield batch;
+      }
+      if (!signal.aborted && cut.aborted) throw cut.reason as FleetError;
+    } finally {
+      for (const each of [signal, cut]) each.removeEventListener('abort', end);
+    }
   }
-  watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
-    return this.#kv.watch(prefix, from, signal);
+
+  async grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId> {
+    await this.#pass(signal);
+    return await this.#kv.grantLease(ttlSec, signal);
   }
-  grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId> {
-    return this.#kv.grantLease(ttlSec, signal);
+
+  async renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+    this.calls.renewLease += 1;
+    await this.#pass(signal);
+    return await this.#kv.renewLease(id, signal);
   }
-  renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
-    return this.#kv.renewLease(id, signal);
+
+  async revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
+    await this.#pass(signal);
+    await this.#kv.revokeLease(id, signal);
   }
-  revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
-    return this.#kv.revokeLease(id, signal);
+
+  async compact(revision: Revision, signal: AbortSignal): Promise<void> {
+    await this.#pass(signal);
+    await this.#kv.compact(revision, signal);
   }
-  compact(revision: Revision, signal: AbortSignal): Promise<void> {
-    return this.#kv.compact(revision, signal);
+
+  async close(): Promise<void> {
+    this.cutWatches();
+    await this.#kv.close();
   }
-  close(): Promise<void> {
-    return this.#kv.close();
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const { delayMs } = this.faults;
+    if (delayMs === Infinity) await withChildSignal(signal, untilAborted);
+    else if (delayMs > 0) await this.#clock.sleep(delayMs, signal);
+    signal.throwIfAborted();
+    if (this.faults.fails !== undefined) throw this.faults.fails;
   }
 }
 
-function unavailable(ambiguous: boolean): FleetError {
-  return new FleetError('STORE_UNAVAILABLE', 'the connection broke', { details: { ambiguous } });
+/** What an adapter throws when the store does not answer. */
+export function unavailable(): FleetError {
+  return new FleetError('STORE_UNAVAILABLE', 'the store does not answer');
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  if (signal.aborted) return Promise.reject(signal.reason as Error);
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 }

@@ -17,14 +17,12 @@ import type {
   TxnResult,
   WatchBatch,
 } from '../kv.ts';
+import { Slices } from '../slices.ts';
 import type { Change, Journal } from './journal.ts';
 import { LeaseTable } from './lease-table.ts';
 import type { Write } from './mvcc.ts';
 import { Mvcc, leaseGone } from './mvcc.ts';
 import { Watchers } from './watchers.ts';
-
-/** ms; a range of many pages lets others run in between. */
-const SLICE_MS = 10;
 
 export interface MemoryStoreOptions {
   readonly clock: Clock;
@@ -47,6 +45,8 @@ export class MemoryStore implements Kv {
   #lastLease: number;
   /** Up to here all is durable. */
   #visible = 0;
+  /** Counts how often it has begun anew: a failure of an earlier life says nothing about this one. */
+  #epoch = 0;
   /** Changes on their way to the journal. */
   #pending = 0;
   /** The expiry sleeps until then. */
@@ -83,7 +83,7 @@ export class MemoryStore implements Kv {
     const limit = options.limit ?? Infinity;
     const kvs: KeyValue[] = [];
     let { after } = options;
-    let sliceEnd = this.#clock.now() + SLICE_MS;
+    const slices = new Slices(this.#clock, signal);
     for (;;) {
       this.#refuseCompacted(revision);
       const room = Math.min(limit - kvs.length, RANGE_PAGE_KEYS);
@@ -96,10 +96,8 @@ export class MemoryStore implements Kv {
       if (!page.more || kvs.length >= limit)
         return { revision: BigInt(revision), kvs, more: page.more };
       after = page.kvs.at(-1)?.key ?? after;
-      if (this.#clock.now() < sliceEnd) continue;
-      await this.#clock.sleep(0, signal);
+      await slices.breathe();
       this.#enter(signal);
-      sliceEnd = this.#clock.now() + SLICE_MS;
     }
   }
 
@@ -122,12 +120,12 @@ export class MemoryStore implements Kv {
     try {
       for (;;) {
         while (!watcher.idle && watcher.cursor <= this.#visible) {
+          if (signal.aborted) return;
           if (watcher.end !== undefined) throw watcher.end;
           this.#refuseCompacted(watcher.cursor);
           const batch = batchOf(this.#mvcc.writesOf(watcher.cursor), prefix);
           watcher.cursor += 1;
           if (batch !== undefined) yield batch;
-          if (signal.aborted) return;
         }
         watcher.idle = true;
         if (watcher.end !== undefined) throw watcher.end;
@@ -200,6 +198,7 @@ export class MemoryStore implements Kv {
     if (this.#leases.nextDeadline() !== undefined)
       this.#mvcc.eachLatest(({ key, lease }) => this.#leases.attach(key, lease));
     this.#visible = this.#mvcc.revision;
+    this.#epoch += 1;
   }
 
   #addLease(id: LeaseId, ttlSec: number): void {
@@ -217,22 +216,31 @@ export class MemoryStore implements Kv {
   /** Ends when the change is durable, and shown to all. A change of nothing waits for what it has read. */
   async #commit(change: Change, signal: AbortSignal): Promise<void> {
     const revision = this.#mvcc.revision;
-    if (this.#journal === undefined) this.#show(revision);
-    else if (this.#pending > 0 || !isNothing(change)) {
-      this.#pending += 1;
-      try {
-        await this.#journal.append(change);
-      } catch (error) {
-        throw this.#journalFailed(error);
-      } finally {
-        this.#pending -= 1;
-      }
+    const whole = this.#withCompaction(change);
+    if (this.#journal === undefined) {
       this.#show(revision);
-      signal.throwIfAborted();
+      return;
     }
+    if (this.#pending === 0 && isNothing(whole)) return;
+    const epoch = this.#epoch;
+    this.#pending += 1;
+    try {
+      await this.#journal.append(whole);
+    } catch (error) {
+      throw this.#journalFailed(error, epoch);
+    } finally {
+      this.#pending -= 1;
+    }
+    this.#show(revision);
+    signal.throwIfAborted();
+  }
+
+  /** Adds what keeps the history short, once it is a tenth too long. */
+  #withCompaction(change: Change): Change {
     const oldest = this.#visible - this.#historyRevisions;
-    if (this.#mvcc.compacted + this.#historyRevisions / 10 < oldest)
-      await this.#commit(this.#compaction(oldest), signal);
+    if (change.compaction !== undefined) return change;
+    if (this.#mvcc.compacted + this.#historyRevisions / 10 > oldest) return change;
+    return { ...change, ...this.#compaction(oldest) };
   }
 
   #compaction(revision: number): Change {
@@ -246,15 +254,13 @@ export class MemoryStore implements Kv {
     }
   }
 
-  /** Memory is ahead of the disk now: every watch ends, and the store begins anew with what the disk has. */
-  #journalFailed(error: unknown): FleetError {
+  /** Memory is ahead of the disk now: every watch ends, and the next call begins anew with what the disk has. */
+  #journalFailed(error: unknown, epoch: number): FleetError {
     const unavailable = new FleetError('STORE_UNAVAILABLE', 'the embedded store could not write', {
       cause: error,
       hint: 'Look for a full or failing disk.',
     });
-    if (this.#failure === undefined) {
-      this.#fail(unavailable);
-    }
+    if (epoch === this.#epoch && this.#failure === undefined) this.#fail(unavailable);
     return unavailable;
   }
 

@@ -5,12 +5,12 @@ import { FleetError } from '../../../src/model/errors.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { MemoryStore } from '../../../src/store/embedded/memory.ts';
 import { ApiFixture } from '../../support/api.ts';
-import { FaultyKv } from '../../support/faulty-kv.ts';
+import { LossyKv } from '../../support/lossy-kv.ts';
 
 let fixture: ApiFixture;
 afterEach(() => fixture.stop());
 
-class AwayKv extends FaultyKv {
+class AwayKv extends LossyKv {
   override range(): Promise<never> {
     return Promise.reject(new FleetError('STORE_UNAVAILABLE', 'no member answers'));
   }
@@ -53,7 +53,7 @@ describe('createApi', () => {
 
   it('answers a fault of ours with 500, tells nothing of it, and logs it', async () => {
     const inner = new MemoryStore({ clock: systemClock });
-    class BrokenKv extends FaultyKv {
+    class BrokenKv extends LossyKv {
       override range(): Promise<never> {
         return Promise.reject(new TypeError('secret'));
       }

@@ -7,7 +7,7 @@ import type { Registry } from '../../../src/registry/registry.ts';
 import { destroyUnit, putUnit, type UnitFile } from '../../../src/registry/units.ts';
 import { sha256Of } from '../../../src/unitfile/hash.ts';
 import { ApiFixture, forever, machineId } from '../../support/api.ts';
-import { FaultyKv, type Fate } from '../../support/faulty-kv.ts';
+import { LossyKv, type Fate } from '../../support/lossy-kv.ts';
 
 const NAME = 'a.service' as UnitName;
 const M1: MachineId = machineId(1);
@@ -49,7 +49,7 @@ describe('requests at the same time over a failing store', () => {
         'lost-request',
         'lost-answer',
       ];
-      registry = { ...registry, kv: new FaultyKv(fixture.kv, () => pick(fates)) };
+      registry = { ...registry, kv: new LossyKv(fixture.kv, () => pick(fates)) };
       const acknowledged: { requestId: string; generation: number; revision: bigint }[] = [];
       const expected = ['STORE_UNAVAILABLE', 'REGISTRY_BUSY', 'UNIT_NOT_FOUND'];
       const client = async (id: number): Promise<void> => {

@@ -11,7 +11,7 @@ import {
 } from '../../../src/registry/units.ts';
 import { sha256Of } from '../../../src/unitfile/hash.ts';
 import { ApiFixture, forever, machineId } from '../../support/api.ts';
-import { FaultyKv, type Fate } from '../../support/faulty-kv.ts';
+import { LossyKv, type Fate } from '../../support/lossy-kv.ts';
 
 const NAME = 'a.service' as UnitName;
 const M1: MachineId = machineId(1);
@@ -287,7 +287,7 @@ describe('putUnit and destroyUnit', () => {
     await put(undefined, file('a'));
     let tries = 0;
     const inner = fixture.kv;
-    const rival: Registry['kv'] = new FaultyKv(inner, () => 'done');
+    const rival: Registry['kv'] = new LossyKv(inner, () => 'done');
     const txn = rival.txn.bind(rival);
     rival.txn = async (given, signal) => {
       if (given.then.some(({ kind }) => kind === 'put')) {
@@ -308,7 +308,7 @@ describe('putUnit and destroyUnit', () => {
     ['create', 'lost-request', () => put('launched', file('a')), ['c/unit/a.service a launched 1']],
   ] as const)('%s with a %s is done once', async ([, fate, act, then]) => {
     const fates: Fate[] = [fate];
-    registry = { ...registry, kv: new FaultyKv(fixture.kv, () => fates.shift() ?? 'done') };
+    registry = { ...registry, kv: new LossyKv(fixture.kv, () => fates.shift() ?? 'done') };
     expect((await act()).outcome).toBe('created');
     expect(await stored()).toEqual(then);
   });
@@ -316,7 +316,7 @@ describe('putUnit and destroyUnit', () => {
   it('destroyUnit recognises its own first try', async () => {
     await put('launched', file('a'));
     const fates: Fate[] = ['lost-answer'];
-    registry = { ...registry, kv: new FaultyKv(fixture.kv, () => fates.shift() ?? 'done') };
+    registry = { ...registry, kv: new LossyKv(fixture.kv, () => fates.shift() ?? 'done') };
     await destroyUnit(registry, NAME, forever);
     expect(await stored()).toEqual([]);
   });

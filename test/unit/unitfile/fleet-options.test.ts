@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FLEET_VALUES_MAX } from '../../../src/model/limits.ts';
+import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX } from '../../../src/model/limits.ts';
 import { NO_REQUIREMENTS } from '../../../src/model/requirements.ts';
 import type { Requirements } from '../../../src/model/requirements.ts';
 import { checkFleetOptions, requirementsOf } from '../../../src/unitfile/fleet-options.ts';
@@ -334,6 +334,14 @@ describe('checkFleetOptions and requirementsOf', () => {
     expect(read(`${key}=1`)).toEqual([
       `line 1, column 1: the option '${key}' in [X-Fleet] is not supported yet`,
     ]);
+  });
+
+  it('takes no longer values than the limit, specifiers expanded', () => {
+    const message = `MachineMetadata: a value has more than ${FLEET_VALUE_MAX_CHARS} characters`;
+    const fitting = 'v'.repeat(FLEET_VALUE_MAX_CHARS - 2);
+    expect(read(`MachineMetadata=k=${fitting}`)).toEqual(metadata(['k', fitting]));
+    expect(read(`MachineMetadata=k=${fitting}v`)).toEqual([`line 1, column 17: ${message}`]);
+    expect(read(`MachineMetadata=k=${'%n'.repeat(60)}`)).toEqual([`line 1, column 17: ${message}`]);
   });
 
   it('passes over other sections', () => {

@@ -1,0 +1,252 @@
+// The engine of the leader: the cluster's records → picture → plan → fenced writes, pass by pass.
+// Invariant: it decides from the picture only; a pass may be repeated at any moment and stopped between any two writes.
+import { FleetError, isFleetError } from '../model/errors.ts';
+import type { UnitName } from '../model/unit.ts';
+import { planEngine, type EnginePlan } from '../reconcile/engine-plan.ts';
+import { applyAction } from '../reconcile/engine-effects.ts';
+import { withChildSignal } from '../runtime/abort.ts';
+import { runTogether } from '../runtime/tasks.ts';
+import { commit, type Fence } from '../registry/commit.ts';
+import { writesOf } from '../registry/engine-writes.ts';
+import { decode } from '../registry/codec.ts';
+import { ClusterPicture } from '../scheduler/cluster.ts';
+import { FILTERS, type Filters } from '../scheduler/filters.ts';
+import { Mirror } from '../store/mirror.ts';
+import { RELIST_INTERVAL_MS } from '../model/limits.ts';
+import { AbsenceWatch, type Evidence } from './absence-watch.ts';
+import { feed } from './feed.ts';
+import { keepHouse, type HouseDeps } from './housekeeping.ts';
+import { campaign, type LeadershipDeps } from './leadership.ts';
+
+export interface EngineDeps extends LeadershipDeps {
+  /** ms; the safety net: a pass at least so often. Changes are acted on at once. */
+  readonly intervalMs: number;
+  /** What this process knows of its own connection to the store. */
+  readonly evidence: Evidence;
+  readonly filters?: Filters;
+}
+
+/** What outlives a term: when the store was last found restored, or out of this process's reach. */
+interface Memory {
+  discontinuityAtMs: number | undefined;
+}
+
+interface TermStart {
+  readonly fence: Fence;
+  readonly memory: Memory;
+}
+
+/** Campaigns and, while elected, decides for the cluster, until `signal` aborts. */
+export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<never> {
+  const memory: Memory = { discontinuityAtMs: undefined };
+  return await campaign(deps, signal, (fence, child) => runTerm(deps, { fence, memory }, child));
+}
+
+/** ms of planning and applying at a stretch: heartbeats and the API wait no longer than this. */
+const SLICE_MS = 20;
+const FIRST_LIMIT = 100;
+const MAX_LIMIT = 2_000;
+/** changes applied between two looks at the clock */
+const FEED_STEP = 200;
+
+async function runTerm(deps: EngineDeps, start: TermStart, signal: AbortSignal): Promise<void> {
+  const { fence } = start;
+  const { kv, keys, clock, log } = deps;
+  const mirror = new Mirror({
+    kv,
+    prefix: keys.cluster,
+    clock,
+    random: deps.random,
+    relistIntervalMs: RELIST_INTERVAL_MS,
+    log: (event) => {
+      if (event.kind === 'failed')
+        log.warn(
+          { code: event.error.code, err: event.error.message },
+          'cluster mirror failed, listing again',
+        );
+    },
+  });
+  const term = new EngineTerm(deps, start, mirror);
+  await runTogether(signal, [
+    (child) => mirror.run(child),
+    (child) => term.run(child),
+    (child) => keepHouse({ kv, keys, clock, log, fence, ...term.forHousekeeping() }, child),
+  ]);
+}
+
+/** One term's picture and what it still has to do. */
+class EngineTerm {
+  readonly #deps: EngineDeps;
+  readonly #fence: Fence;
+  readonly #memory: Memory;
+  readonly #mirror: Mirror;
+  readonly #picture = new ClusterPicture();
+  readonly #absence: AbsenceWatch;
+  /** Units whose compare was lost: decided again when the mirror had time to bring what changed. */
+  #lost: UnitName[] = [];
+  #limit = FIRST_LIMIT;
+  readonly #named = new Set<string>();
+
+  constructor(deps: EngineDeps, { fence, memory }: TermStart, mirror: Mirror) {
+    this.#deps = deps;
+    this.#fence = fence;
+    this.#memory = memory;
+    this.#mirror = mirror;
+    this.#absence = new AbsenceWatch(this.#picture, deps, memory);
+  }
+
+  /** What housekeeping asks of the term. */
+  forHousekeeping(): Pick<HouseDeps, 'absent' | 'returned' | 'unreadable'> {
+    return {
+      absent: () => this.#absence.absent(),
+      returned: () =>
+        [...this.#picture.machines()]
+          .filter(({ machine, host }) => machine !== undefined && host?.absentSinceMs !== undefined)
+          .map(({ id }) => id),
+      unreadable: (kv, error) => this.#leaveAlone(kv.key, error),
+    };
+  }
+
+  async run(signal: AbortSignal): Promise<never> {
+    const { clock, intervalMs } = this.#deps;
+    await this.#readPendings(signal);
+    for (;;) {
+      const nextMs = await this.#pass(signal);
+      await withChildSignal(signal, async (child) => {
+        const waits = [
+          clock.sleep(Math.min(intervalMs, nextMs), child),
+          this.#mirror.changed(child),
+        ];
+        try {
+          await Promise.race(waits);
+        } finally {
+          for (const wait of waits) wait.catch(() => undefined);
+        }
+      });
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Takes what changed, decides, writes. Answers the ms after which it should be called again if nothing changes. */
+  async #pass(signal: AbortSignal): Promise<number> {
+    await this.#takeChanges(signal);
+    if (!this.#mirror.synced) return Infinity;
+    this.#picture.markDirty(this.#lost);
+    this.#lost = [];
+    const nextMs = this.#absence.look();
+    while (this.#picture.dirtyCount > 0) {
+      await this.#slice(signal);
+      await this.#deps.clock.sleep(0, signal); // heartbeats and requests first
+      await this.#takeChanges(signal);
+    }
+    return nextMs;
+  }
+
+  async #takeChanges(signal: AbortSignal): Promise<void> {
+    const { clock, keys } = this.#deps;
+    if (this.#mirror.takeRestored()) {
+      this.#memory.discontinuityAtMs = clock.now();
+      throw new FleetError(
+        'LEADERSHIP_LOST',
+        'the store went back in time: another term begins from what it says now',
+      );
+    }
+    let began = clock.now();
+    const revision = this.#mirror.revision;
+    for (const [i, change] of this.#mirror.takeChanges().entries()) {
+      feed(
+        {
+          keys,
+          picture: this.#picture,
+          machine: (id, machine) => this.#absence.saw(id, machine),
+          unreadable: (key, error) => this.#leaveAlone(key, error),
+        },
+        change,
+        revision,
+      );
+      if (i % FEED_STEP === 0 && clock.now() - began > SLICE_MS) {
+        await clock.sleep(0, signal);
+        began = clock.now();
+      }
+    }
+  }
+
+  /** Decides some of the dirty units and writes what was decided. */
+  async #slice(signal: AbortSignal): Promise<void> {
+    const { clock, log, kv, keys } = this.#deps;
+    const began = clock.now();
+    const dirty = this.#picture.takeDirty(this.#limit);
+    const plan = planEngine(this.#picture, dirty, dirty.length, this.#deps.filters ?? FILTERS);
+    const tookMs = clock.now() - began;
+    if (tookMs > SLICE_MS) this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+    else if (dirty.length === this.#limit) this.#limit = Math.min(this.#limit * 2, MAX_LIMIT);
+    this.#nameFaults(plan);
+    if (plan.actions.length === 0) return;
+    try {
+      const { committed, lost } = await commit(
+        kv,
+        this.#fence,
+        writesOf(keys, plan.actions),
+        signal,
+      );
+      this.#carryOut(plan, new Map(committed.map(({ write, revision }) => [write.unit, revision])));
+      this.#lost.push(...lost);
+    } catch (error) {
+      // Whether it was written or not, the mirror will say; until then the units are to be decided again.
+      this.#lost.push(...dirty);
+      if (!isFleetError(error, 'STORE_UNAVAILABLE')) throw error;
+      log.warn({ code: error.code, err: error.message }, 'engine writes failed, deciding again');
+    }
+  }
+
+  #carryOut(plan: EnginePlan, revisions: ReadonlyMap<UnitName, bigint>): void {
+    for (const action of plan.actions) {
+      const revision = revisions.get(action.unit);
+      if (revision === undefined) continue;
+      applyAction(this.#picture, action, revision);
+      if (action.kind === 'pending' || action.kind === 'settled') continue;
+      const machine = 'machine' in action ? action.machine : action.from;
+      this.#deps.log.info(
+        {
+          kind: action.kind,
+          unit: action.unit,
+          machine,
+          because: action.because,
+          revision: String(revision),
+        },
+        'engine action',
+      );
+    }
+  }
+
+  /** A record that does not decode is named once a term. */
+  #leaveAlone(key: string, error: Error): void {
+    if (!this.#named.has(key))
+      this.#deps.log.warn({ key, err: error.message }, 'record left alone');
+    this.#named.add(key);
+  }
+
+  /** A unit that cannot be planned is named once a term; its pending record says so to the user. */
+  #nameFaults(plan: EnginePlan): void {
+    for (const { unit, error } of plan.faults) {
+      if (!this.#named.has(unit))
+        this.#deps.log.error({ unit, err: error }, 'unit cannot be planned');
+      this.#named.add(unit);
+    }
+  }
+
+  /** The last leader's `pending/` records: the picture must know what to delete. */
+  async #readPendings(signal: AbortSignal): Promise<void> {
+    const { kv, keys } = this.#deps;
+    const { kvs } = await kv.range(keys.pendings, {}, signal);
+    for (const { key, value } of kvs) {
+      try {
+        const pending = decode('pending', key, value);
+        this.#picture.applyPending(pending.name, pending);
+      } catch (error) {
+        if (!isFleetError(error, 'REGISTRY_RECORD_INVALID')) throw error;
+        this.#leaveAlone(key, error);
+      }
+    }
+  }
+}

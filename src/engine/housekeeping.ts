@@ -1,0 +1,127 @@
+// What a leader does now and then: forgets old history, and clears what absent machines left behind.
+// Invariant: fenced like every write of a term; a failure is logged and tried again the next time.
+import { isFleetError } from '../model/errors.ts';
+import { TXN_OPERATIONS_MAX } from '../model/limits.ts';
+import type { Host, MachineId } from '../model/machine.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { encode } from '../registry/codec.ts';
+import type { Fence } from '../registry/commit.ts';
+import { collectFiles } from '../registry/files.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Operation, Revision } from '../store/kv.ts';
+
+export interface HouseDeps extends Registry {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fence: Fence;
+  /** Machines that are believed absent. */
+  readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
+  /** Machines that are present and still remembered as absent. */
+  readonly returned: () => readonly MachineId[];
+}
+
+const ROUND_MS = 5_000;
+const COMPACT_EVERY_MS = 5 * 60_000;
+/** The history that watches and pages may still need. */
+const KEEP_HISTORY_MS = 10 * 60_000;
+
+interface Mark {
+  readonly atMs: number;
+  readonly revision: Revision;
+}
+
+/** Runs until aborted. */
+export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<never> {
+  const { clock, log } = deps;
+  const marks: Mark[] = [];
+  const cleared = new Set<MachineId>();
+  let compactedAtMs = clock.now();
+  let unnamed: ReadonlyMap<string, Revision> = new Map();
+  for (;;) {
+    await clock.sleep(ROUND_MS, signal);
+    try {
+      await clearAbsent(deps, cleared, signal);
+      if (clock.now() - compactedAtMs >= COMPACT_EVERY_MS) {
+        compactedAtMs = clock.now();
+        await compactOld(deps, marks, signal);
+        ({ unnamed } = await collectFiles(deps, unnamed, signal));
+      }
+    } catch (error) {
+      if (!isFleetError(error) || isFleetError(error, 'LEADERSHIP_LOST')) throw error;
+      log.warn({ code: error.code, err: error.message }, 'housekeeping failed, trying again');
+    }
+  }
+}
+
+/** Remembers since when a machine is absent, and deletes the rows that it reported: readers hide them already. */
+async function clearAbsent(
+  deps: HouseDeps,
+  cleared: Set<MachineId>,
+  signal: AbortSignal,
+): Promise<void> {
+  const absent = deps.absent();
+  const now = new Set(absent.map(({ id }) => id));
+  for (const id of cleared) if (!now.has(id)) cleared.delete(id);
+  const fresh = absent.filter(({ id }) => !cleared.has(id));
+  const forgotten = deps
+    .returned()
+    .map((id): Operation => ({ kind: 'delete', key: deps.keys.host(id) }));
+  if (fresh.length === 0 && forgotten.length === 0) return;
+  const ids = new Set(fresh.map(({ id }) => id));
+  const rows = ids.size === 0 ? [] : await rowsOf(deps, ids, signal);
+  const hosts = fresh.map(({ id, host }): Operation => {
+    const record: Host = {
+      ...host,
+      id,
+      absentSinceMs: host?.absentSinceMs ?? deps.clock.wallNow(),
+    };
+    return { kind: 'put', key: deps.keys.host(id), value: encode('host', record) };
+  });
+  const operations: Operation[] = [
+    ...hosts,
+    ...rows.map((key): Operation => ({ kind: 'delete', key })),
+  ];
+  for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)
+    await fenced(deps, operations.slice(i, i + TXN_OPERATIONS_MAX), signal);
+  for (const id of ids) cleared.add(id);
+}
+
+/** Keys of the state rows that these machines wrote. */
+async function rowsOf(
+  { kv, keys }: HouseDeps,
+  machines: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { kvs } = await kv.range(keys.states, { keysOnly: true }, signal);
+  return kvs
+    .map(({ key }) => key)
+    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1)));
+}
+
+async function fenced(
+  { kv, fence }: HouseDeps,
+  operations: readonly Operation[],
+  signal: AbortSignal,
+): Promise<void> {
+  await kv.txn(
+    {
+      compares: [{ key: fence.key, target: 'create', equals: fence.createRevision }],
+      then: operations,
+    },
+    signal,
+  );
+}
+
+async function compactOld(
+  { kv, keys, clock }: HouseDeps,
+  marks: Mark[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { revision } = await kv.txn({ then: [{ kind: 'get', key: keys.leader }] }, signal);
+  marks.push({ atMs: clock.now(), revision });
+  const old = marks.findLast((mark) => clock.now() - mark.atMs >= KEEP_HISTORY_MS);
+  if (old === undefined) return;
+  marks.splice(0, marks.indexOf(old) + 1);
+  await kv.compact(old.revision, signal);
+}

@@ -1,0 +1,74 @@
+// The engine's actions as writes: which keys each puts or deletes, and what it compares. The table of DESIGN §2 in code.
+// Invariant: nothing is looked up; actions of one unit become one write.
+import type { EngineAction } from '../reconcile/engine-actions.ts';
+import type { UnitName } from '../model/unit.ts';
+import type { Operation } from '../store/kv.ts';
+import type { UnitWrite } from './commit.ts';
+import { encode } from './codec.ts';
+import type { Keys } from './keys.ts';
+
+/** The writes of a plan, one a unit, in the plan's order. */
+export function writesOf(keys: Keys, actions: readonly EngineAction[]): readonly UnitWrite[] {
+  const byUnit = new Map<UnitName, { action: EngineAction; operations: Operation[] }>();
+  for (const action of actions) {
+    const write = byUnit.get(action.unit) ?? { action, operations: [] };
+    write.operations.push(...operationsOf(keys, action));
+    byUnit.set(action.unit, write);
+  }
+  return [...byUnit.values()].map(({ action: { unit, expected }, operations }) => ({
+    unit,
+    compares: [
+      { key: keys.unit(unit), equals: expected.unit },
+      { key: keys.placed(unit), equals: expected.placed },
+    ],
+    operations,
+  }));
+}
+
+function operationsOf(keys: Keys, action: EngineAction): readonly Operation[] {
+  const { unit } = action;
+  switch (action.kind) {
+    case 'place':
+    case 'update':
+      return [...placing(keys, action), ...settling(keys, action)];
+    case 'release':
+      return placing(keys, action);
+    case 'evict':
+      return [...placing(keys, action), ...leaving(keys, action), ...settling(keys, action)];
+    case 'unplace':
+      return [{ kind: 'delete', key: keys.placed(unit) }, ...leaving(keys, action)];
+    case 'withdraw':
+      return [
+        {
+          kind: 'put',
+          key: keys.schedule(action.machine, unit),
+          value: encode('assignment', action.assignment),
+        },
+      ];
+    case 'pending':
+      return [{ kind: 'put', key: keys.pending(unit), value: encode('pending', action.pending) }];
+    case 'settled':
+      return [{ kind: 'delete', key: keys.pending(unit) }];
+  }
+}
+
+type Placing = Extract<EngineAction, { kind: 'place' | 'update' | 'release' | 'evict' }>;
+
+function placing(keys: Keys, { unit, machine, placement, assignment }: Placing): Operation[] {
+  return [
+    { kind: 'put', key: keys.placed(unit), value: encode('placement', placement) },
+    { kind: 'put', key: keys.schedule(machine, unit), value: encode('assignment', assignment) },
+  ];
+}
+
+function leaving(
+  keys: Keys,
+  { unit, from, left }: Extract<EngineAction, { kind: 'evict' | 'unplace' }>,
+): Operation[] {
+  if (left === undefined) return [];
+  return [{ kind: 'put', key: keys.schedule(from, unit), value: encode('assignment', left) }];
+}
+
+function settling(keys: Keys, action: { unit: UnitName; settles: boolean }): Operation[] {
+  return action.settles ? [{ kind: 'delete', key: keys.pending(action.unit) }] : [];
+}

@@ -1,0 +1,217 @@
+// One watch: its own stream to one member, read until it ends, and never resumed: whoever watches lists again.
+// Invariant: what is told is complete up to the last batch: a stream that may have lost something, or lives without telling, ends with an error.
+import type { IWatchResponse } from 'etcd3';
+import { withChildSignal } from '../../runtime/abort.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { FleetError } from '../../model/errors.ts';
+import type { Revision, WatchBatch, WatchEvent } from '../kv.ts';
+import type { Encoding } from './encode.ts';
+import { closedError, explain } from './failure.ts';
+import { revertedError, type History } from './history.ts';
+import { Inbox } from './inbox.ts';
+import type { Member } from './member.ts';
+import type { Members } from './members.ts';
+import type { WatchStream } from './services.ts';
+
+/** ms without a message after which the stream is asked for a sign of life. */
+const PROGRESS_INTERVAL_MS = 10_000;
+/** ms that etcd has for it, and for the first answer. */
+const PROGRESS_TIMEOUT_MS = 5_000;
+
+export interface WatchOptions {
+  readonly prefix: string;
+  readonly from: Revision;
+  readonly members: Members;
+  readonly history: History;
+  readonly encoding: Encoding;
+  readonly clock: Clock;
+  readonly openTimeoutMs: number;
+  /** The store's revision by a linearizable read. */
+  readonly readRevision: (signal: AbortSignal) => Promise<Revision>;
+  readonly signal: AbortSignal;
+}
+
+/** Tells the events of each revision from `from` on. Throws STORE_WATCH_LOST, STORE_COMPACTED or STORE_REVERTED; ends quietly on abort. */
+export async function* watchEvents(options: WatchOptions): AsyncGenerator<WatchBatch> {
+  const { members, signal } = options;
+  if (members.closed) throw closedError();
+  if (signal.aborted) return;
+  const member = members.current;
+  let stream: WatchStream | undefined;
+  try {
+    const inbox = new Inbox();
+    stream = await member.openWatch(inbox.interceptor, {
+      timeoutMs: options.openTimeoutMs,
+      signal,
+    });
+    yield* new Watch(options, member, { stream, inbox }).batches();
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error instanceof Lost ? lostError(options, error) : explainEnd(error, member, members);
+  } finally {
+    stream?.cancel();
+  }
+}
+
+/** The stream can no longer be trusted; the message says why. */
+class Lost extends Error {}
+
+class Watch {
+  readonly #options: WatchOptions;
+  readonly #member: Member;
+  readonly #stream: WatchStream;
+  readonly #inbox: Inbox;
+  readonly #revisions = new RevisionGroups();
+  readonly #epoch: number;
+  #heardAt: number;
+  /** When the sign of life was asked for that has not come yet; the creation of the watch counts as one. */
+  #askedAt: number | undefined;
+
+  constructor(
+    options: WatchOptions,
+    member: Member,
+    { stream, inbox }: { stream: WatchStream; inbox: Inbox },
+  ) {
+    this.#options = options;
+    this.#member = member;
+    this.#stream = stream;
+    this.#inbox = inbox;
+    inbox.listen(stream);
+    this.#epoch = options.history.mark.epoch;
+    this.#heardAt = options.clock.now();
+    this.#askedAt = this.#heardAt;
+  }
+
+  async *batches(): AsyncGenerator<WatchBatch> {
+    const { from, prefix, encoding, history, members, signal } = this.#options;
+    const wake = (): void => this.#inbox.wake.set();
+    const forget = [history.onReverted(wake), members.onClose(wake)];
+    try {
+      this.#stream.write({
+        // fragment: one revision may come in several messages, none of them much larger than a request.
+        create_request: { ...encoding.range(prefix), start_revision: String(from), fragment: true },
+      });
+      while (!signal.aborted) {
+        const message = this.#inbox.take();
+        if (message === undefined) await this.#wait();
+        else yield* await this.#read(message);
+      }
+    } finally {
+      for (const each of forget) each();
+    }
+  }
+
+  async #read(message: IWatchResponse): Promise<readonly WatchBatch[]> {
+    this.#heardAt = this.#options.clock.now();
+    this.#askedAt = undefined;
+    if (message.canceled) throw cancelError(message, this.#options.from);
+    if (message.created) await this.#checkStart(BigInt(message.header.revision));
+    // What is neither created nor has events is the sign of life. Its revision says nothing (etcd issue 15220).
+    return this.#revisions.push(message, this.#options.encoding);
+  }
+
+  /** A start that the store has not reached: the member lags, or the store has gone back and would stay silent until it is there. */
+  async #checkStart(memberRevision: Revision): Promise<void> {
+    const { from, readRevision, signal } = this.#options;
+    if (from <= memberRevision + 1n) return;
+    const revision = await readRevision(signal);
+    if (from > revision + 1n) throw revertedError(revision, from - 1n);
+  }
+
+  /** Ends when there may be a message; in between it asks for signs of life. */
+  async #wait(): Promise<void> {
+    const { clock, history, members, signal } = this.#options;
+    if (history.mark.epoch !== this.#epoch)
+      throw revertedError(history.mark.revision, this.#options.from - 1n);
+    if (this.#inbox.end !== undefined) throw this.#inbox.end;
+    if (members.closed) throw closedError();
+    const dueMs =
+      (this.#askedAt === undefined
+        ? this.#heardAt + PROGRESS_INTERVAL_MS
+        : this.#askedAt + PROGRESS_TIMEOUT_MS) - clock.now();
+    if (dueMs > 0) {
+      await withChildSignal(signal, async (child) => {
+        const waits = [clock.sleep(dueMs, child), this.#inbox.wake.changed(child)];
+        for (const wait of waits) wait.catch(() => undefined);
+        await Promise.race(waits);
+      });
+    } else if (this.#askedAt === undefined) {
+      this.#askedAt = clock.now();
+      this.#stream.write({ progress_request: {} });
+    } else {
+      await this.#confirmLoss();
+    }
+  }
+
+  /** The stream is silent. It is lost when the store is not; while no read succeeds a new list would not either. */
+  async #confirmLoss(): Promise<void> {
+    const { members, readRevision, signal } = this.#options;
+    members.leave(this.#member);
+    const alive = await readRevision(signal).then(
+      () => true,
+      () => false,
+    );
+    signal.throwIfAborted();
+    // What has come meanwhile was only late.
+    if (this.#inbox.waiting) return;
+    if (alive) throw new Lost('it no longer answers');
+    this.#askedAt = undefined;
+  }
+}
+
+/** Gathers the events of one revision, over as many messages as etcd took for them. */
+class RevisionGroups {
+  #revision: Revision = 0n;
+  #events: WatchEvent[] = [];
+
+  /** Answers the revisions that are complete. */
+  push(message: IWatchResponse, encoding: Encoding): WatchBatch[] {
+    const complete: WatchBatch[] = [];
+    for (const raw of message.events) {
+      const revision = BigInt(raw.kv.mod_revision);
+      if (revision !== this.#revision) {
+        this.#flush(complete);
+        this.#revision = revision;
+      }
+      this.#events.push(encoding.event(raw));
+    }
+    // The last message of a row is not marked as a fragment.
+    if (!message.fragment) this.#flush(complete);
+    return complete;
+  }
+
+  #flush(into: WatchBatch[]): void {
+    if (this.#events.length > 0) into.push({ revision: this.#revision, events: this.#events });
+    this.#events = [];
+  }
+}
+
+function cancelError(message: IWatchResponse, from: Revision): Error {
+  if (message.compact_revision === '0') return new Lost(message.cancel_reason);
+  return new FleetError('STORE_COMPACTED', `the events since revision '${from}' are compacted`, {
+    hint: 'List again.',
+    details: { from: String(from), compacted: message.compact_revision },
+  });
+}
+
+function explainEnd(error: unknown, member: Member, members: Members): Error {
+  if (members.closed) return closedError();
+  const failure = explain(error, member.endpoint);
+  if (failure.tokenStale) member.forgetToken();
+  else if (failure.again) members.leave(member);
+  if (!failure.again) return failure.error;
+  const { message, hint, details } = failure.error;
+  return new FleetError('STORE_WATCH_LOST', `a watch ended: ${message}`, {
+    cause: error,
+    details,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function lostError({ prefix }: WatchOptions, lost: Lost): FleetError {
+  return new FleetError('STORE_WATCH_LOST', `the watch on '${prefix}' ended: ${lost.message}`, {
+    cause: lost,
+    hint: 'List again.',
+    details: { prefix },
+  });
+}

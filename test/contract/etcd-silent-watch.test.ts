@@ -1,0 +1,64 @@
+// A watch that lives and tells nothing. The clock runs 20 times as fast; its seconds are meant here.
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/runtime/clock.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { openStore, Reader } from '../support/etcd-store.ts';
+import { eventually } from '../support/eventually.ts';
+import { startSilentEtcd } from '../support/silent-etcd.ts';
+
+const speed = 20;
+const fastClock: Clock = {
+  now: () => systemClock.now() * speed,
+  wallNow: () => systemClock.wallNow(),
+  sleep: (ms, signal) => systemClock.sleep(ms / speed, signal),
+};
+const options = { clock: fastClock, requestTimeoutMs: 5000 };
+
+describe('a silent watch', () => {
+  it('that answers when it is asked every 10 s goes on', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    const started = fastClock.now();
+    const reader = new Reader(kv, '/s/', 11n);
+    await eventually(() => etcd.asked === 4);
+    const tookMs = fastClock.now() - started;
+    expect(tookMs).toBeGreaterThan(40_000);
+    expect(tookMs).toBeLessThan(50_000);
+    expect(reader.code).toBeUndefined();
+    await reader.stop();
+  });
+
+  // Difference: watch.ts, `#confirmLoss`.
+  it('that does not answer within 5 s ends with STORE_WATCH_LOST when a read is answered', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    etcd.answersProgress = false;
+    const started = fastClock.now();
+    const reader = new Reader(kv, '/s/', 11n);
+    await eventually(() => reader.code === 'STORE_WATCH_LOST');
+    const tookMs = fastClock.now() - started;
+    expect(tookMs).toBeGreaterThan(15_000);
+    expect(tookMs).toBeLessThan(20_000);
+  });
+
+  // Difference: watch.ts, `if (alive)`: ending it would make every client list again at the moment when etcd comes back.
+  it('that does not answer is kept while reads are not answered either', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    etcd.answersProgress = false;
+    etcd.answersReads = false;
+    const reader = new Reader(kv, '/s/', 11n);
+    await eventually(() => etcd.asked === 2);
+    expect(reader.code).toBeUndefined();
+    etcd.answersReads = true;
+    await eventually(() => reader.code === 'STORE_WATCH_LOST');
+  });
+
+  // Difference: watch.ts, `#checkStart`.
+  it('from a revision that the store has not reached ends with STORE_REVERTED', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    const reader = new Reader(kv, '/s/', 12n);
+    await eventually(() => reader.code === 'STORE_REVERTED');
+  });
+});

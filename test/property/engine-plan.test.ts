@@ -1,0 +1,268 @@
+// Laws of the engine's plan over any sequence of events: it comes to rest, explains the rest, and never breaks a requirement.
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planEngine } from '../../src/reconcile/engine-plan.ts';
+import type { ClusterPicture } from '../../src/scheduler/cluster.ts';
+import { FILTERS, refusalOf } from '../../src/scheduler/filters.ts';
+import { globalsFor } from '../../src/scheduler/globals.ts';
+import { globalRunsOn } from '../../src/scheduler/global-runs.ts';
+import type { UnitWords } from '../support/cluster.ts';
+import { line, machineId, planAll } from '../support/cluster.ts';
+import { EngineWorld } from '../support/engine-world.ts';
+
+const PLAIN = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.service`);
+const GLOBALS = ['g.service', 'h.service'];
+const MACHINES = ['m1', 'm2', 'm3', 'm4'] as const;
+
+/** `a` replaces and is followed by nobody: a unit that drives away the peer of its peer would never rest. */
+const words = (name: string): fc.Arbitrary<UnitWords> => {
+  if (GLOBALS.includes(name))
+    return fc.constantFrom<UnitWords>(
+      { global: true },
+      { global: true, metadata: ['role=web'] },
+      { global: true, conflicts: ['*.service'] },
+      { global: true, conflicts: ['c.service', 'g.service'] },
+    );
+  if (name === 'a.service')
+    return fc.constantFrom<UnitWords>({}, { replaces: ['[bc].service'] }, { replaces: ['b.*'] });
+  return fc.constantFrom<UnitWords>(
+    {},
+    {},
+    { conflicts: ['?.service'] },
+    { conflicts: ['c.service', 'e.service'] },
+    { metadata: ['role=web', 'role=db'] },
+    { metadata: ['role=web', 'disk=ssd'] },
+    { of: [name < 'd' ? 'd.service' : 'e.service'].filter((peer) => peer !== name) },
+    { of: ['g.service'] },
+    { id: '00000002' },
+    { state: 'inactive' },
+    { replaces: [`${name}.other`] },
+    { metadata: ['malformed'] },
+  );
+};
+
+const aName = fc.constantFrom(...PLAIN, ...GLOBALS);
+const aMachine = fc.constantFrom(...MACHINES);
+const metadata = fc.constantFrom<Record<string, string>>(
+  {},
+  { role: 'web' },
+  { role: 'db' },
+  { role: 'web', disk: 'ssd' },
+);
+
+type Step = (world: EngineWorld) => void;
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: aName.chain((name) =>
+      words(name).map(
+        (w): Step =>
+          (world) =>
+            world.put(name, w),
+      ),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(aName, fc.constantFrom('inactive', 'loaded', 'launched' as const)).map(
+      ([name, state]): Step =>
+        (world) =>
+          world.want(name, state),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: aName.map(
+      (name): Step =>
+        (world) =>
+          world.destroy(name),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(aMachine, metadata, fc.boolean()).map(
+      ([m, data, odd]): Step =>
+        (world) =>
+          world.machineUp(m, data, odd && m === 'm4'),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: aMachine.map(
+      (m): Step =>
+        (world) =>
+          world.machineGone(m),
+    ),
+  },
+  { weight: 1, arbitrary: fc.constant<Step>((world) => world.believe()) },
+  { weight: 3, arbitrary: fc.constant<Step>((world) => world.hostsStop()) },
+  {
+    weight: 4,
+    arbitrary: fc.nat(6).map(
+      (n): Step =>
+        (world) =>
+          world.deliver(n),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.nat(5).map(
+      (n): Step =>
+        (world) =>
+          world.deliverAgain(n),
+    ),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.integer({ min: 1, max: 5 }).map(
+      (n): Step =>
+        (world) =>
+          void world.pass(n),
+    ),
+  },
+);
+
+const steps = fc.array(step, { minLength: 5, maxLength: 60 });
+
+/** Lets everything that is under way come to its end. */
+function rest(world: EngineWorld): void {
+  world.believe();
+  for (let round = 0; round < 40; round += 1) {
+    const written = world.pass(100);
+    checkKeys(world);
+    world.hostsStop();
+    world.deliver(Number.POSITIVE_INFINITY);
+    if (written.length === 0 && world.picture.dirtyCount === 0) return;
+  }
+  throw new Error('the engine does not come to rest');
+}
+
+/** At most one placement, and no unmarked key that it does not speak of. */
+function checkKeys(world: EngineWorld): void {
+  for (const { value } of world.schedule.values())
+    if (!value.release) expect(world.placed.get(value.name)?.value.machine).toBe(value.machine);
+}
+
+function checkRequirements(world: EngineWorld, picture: ClusterPicture): void {
+  const running = [...picture.units()].filter((unit) => unit.at !== undefined);
+  for (const unit of running) {
+    expect(unit.releasing, unit.name).toBe(unit.at?.presence === 'absent' && unit.releasing);
+    for (const other of running)
+      if (unit !== other && unit.at === other.at && unit.at?.candidate === true)
+        for (const pattern of unit.conflicts.declares)
+          expect(pattern.matches(other.name), `${unit.name} beside ${other.name}`).toBe(false);
+    for (const { key, values } of (unit.at?.candidate === true && unit.needs?.metadata) || [])
+      expect(values, unit.name).toContain(unit.at?.metadata[key]);
+    if (unit.at?.candidate !== true) continue;
+    for (const peer of unit.needs?.machineOf ?? [])
+      if (picture.unit(peer)?.globalActive !== true)
+        expect(picture.unit(peer)?.at, unit.name).toBe(unit.at);
+  }
+  for (const unit of picture.units()) {
+    const isWaiting = unit.unit !== undefined && unit.unit.desiredState !== 'inactive';
+    if (isWaiting && unit.needs?.global !== true && unit.at === undefined)
+      expect(world.pending.has(unit.name), `${unit.name} waits and says why`).toBe(true);
+  }
+}
+
+/** An explanation may name another refusal of a machine than the first that comes to mind now, but every machine still refuses. */
+function checkExplanations(world: EngineWorld, picture: ClusterPicture): void {
+  const asked = [...picture.machines()].filter(
+    ({ candidate, presence }) => candidate || presence === 'leaving',
+  );
+  for (const { name, machines, reason } of world.pending.values()) {
+    const unit = picture.unit(name);
+    expect(unit?.unit?.desiredState, name).not.toBe('inactive');
+    if (reason === 'no-machines') expect(asked).toEqual([]);
+    if (unit === undefined || reason !== undefined) continue;
+    expect(machines.map(({ machine }) => machine)).toEqual(asked.map(({ id }) => id).sort());
+    for (const machine of asked)
+      expect(refusalOf(FILTERS.take, unit, machine, picture), name).toBeDefined();
+  }
+}
+
+/** The host's own decision on global units is what the engine takes it for. */
+function checkGlobals(world: EngineWorld, picture: ClusterPicture): void {
+  for (const machine of picture.machines()) {
+    if (!machine.candidate) continue;
+    const { run } = globalsFor({
+      id: machine.id,
+      metadata: machine.metadata,
+      globals: [...world.globals.values()].map(({ value }) => value),
+      assigned: [...world.schedule.values()]
+        .map(({ value }) => value)
+        .filter((assignment) => assignment.machine === machine.id),
+    });
+    const expected = [...picture.units()]
+      .filter((unit) => unit.globalActive && globalRunsOn(picture, unit, machine))
+      .map(({ name }) => name)
+      .sort();
+    expect(run).toEqual(expected);
+  }
+}
+
+function loads(picture: ClusterPicture): string[] {
+  return [...picture.candidates.all()].map(({ id, load, located }) => `${id} ${load} ${located}`);
+}
+
+describe('planEngine, over any sequence of events,', () => {
+  it('comes to rest where planning the same store from nothing has nothing to add', () => {
+    fc.assert(
+      fc.property(steps, (sequence) => {
+        const world = new EngineWorld();
+        for (const take of sequence) {
+          take(world);
+          checkKeys(world);
+        }
+        rest(world);
+        const fresh = world.fresh();
+        const { actions } = planAll(fresh);
+        expect(actions.filter(({ kind }) => kind !== 'pending').map(line)).toEqual([]);
+        checkExplanations(world, fresh);
+        expect(loads(world.picture)).toEqual(loads(fresh));
+        checkRequirements(world, fresh);
+        checkGlobals(world, fresh);
+      }),
+      { numRuns: Number(process.env['RUNS'] ?? 400) },
+    );
+  });
+
+  it('answers the same plan twice and leaves the picture as it was', () => {
+    fc.assert(
+      fc.property(steps, (sequence) => {
+        const world = new EngineWorld();
+        for (const take of sequence) take(world);
+        world.deliver(Number.POSITIVE_INFINITY);
+        const names = [...world.picture.units()].map(({ name }) => name);
+        const before = loads(world.picture);
+        const first = planEngine(world.picture, names, 100);
+        expect(loads(world.picture)).toEqual(before);
+        expect(planEngine(world.picture, names.toReversed(), 100)).toEqual(first);
+        // A picture that took the same records in another order decides the same.
+        const fresh = world.fresh();
+        for (const m of MACHINES)
+          if (world.picture.machine(machineId(m))?.presence === 'absent')
+            fresh.setPresence(machineId(m), 'absent');
+        expect(planEngine(fresh, names, 100).actions.map(line)).toEqual(first.actions.map(line));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('balances unconstrained units within one of each other', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 0, max: 60 }), (m, n) => {
+        const world = new EngineWorld();
+        for (let i = 1; i <= m; i += 1) world.machineUp(`m${i}`, {});
+        for (let i = 0; i < n; i += 1) world.put(`u${i}.service`, {});
+        world.deliver(Number.POSITIVE_INFINITY);
+        while (world.picture.dirtyCount > 0) world.pass(7);
+        const counts = [...world.picture.candidates.all()].map(({ located }) => located);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(n);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
