@@ -2,6 +2,7 @@
 // Invariant: options that unitFileFromOptions() takes come back from its text through parseUnitFile() and optionsOf().
 import type { UnitOption } from '../model/unit.ts';
 import { isComment, isContinued, trimSpace } from './lex.ts';
+import { systemdValue } from './option-value.ts';
 import type { UnitFile } from './parse.ts';
 import { parseUnitFile } from './parse.ts';
 import type { Checked, Problem } from './problem.ts';
@@ -21,6 +22,12 @@ export function optionsOf(file: UnitFile): readonly UnitOption[] {
 /** The options that the cluster keeps in a unit's record: those of [X-Fleet] and [Install]. */
 export function storedOptionsOf(options: readonly UnitOption[]): readonly UnitOption[] {
   return options.filter(({ section }) => section === 'X-Fleet' || section === 'Install');
+}
+
+/** The Description= that lists show: the first one, as in fleet 1.0; empty where there is none. */
+export function descriptionOf(options: readonly UnitOption[]): string {
+  const found = options.find(({ section, name }) => section === 'Unit' && name === 'Description');
+  return systemdValue(found?.value ?? '');
 }
 
 /** A unit file with these options, sections merged in the order first seen; problems name options that no file can hold. */

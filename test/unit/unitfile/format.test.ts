@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   formatUnitFile,
+  descriptionOf,
   optionsOf,
   storedOptionsOf,
   unitFileFromOptions,
@@ -94,4 +95,19 @@ it('storedOptionsOf keeps [X-Fleet] and [Install] in order', () => {
     option('Install', 'WantedBy', 'x'),
   ];
   expect(storedOptionsOf(options)).toEqual([options[0], options[2]]);
+});
+
+it.for([
+  { value: 'Hello  world', expected: 'Hello  world' },
+  { value: 'Hello \\\n# not this\n  world', expected: 'Hello    world' },
+  { value: 'Hello \\\n', expected: 'Hello' },
+  { value: 'a\\\\', expected: 'a\\\\' },
+])('descriptionOf reads $value as systemd does', ({ value, expected }) => {
+  const options = [
+    option('Service', 'Description', 'x'),
+    option('Unit', 'Description', value),
+    option('Unit', 'Description', 'second'),
+  ];
+  expect(descriptionOf(options)).toBe(expected);
+  expect(descriptionOf([])).toBe('');
 });

@@ -34,7 +34,7 @@ it.for([
   if (parsed.ok !== undefined) unitFileFromOptions(optionsOf(parsed.ok));
   const problems = parsed.problems ?? checked?.problems ?? [];
   expect(problems.length).toBeLessThanOrEqual(UNIT_PROBLEMS_MAX + 1);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(4000);
 });
 
 it('bytes that are no UTF-8 near the end of a large file are found at once', () => {
@@ -42,5 +42,5 @@ it('bytes that are no UTF-8 near the end of a large file are found at once', () 
   bytes[bytes.length - 1] = 0xff;
   const started = performance.now();
   expect(decodeUnitBytes(bytes).problems).toMatchObject([{ line: UNIT_FILE_MAX_BYTES, column: 1 }]);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(4000);
 });
