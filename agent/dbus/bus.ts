@@ -61,6 +61,11 @@ export class Bus {
     this.closed = new Promise((resolve) => (this.#tellClosed = resolve));
   }
 
+  /** Whether systemd itself is at the other end, with no bus between. */
+  get private(): boolean {
+    return this.#options.address.private;
+  }
+
   async connect(signal: AbortSignal): Promise<void> {
     const { address } = this.#options;
     this.#connection = await openConnection(
@@ -95,16 +100,15 @@ export class Bus {
 
   /** Pings until the first answer: sd-bus lets bytes that came together with BEGIN lie until more bytes come. */
   async #nudge(signal: AbortSignal): Promise<void> {
-    let answered = false;
-    const first = this.call(PING, signal).finally(() => (answered = true));
-    const pings: Promise<unknown>[] = [first];
-    while (!answered) {
-      await withChildSignal(signal, (child) =>
-        Promise.race([first, this.#options.clock.sleep(NUDGE_MS, child)]),
+    const first = this.call(PING, signal).then(() => true);
+    for (let nudges = 0; ; nudges += 1) {
+      const answered = await withChildSignal(signal, (child) =>
+        Promise.race([first, this.#options.clock.sleep(NUDGE_MS, child).then(() => false)]),
       );
-      if (!answered && pings.length < NUDGES_MAX) pings.push(this.call(PING, signal));
+      if (answered) return;
+      // Only the bytes of these matter; whether the connection works, the first one says.
+      if (nudges < NUDGES_MAX) this.call(PING, signal).catch(() => undefined);
     }
-    await Promise.all(pings);
   }
 
   #send(call: Call, signal: AbortSignal): Promise<readonly unknown[]> {
