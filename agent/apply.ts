@@ -8,22 +8,12 @@ import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
 import type { UnitJobs } from './unit-jobs.ts';
-
-/** The directory of fleet's unit files on this host: agent/unit-dir.ts. */
-export interface UnitFiles {
-  pathOf(name: UnitName): string;
-  /** Replaces the file whole: written, synced, renamed. */
-  write(name: UnitName, text: string, signal: AbortSignal): Promise<void>;
-  /** A file that is not there is no error. */
-  remove(name: UnitName, signal: AbortSignal): Promise<void>;
-  list(signal: AbortSignal): Promise<readonly UnitName[]>;
-  read(name: UnitName, signal: AbortSignal): Promise<string | undefined>;
-}
 
 export interface ApplyDeps {
   readonly systemd: Systemd;
-  readonly unitDir: UnitFiles;
+  readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly jobs: UnitJobs;
   readonly log: Log;
@@ -119,7 +109,7 @@ async function changeFiles(
     .filter((name) => carriedOut.records.get(name)?.enabled === true);
   const unlinked = [...gone, ...relinked];
   if (unlinked.length > 0) await systemd.disable(unlinked, signal);
-  await eachBounded(gone, (name) => deps.unitDir.remove(name, signal));
+  await deps.unitDir.remove(gone, signal);
   const loaded = await writeAndLink(deps, loads, signal);
   await systemd.reload(signal);
   for (const name of gone) carriedOut.delete(name);
@@ -172,18 +162,18 @@ async function writeAndLink(
   loads: readonly Load[],
   signal: AbortSignal,
 ): Promise<readonly Loaded[]> {
-  const written = await withoutFailures(deps, loads, async ({ target }) => {
-    const text = deps.texts.get(target.sha256);
-    if (text === undefined)
-      throw new FleetError('NOT_FOUND', `the text of '${target.name}' is not at hand`);
-    await deps.unitDir.write(target.name, text, signal);
-  });
-  const link = (some: readonly Load[]): Promise<void> =>
-    deps.systemd.link(
-      some.map(({ unit }) => deps.unitDir.pathOf(unit)),
+  const written = await allOrEach(deps, loads, (some) =>
+    deps.unitDir.write(
+      some.map(({ target }) => ({ name: target.name, text: textOf(deps, target) })),
       signal,
-    );
-  const linked = await allOrEach(deps, written, link);
+    ),
+  );
+  const linked = await allOrEach(deps, written, (some) =>
+    deps.systemd.link(
+      some.map(({ unit }) => deps.unitDir.path(unit)),
+      signal,
+    ),
+  );
   const withInstall = linked.filter(({ target }) => hasInstall(target));
   const enabled = await allOrEach(deps, withInstall, (some) =>
     deps.systemd.enable(
@@ -197,11 +187,17 @@ async function writeAndLink(
     .map(({ target }) => ({ target, enabled: hasInstall(target) }));
 }
 
+function textOf({ texts }: ApplyDeps, { name, sha256 }: UnitTarget): string {
+  const text = texts.get(sha256);
+  if (text === undefined) throw new FleetError('NOT_FOUND', `the text of '${name}' is not at hand`);
+  return text;
+}
+
 function hasInstall({ options }: UnitTarget): boolean {
   return options.some(({ section }) => section === 'Install');
 }
 
-/** One call for all; where systemd refuses it, one for each, so that a bad unit stands alone. */
+/** One call for all; where that fails for a reason of one unit, one for each, so that a bad unit stands alone. */
 async function allOrEach(
   deps: ApplyDeps,
   loads: readonly Load[],
@@ -212,29 +208,20 @@ async function allOrEach(
     await call(loads);
     return loads;
   } catch (error) {
-    if (!isFleetError(error, 'DBUS_CALL_FAILED')) throw error;
+    asUnitFailure(error);
   }
-  return await withoutFailures(deps, loads, (load) => call([load]));
-}
-
-/** Those for which `step` succeeded; the others are told of. */
-async function withoutFailures(
-  deps: ApplyDeps,
-  loads: readonly Load[],
-  step: (load: Load) => Promise<void>,
-): Promise<readonly Load[]> {
-  const good = new Set<Load>();
-  await eachBounded(loads, async (load) => {
+  const good: Load[] = [];
+  for (const load of loads) {
     try {
-      await step(load);
-      good.add(load);
+      await call([load]);
+      good.push(load);
     } catch (error) {
       const failure = asUnitFailure(error);
       deps.log.warn({ unit: load.unit, err: failure.message }, 'a unit cannot be loaded, retrying');
       deps.loadFailed(load.target, failure);
     }
-  });
-  return loads.filter((load) => good.has(load));
+  }
+  return good;
 }
 
 /** What concerns one unit only: systemd's refusal, or the file system's. All else is thrown on. */
@@ -245,20 +232,6 @@ function asUnitFailure(error: unknown): FleetError {
       cause: error,
     });
   throw error;
-}
-
-/** at once; enough for a disk, and no flood of file descriptors. */
-const FILES_AT_ONCE = 32;
-
-async function eachBounded<T>(
-  items: readonly T[],
-  step: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of queue) await step(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(FILES_AT_ONCE, items.length) }, worker));
 }
 
 function recordOf(file: CarriedOutFile, target: UnitTarget, enabled: boolean): CarriedOut {

@@ -10,14 +10,14 @@ import type { Log } from '../src/runtime/log.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { sha256Of } from '../src/unitfile/hash.ts';
 import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
 
 export interface HostQuestionsDeps {
   readonly registry: Registry;
   readonly systemd: Systemd;
   readonly clock: Clock;
   readonly log: Log;
-  /** Ends in '/'. */
-  readonly unitsDirectory: string;
+  readonly unitDir: UnitDir;
   /** There are new answers: plan again. */
   readonly answered: () => void;
 }
@@ -117,7 +117,7 @@ export class HostQuestions {
     const found = await this.#deps.systemd.properties(name, signal);
     if (found === undefined || found.loadState === 'not-found') return '';
     const path = found.fragmentPath;
-    if (path.startsWith(this.#deps.unitsDirectory)) return '';
+    if (path === this.#deps.unitDir.path(name)) return '';
     return path === '' ? `systemd itself (${loadState})` : path;
   }
 

@@ -14,9 +14,9 @@ import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
-import type { UnitFiles } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
 
 export interface HostReporterDeps {
   readonly systemd: Systemd;
@@ -24,7 +24,7 @@ export interface HostReporterDeps {
   readonly log: Log;
   readonly machine: MachineId;
   readonly incarnation: string;
-  readonly unitDir: UnitFiles;
+  readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly report: HostReport;
   readonly view: Readonly<{
@@ -216,7 +216,8 @@ export class HostReporter {
       if (done === undefined) continue;
       const { hash, generation, sha256 } = done;
       const key = `${name} ${sha256}`;
-      const text = this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal)) ?? '';
+      const text =
+        this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
       this.#orphanTexts.set(key, text);
       const { loadState, activeState, subState } = this.#states.get(name) ?? NOTHING;
       const state = { loadState, activeState, subState };

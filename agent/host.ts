@@ -14,7 +14,7 @@ import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { Mirror } from '../src/store/mirror.ts';
-import { applyActions, type UnitFiles } from './apply.ts';
+import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import { HandOvers } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
@@ -22,6 +22,7 @@ import { HostQuestions } from './host-questions.ts';
 import { recoverRecords } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
 import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
 import { UnitJobs } from './unit-jobs.ts';
 
 export interface HostDeps {
@@ -33,9 +34,7 @@ export interface HostDeps {
   readonly log: Log;
   readonly machine: MachineId;
   readonly incarnation: string;
-  readonly unitDir: UnitFiles;
-  /** Ends in '/'. */
-  readonly unitsDirectory: string;
+  readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly configuredMetadata: () => Metadata;
 }
@@ -47,6 +46,8 @@ const FAILED_MS = 1_000;
 const FAULT_MS = 5_000;
 /** ms; a pass at least so often, for what no event tells. */
 const IDLE_MS = 30_000;
+/** passes in a row; a leaving host gives up after so many. */
+const FAILED_PASSES_MAX = 10;
 /** ms between two tries to load a file that systemd or the disk refused. */
 const LOAD_AGAIN_MS = 10_000;
 
@@ -70,6 +71,7 @@ export class Host {
   readonly #loadFailures = new Map<UnitName, LoadFailure>();
   #plan: HostPlan | undefined;
   #isLeaving = false;
+  #failedPasses = 0;
   /** The plan is of after `leave`. */
   #isLeavePlanned = false;
 
@@ -82,7 +84,7 @@ export class Host {
       globals: this.#mirror(keys.globals),
       metadata: this.#mirror(keys.metadataOf(machine)),
     };
-    const { configuredMetadata, unitsDirectory } = deps;
+    const { configuredMetadata, unitDir } = deps;
     this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
@@ -90,7 +92,7 @@ export class Host {
       systemd,
       clock,
       log,
-      unitsDirectory,
+      unitDir,
       answered,
     });
     this.#jobs = new UnitJobs({
@@ -139,13 +141,13 @@ export class Host {
     this.#wake.set();
   }
 
-  /** Ends when no unit of the store's is left here. */
+  /** Ends when no unit of the store's is left here, or systemd cannot be reached for so long that nothing will come of it. */
   async unitsGone(signal: AbortSignal): Promise<void> {
     const isGone = (): boolean =>
       this.#isLeavePlanned &&
       this.#jobs.isIdle &&
       this.#plan?.actions.every(({ kind }) => kind === 'hand-over') === true;
-    while (!isGone()) await this.#passed.changed(signal);
+    while (!isGone() && this.#failedPasses < FAILED_PASSES_MAX) await this.#passed.changed(signal);
   }
 
   /** Ends when every key is handed over as well. */
@@ -216,8 +218,10 @@ export class Host {
           isRecovered = true;
         }
         waitMs = await this.#pass(signal);
+        this.#failedPasses = 0;
       } catch (error) {
         signal.throwIfAborted();
+        this.#failedPasses += 1;
         waitMs = isFleetError(error) ? FAILED_MS : FAULT_MS;
         if (isFleetError(error))
           log.warn({ code: error.code, err: error.message }, 'a pass failed, retrying');

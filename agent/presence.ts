@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { Machine } from '../src/model/machine.ts';
 import { decode, encode, RECORD_VERSION } from '../src/registry/codec.ts';
 import type { Keys } from '../src/registry/keys.ts';
-import { withChildSignal } from '../src/runtime/abort.ts';
+import { aborted, withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
@@ -48,6 +48,7 @@ export class Presence {
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
   #isLeaving = false;
+  #hasLeft = false;
   /** What the key holds, as far as we know: what is the same is not written again. */
   #written = '';
 
@@ -82,7 +83,7 @@ export class Presence {
     return undefined;
   }
 
-  /** Ends when `state` has changed. One waiter. */
+  /** Ends when `state` has changed, or the machine was registered anew. One waiter. */
   stateChanged(signal: AbortSignal): Promise<void> {
     return this.#stateChanged.changed(signal);
   }
@@ -99,8 +100,9 @@ export class Presence {
     if (lease !== undefined && this.#state === 'registered') await this.#put(lease, signal);
   }
 
-  /** Gives the key back, after `run` has ended. Throws where the store is away: the lease ends by itself then. */
+  /** Gives the key back; `run` does nothing any more. Throws where the store is away: the lease ends by itself then. */
   async leave(signal: AbortSignal): Promise<void> {
+    this.#hasLeft = true;
     const lease = this.#keeper.id;
     if (lease !== undefined) await this.#deps.kv.revokeLease(lease, signal);
     await this.#deps.identity.keepLease(undefined);
@@ -111,6 +113,7 @@ export class Presence {
     const { clock, log, random } = this.#deps;
     let delayMs = BACKOFF_MIN_MS;
     for (;;) {
+      if (this.#hasLeft) await aborted(signal);
       signal.throwIfAborted();
       try {
         await this.#runOnce(signal);
@@ -145,6 +148,7 @@ export class Presence {
     this.#registrations += 1;
     this.#deps.log.info({ machine: this.#deps.facts().id, lease }, 'machine registered');
     this.#become('registered');
+    this.#stateChanged.set();
     await runTogether(signal, [
       (child) => this.#keeper.run(child),
       (child) => this.#guard(lease, child),
@@ -251,7 +255,7 @@ export class Presence {
       const { found, revision } = await this.#look(signal);
       const other = this.#foreign(found);
       if (other !== undefined) await this.#defend(other, lease, signal);
-      else if (found === undefined) await this.#put(lease, signal);
+      else if (found === undefined && !this.#hasLeft) await this.#put(lease, signal);
       await this.#oneChange(revision + 1n, signal);
     }
   }

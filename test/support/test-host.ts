@@ -1,10 +1,8 @@
 // One host for tests: the agent's loop over a store and a systemd, and a hand that writes the keys that engine and API would.
-import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { UnitFiles } from '../../agent/apply.ts';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import { Host } from '../../agent/host.ts';
+import { openUnitDir } from '../../agent/unit-dir.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
@@ -16,6 +14,7 @@ import { silentLog } from '../../src/runtime/log.ts';
 import type { Kv, Operation } from '../../src/store/kv.ts';
 import { storedOptionsOf, optionsOf } from '../../src/unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../../src/unitfile/hash.ts';
+import { parseUnitName } from '../../src/unitfile/name.ts';
 import { parseUnitFile } from '../../src/unitfile/parse.ts';
 
 export const MACHINE = 'a'.repeat(32) as MachineId;
@@ -33,7 +32,6 @@ export interface TestHostOptions {
   readonly systemd: Systemd;
   readonly dir: string;
   readonly metadata?: Metadata;
-  readonly unitDir?: UnitFiles;
 }
 
 export const keys = keysUnder('/fleet-test/');
@@ -42,7 +40,6 @@ export const keys = keysUnder('/fleet-test/');
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
   const { kv, systemd, dir, metadata = {} } = options;
   const unitsDirectory = join(dir, 'units/');
-  mkdirSync(unitsDirectory, { recursive: true });
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), 'boot-1');
   const host = new Host({
     registry: { kv, keys, unreadable: () => undefined },
@@ -52,8 +49,10 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     log: silentLog,
     machine: MACHINE,
     incarnation: 'boot-1',
-    unitDir: options.unitDir ?? plainUnitFiles(unitsDirectory),
-    unitsDirectory,
+    unitDir: await openUnitDir({
+      directory: unitsDirectory,
+      parseUnitName: (text) => parseUnitName(text).ok,
+    }),
     carriedOut,
     configuredMetadata: () => metadata,
   });
@@ -68,21 +67,6 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
       end.abort(new Error('killed by the test'));
       await running;
     },
-  };
-}
-
-function plainUnitFiles(path: string): UnitFiles {
-  const pathOf = (name: UnitName): string => join(path, name);
-  return {
-    pathOf,
-    async write(name, text) {
-      await mkdir(path, { recursive: true });
-      await writeFile(`${pathOf(name)}.new`, text);
-      await rename(`${pathOf(name)}.new`, pathOf(name));
-    },
-    remove: (name) => rm(pathOf(name), { force: true }),
-    list: () => Promise.resolve(readdirSync(path) as UnitName[]),
-    read: (name) => Promise.resolve(readFileSync(pathOf(name), 'utf8')),
   };
 }
 
