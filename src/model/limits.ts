@@ -40,3 +40,5 @@ export const DBUS_MESSAGE_MAX_BYTES = 128 * 1024 * 1024;
 export const DBUS_RECONNECT_WAIT_MS = 5000;
 /** names in one ListUnitsByNames call. */
 export const STATES_CHUNK_NAMES = 500;
+/** unit files written or read at once on one host. */
+export const UNIT_DIR_FILES_AT_ONCE = 16;
