@@ -215,7 +215,7 @@ function callFailed(call: Call, message: Message): FleetError {
     'DBUS_CALL_FAILED',
     `systemd refused '${call.member}': ${said} (${message.errorName})`,
     {
-      hint: 'Look at its log: journalctl -b -u init.scope.',
+      hint: 'Ask systemd the same by hand, with systemctl, and look at its journal.',
       details: { member: call.member, errorName: message.errorName, errorMessage: said },
     },
   );

@@ -1,10 +1,11 @@
 // The Systemd port's adapter against a real systemd: over a bus and over systemd's own socket.
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSystemd } from '../../agent/dbus/systemd.ts';
 import type { DbusSystemd } from '../../agent/dbus/systemd.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
+import { eventually } from '../support/eventually.ts';
 import { privateSystemdMissing, startPrivateSystemd } from '../support/private-systemd.ts';
 import type { PrivateSystemd } from '../support/private-systemd.ts';
 
@@ -276,6 +277,29 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
       expect(await activeState(systemd, 'dbus.service')).toBe('active');
       expect(await job.ended).toBe('done');
       expect(await activeState(systemd, slow)).toBe('active');
+    });
+
+    it('rejects with DBUS_TIMEOUT when systemd is frozen, and goes on when it thaws', async () => {
+      const hasty = openSystemd({
+        address: kind === 'bus' ? host.address : host.privateAddress,
+        clock: systemClock,
+        timeoutMs: 300,
+      });
+      await hasty.states([unit('dbus.service')], signal);
+      const busPid = host.systemctl('show', '-p', 'MainPID', '--value', 'dbus.service').trim();
+      const manager = Number(
+        /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${busPid}/status`, 'utf8'))![1],
+      );
+      process.kill(manager, 'SIGSTOP');
+      try {
+        await expect(hasty.states([unit('dbus.service')], signal)).rejects.toMatchObject({
+          code: 'DBUS_TIMEOUT',
+        });
+      } finally {
+        process.kill(manager, 'SIGCONT');
+      }
+      await eventually(() => hasty.states([unit('dbus.service')], signal).then(() => true));
+      await hasty.close();
     });
 
     it('rejects with DBUS_CLOSED after close', async () => {
