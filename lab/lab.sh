@@ -28,7 +28,8 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 LAB=${LAB:-lab}
 LAB_HOME=${LAB_HOME:-/var/lib/fleet-lab}
-LAB_PKGS=${LAB_PKGS:-systemd systemd-sysv dbus iproute2 iputils-ping procps nftables busybox-static}
+# libatomic1, libstdc++6: what Node needs
+LAB_PKGS=${LAB_PKGS:-systemd systemd-sysv dbus iproute2 iputils-ping procps nftables busybox-static libatomic1 libstdc++6}
 LAB_ROOT=${LAB_ROOT:-$LAB_HOME/image-$(echo "$LAB_PKGS" | sha256sum | cut -c1-12)}
 LAB_BIND=${LAB_BIND:-}
 LAB_SEED=${LAB_SEED:-}
