@@ -37,6 +37,7 @@ export interface V1MachinePage {
   readonly machines?: readonly V1Machine[];
   readonly nextPageToken?: string;
 }
+/** v1 answers code and message only; v2 also `status` (an ErrorCode) and `hint`. */
 export interface ApiErrorBody {
   readonly error: Readonly<{ code: number; message: string; status?: string; hint?: string }>;
 }
@@ -67,6 +68,8 @@ export interface V2UnitPage {
 }
 export interface V2UnitState extends V1UnitState {
   readonly generation: number;
+  /** It runs there and no record of the cluster speaks of it. */
+  readonly orphan?: boolean;
   /** Generation whose start was asked of systemd. */
   readonly started?: number;
   /** How that start's job ended: 'running' until then, 'done', 'failed', … */
@@ -77,12 +80,61 @@ export interface V2UnitState extends V1UnitState {
   readonly refusal?: string;
 }
 
-/** `PUT /fleet/v2/units/NAME`: `text` creates or replaces; `desiredState` alone changes that. */
+/** `GET /fleet/v2/daemon`: the fleetd that answers, and how a person on its machine reaches its systemd. */
+export interface V2Daemon {
+  readonly version: string;
+  readonly machineID: string;
+  readonly systemd: 'system' | 'user';
+  /** D-Bus address of that systemd where it is not the default one of its kind. */
+  readonly busAddress?: string;
+  /** File that units write to where no journald runs. */
+  readonly outputFile?: string;
+}
+
+/**
+ * `PUT /fleet/v2/units/NAME`: `text` creates or replaces; `desiredState` alone changes that. Answered by a V2Unit without text and
+ * states: 201 created or replaced, 200 otherwise (also when nothing had to change). Its `revision` is that of the write: what
+ * `events?after=` then tells comes after it.
+ */
 export interface V2PutUnit {
   readonly text?: string;
   readonly desiredState?: DesiredState;
   /** Refuse (409) unless the unit's hash is this; '' means: must not exist. */
   readonly ifHash?: string;
+}
+
+/** `GET /fleet/v2/states?unitName=&machineID=&limit=`: rows of present machines, orphans included. */
+export interface V2StatePage {
+  readonly states: readonly V2UnitState[];
+  readonly revision: string;
+  readonly nextPageToken?: string;
+}
+
+/** One row of `GET /fleet/v2/machines`: present machines, and those whose absence the cluster still remembers. */
+export interface V2Machine {
+  readonly id: string;
+  readonly status: 'ready' | 'leaving' | 'absent';
+  /** The address, metadata (overrides merged in) and the rest are absent for an absent machine. */
+  readonly primaryIP?: string;
+  readonly hostname?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly version?: string;
+  readonly capacity?: Readonly<{ cpus: number; memoryBytes: number }>;
+  readonly capabilities?: Readonly<Record<string, string>>;
+  readonly lastSeenMs?: number;
+  readonly absentSinceMs?: number;
+  /** A person asked for its units to be placed elsewhere. */
+  readonly evict?: boolean;
+}
+export interface V2MachinePage {
+  readonly machines: readonly V2Machine[];
+  readonly revision: string;
+  readonly nextPageToken?: string;
+}
+
+/** `GET /fleet/v2/version`. */
+export interface V2Version {
+  readonly version: string;
 }
 
 /** `GET /fleet/v2/units/NAME/explain`. */
@@ -97,7 +149,7 @@ export interface V2Explanation {
 }
 
 /**
- * `GET /fleet/v2/events?prefix=NAME&after=REVISION`: server-sent events; `id:` is the revision, `event:` the kind, `data:` this as JSON.
+ * `GET /fleet/v2/events?prefix=NAME&after=REVISION` (or `name=NAME`, exactly): server-sent events; `id:` is the revision, `event:` the kind, `data:` this as JSON.
  * `reset` says: events are missing, read again. A comment line is sent every 15 s.
  */
 export type V2Event =

@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'REGISTRY_RECORD_INVALID'
   | 'REQUEST_INVALID'
   | 'STORE_COMPACTED'
+  | 'STORE_FILE_INVALID'
   | 'STORE_IN_USE'
   | 'STORE_LEASE_GONE'
   | 'STORE_LIMIT'
@@ -56,7 +57,13 @@ export class FleetError extends Error {
   }
 }
 
-/** Says whether `error` is the expected failure `code`. */
-export function isFleetError(error: unknown, ...codes: readonly ErrorCode[]): error is FleetError {
-  return error instanceof FleetError && (codes.length === 0 || codes.includes(error.code));
+/** Says whether `error` is an expected failure: any, or one of `codes`. */
+export function isFleetError<C extends ErrorCode>(
+  error: unknown,
+  ...codes: readonly C[]
+): error is FleetError & { readonly code: C } {
+  return (
+    error instanceof FleetError &&
+    (codes.length === 0 || (codes as readonly ErrorCode[]).includes(error.code))
+  );
 }

@@ -6,6 +6,9 @@ export const UNIT_NAME_MAX_BYTES = 255;
 export const UNIT_FILE_MAX_BYTES = 256 * 1024;
 /** bytes; LONG_LINE_MAX of systemd, src/basic/fileio.h: one line with its continuations. */
 export const UNIT_LINE_MAX_BYTES = 1024 * 1024;
+/** values of one [X-Fleet] key in a unit, and characters of one: patterns are matched against names pair by pair. */
+export const FLEET_VALUES_MAX = 128;
+export const FLEET_VALUE_MAX_CHARS = 512;
 /** operations in one transaction; etcd's default is 128. */
 export const TXN_OPERATIONS_MAX = 100;
 /** compares in one transaction; etcd's default is 128. */
@@ -30,3 +33,27 @@ export const JOBS_MAX = 64;
 export const JOBS_TOTAL_MAX = 400;
 /** ms after which an unfinished job no longer counts against JOBS_MAX. */
 export const JOB_SLOW_MS = 1000;
+/** bytes of a request's body: a unit file of UNIT_FILE_MAX_BYTES, written as JSON. */
+export const BODY_MAX_BYTES = 1024 * 1024;
+/** bytes of a request's line and headers; Node's own default. */
+export const HEADER_MAX_BYTES = 16 * 1024;
+/** bytes of a page token: a revision and a key. */
+export const PAGE_TOKEN_MAX_BYTES = 1024;
+/** entries in one page of v2 of the API. */
+export const PAGE_ENTRIES_MAX = 1000;
+/** bytes that wait for one reader of events before it is cut off. */
+export const EVENTS_BUFFER_MAX_BYTES = 4 * 1024 * 1024;
+/** readers of events at one fleetd: each is one watch of the store. */
+export const EVENTS_READERS_MAX = 256;
+/** ms between the comments that keep a silent event stream alive. */
+export const EVENTS_HEARTBEAT_MS = 15_000;
+/** ms in which a client must have sent its request, and after which a connection without traffic is closed. */
+export const CLIENT_TIMEOUT_MS = 60_000;
+/** connections at one listener. */
+export const CONNECTIONS_MAX = 1024;
+/** bytes; a metadata key or value set by PATCH. */
+export const METADATA_MAX_BYTES = 1024;
+/** revisions that the embedded store keeps for watches and old reads; DESIGN §2. */
+export const HISTORY_REVISIONS = 10_000;
+/** ms that a commit of the embedded store may wait for others to join it; DESIGN §2. */
+export const COMMIT_GROUP_MAX_MS = 5;

@@ -17,6 +17,7 @@ export interface Keys {
   readonly units: string;
   readonly placements: string;
   readonly globals: string;
+  readonly schedules: string;
   readonly machines: string;
   readonly hosts: string;
   readonly metadataAll: string;
@@ -54,6 +55,7 @@ export function keysUnder(prefix: string): Keys {
     units: `${c}unit/`,
     placements: `${c}placed/`,
     globals: `${c}global/`,
+    schedules: `${c}schedule/`,
     machines: `${c}machine/`,
     hosts: `${c}host/`,
     metadataAll: `${c}metadata/`,

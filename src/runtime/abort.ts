@@ -1,4 +1,5 @@
 // Cancellation: every long wait hangs on a signal, and a child signal never outlives its scope.
+import type { Clock } from './clock.ts';
 
 /** Runs `scope` with a signal that aborts with `parent`, and always when the scope ends. */
 export async function withChildSignal<T>(
@@ -15,6 +16,26 @@ export async function withChildSignal<T>(
     parent.removeEventListener('abort', forward);
     if (!controller.signal.aborted) controller.abort(new Error('scope ended'));
   }
+}
+
+/** The reason with which `withTimeout` aborts. */
+export class TimeoutError extends Error {}
+
+/** Runs `scope` with a signal of its own that aborts after `ms`; for what must be tried while all else is stopping. */
+export async function withTimeout<T>(
+  clock: Clock,
+  ms: number,
+  scope: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  return await withChildSignal(controller.signal, async (child) => {
+    const expiry = clock.sleep(ms, child).then(
+      () => controller.abort(new TimeoutError(`not done within ${ms} ms`)),
+      () => undefined, // the scope ended first
+    );
+    void expiry;
+    return await scope(child);
+  });
 }
 
 /** Ends when `signal` aborts, and never rejects. */

@@ -1,0 +1,86 @@
+// Why a unit is not as desired, in sentences: what is placed, what its hosts say, what the engine found.
+// Invariant: no lines means that all is as desired.
+import type { MachineId } from '../model/machine.ts';
+import type { UnitState } from '../model/unit-state.ts';
+import type { UnitFacts } from '../registry/read-unit.ts';
+import { pendingLines } from './pending-lines.ts';
+import type { V2Explanation } from './types.ts';
+
+/** The answer of `GET /fleet/v2/units/NAME/explain`. */
+export function explain(facts: UnitFacts): V2Explanation {
+  const { row, pending } = facts;
+  return {
+    name: row.unit.name,
+    desiredState: row.unit.desiredState,
+    ...(row.current === undefined ? {} : { currentState: row.current }),
+    ...(row.placed === undefined ? {} : { machineID: row.placed.machine }),
+    ...(pending === undefined ? {} : { pending }),
+    lines: [...placementLines(facts), ...facts.states.flatMap((state) => stateLines(facts, state))],
+  };
+}
+
+function placementLines(facts: UnitFacts): readonly string[] {
+  const { row, pending, placed, led } = facts;
+  const { unit, global, current } = row;
+  const isWanted = unit.desiredState !== 'inactive' && !global;
+  if (placed !== undefined) {
+    const where = short(placed.machine);
+    if (placed.release) {
+      const then = isWanted ? ', and is placed anew when that is done' : '';
+      return [`${where} is asked to stop ${unit.name} and hand it over${then}.`];
+    }
+    if (current === 'lost')
+      return [`It is placed on ${where}, which is absent, and has not been placed elsewhere.`];
+    if (isWanted && unit.hash !== placed.hash)
+      return [
+        `${where} runs an older version; the engine has not handed over the new one yet.`,
+        ...leaderless(led),
+      ];
+    if (isWanted && row.state === undefined) return [`${where} has not reported it yet.`];
+    return [];
+  }
+  if (!isWanted) return [];
+  if (pending !== undefined) return [...pendingLines(pending), ...leaderless(led)];
+  return [`The engine has not placed it yet.`, ...leaderless(led)];
+}
+
+function leaderless(led: boolean): readonly string[] {
+  return led ? [] : ['No engine leads the cluster now: nothing is placed until one does.'];
+}
+
+function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
+  const { unit, global, placed } = row;
+  const where = short(state.machine);
+  const lines: string[] = [];
+  if (state.refusal !== undefined) lines.push(`${where} does not load it: ${state.refusal}`);
+  const isHere = global || placed?.machine === state.machine;
+  if (!isHere) lines.push(`${where} still has it: ${systemdWords(state)}.`);
+  else if (unit.desiredState === 'inactive')
+    lines.push(`${where} has not stopped it yet: ${systemdWords(state)}.`);
+  else if (state.generation < unit.generation)
+    lines.push(`${where} has not carried out the last change yet.`);
+  else if (unit.desiredState === 'launched') lines.push(...jobLines(where, state));
+  return lines;
+}
+
+function jobLines(where: string, state: UnitState): readonly string[] {
+  const { job, result } = state;
+  if (state.refusal !== undefined) return [];
+  if (state.started !== state.generation)
+    return [`${where} has not started it yet: ${systemdWords(state)}.`];
+  if (job === 'running')
+    return [`systemd's job on ${where} has not ended yet: ${systemdWords(state)}.`];
+  const because = result === undefined ? '' : ` (Result=${result})`;
+  if (job !== undefined && job !== 'done')
+    return [`Its start on ${where} ended with '${job}'${because}: ${systemdWords(state)}.`];
+  if (state.activeState === 'failed') return [`It has failed on ${where}${because}.`];
+  return [];
+}
+
+function systemdWords(state: UnitState): string {
+  return `${state.activeState}/${state.subState}`;
+}
+
+function short(id: MachineId): string {
+  return `machine ${id.slice(0, 8)}`;
+}

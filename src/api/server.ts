@@ -1,0 +1,304 @@
+// The HTTP server of fleetd: limits, statuses, headers and errors are here; what is answered is in routes/.
+// Invariant: whatever a client sends, the answer is JSON of the documented shape, and a fault of ours never ends the process.
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { FleetError } from '../model/errors.ts';
+import {
+  BODY_MAX_BYTES,
+  CLIENT_TIMEOUT_MS,
+  CONNECTIONS_MAX,
+  HEADER_MAX_BYTES,
+} from '../model/limits.ts';
+import { MachineCache } from '../registry/presence.ts';
+import type { Keys } from '../registry/keys.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Kv } from '../store/kv.ts';
+import type { Answer, ApiLog, Call, Route, RouteDeps } from './call.ts';
+import { listenOn, type Listening, type ListenTarget } from './listen.ts';
+import { Metrics } from './metrics.ts';
+import { OptionsCache } from './options-cache.ts';
+import { EventReaders } from './routes/events.ts';
+import { v1Routes } from './routes/v1.ts';
+import { v2Routes } from './routes/v2.ts';
+import { errorBody, httpStatus, publicError, unreachable } from './status.ts';
+import type { V2Daemon } from './types.ts';
+import { UnreadableLog } from './unreadable-log.ts';
+
+export interface ApiOptions {
+  readonly kv: Kv;
+  readonly keys: Keys;
+  readonly log: ApiLog;
+  readonly version: string;
+  /** Entries a page of v1. */
+  readonly tokenLimit: number;
+  readonly clock: Clock;
+  /** Why fleetd cannot serve now, such as another machine with its id: every request is answered 503 with it. */
+  availability?(): string | undefined;
+  /** For `GET /fleet/v2/daemon`. */
+  readonly daemon?: Omit<V2Daemon, 'version'>;
+}
+
+export interface Api {
+  /** Listens there too; any number of times. */
+  listen(target: ListenTarget): Promise<Listening>;
+  /** Takes no more requests, ends event streams, and waits for the requests that are under way. */
+  close(): Promise<void>;
+}
+
+/** The API over a store; it listens nowhere yet. */
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const metrics = new Metrics(options.version);
+  const closing = new AbortController();
+  const app = fastify({
+    bodyLimit: BODY_MAX_BYTES,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: HEADER_MAX_BYTES },
+    frameworkErrors: (error, request, reply) => {
+      void sendError(
+        reply,
+        versionOf(request.url),
+        error.statusCode ?? 400,
+        requestError(error.message),
+      );
+    },
+  });
+  const server = new ApiServer(options, app, metrics, closing.signal);
+  server.register(routesOf(options, metrics));
+  await app.ready();
+  const servers: Server[] = [];
+  return {
+    async listen(target) {
+      const http = newServer(app);
+      const listening = await listenOn(http, target);
+      servers.push(http);
+      return listening;
+    },
+    async close() {
+      closing.abort(new Error('the API is closing'));
+      await Promise.all(servers.map(closeServer));
+      await app.close();
+    },
+  };
+}
+
+function routesOf(options: ApiOptions, metrics: Metrics): readonly Route[] {
+  const { kv, keys, log, version, clock, tokenLimit } = options;
+  const unreadable = new UnreadableLog(log, metrics);
+  const deps: RouteDeps = {
+    registry: { kv, keys, unreadable: (found, error) => unreadable.note(found, error) },
+    machines: new MachineCache(),
+    options: new OptionsCache(),
+    clock,
+    log,
+    tokenLimit,
+    daemon: { machineID: '', systemd: 'system', ...options.daemon, version },
+    newRequestId: () => randomUUID(),
+  };
+  return [
+    ...v1Routes(deps, '/fleet/v1'),
+    ...v1Routes(deps, '/v1-alpha'),
+    ...v2Routes(deps, new EventReaders(deps)),
+  ];
+}
+
+/** Puts the routes into fastify: what all of them have in common. */
+class ApiServer {
+  readonly #options: ApiOptions;
+  readonly #app: FastifyInstance;
+  readonly #metrics: Metrics;
+  readonly #closing: AbortSignal;
+
+  constructor(options: ApiOptions, app: FastifyInstance, metrics: Metrics, closing: AbortSignal) {
+    this.#options = options;
+    this.#app = app;
+    this.#metrics = metrics;
+    this.#closing = closing;
+  }
+
+  register(routes: readonly Route[]): void {
+    const app = this.#app;
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    );
+    app.addHook('onRequest', (_request, reply, done) => {
+      void reply.header('server', `fleetd/${this.#options.version}`);
+      done();
+    });
+    app.addHook('onResponse', (request, reply, done) => {
+      const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none');
+      this.#metrics.countRequest(request.method, route, reply.statusCode);
+      done();
+    });
+    app.setErrorHandler(async (error, request, reply) => this.#fail(error, request, reply));
+    app.setNotFoundHandler(async (request, reply) => this.#noRoute(routes, request, reply));
+    for (const route of routes)
+      app.route({
+        method: route.method,
+        url: route.path,
+        handler: async (request, reply) => this.#serve(route, request, reply),
+      });
+    app.get('/metrics', async (_request, reply) =>
+      reply.header('content-type', 'text/plain; version=0.0.4').send(this.#metrics.text()),
+    );
+  }
+
+  async #serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const reason = this.#options.availability?.();
+    if (reason !== undefined) throw unreachable(reason);
+    if (route.method === 'PUT' || route.method === 'PATCH') {
+      const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
+      const isPatch = route.method === 'PATCH' && type === 'application/json-patch+json';
+      if (type !== 'application/json' && !isPatch) {
+        const error = requestError(
+          `header 'content-type' is '${type ?? ''}', and must be 'application/json'`,
+        );
+        return sendError(reply, versionOf(request.url), 415, error);
+      }
+    }
+    const gone = new AbortController();
+    const leave = (): void => gone.abort(new Error('the client is gone, or the API is closing'));
+    reply.raw.once('close', leave);
+    this.#closing.addEventListener('abort', leave, { once: true });
+    try {
+      const answer = await route.handle(callOf(request, gone.signal));
+      if ('stream' in answer) return await this.#stream(answer, reply);
+      return sendJson(reply, answer.status, answer.json, answer.headers);
+    } finally {
+      this.#closing.removeEventListener('abort', leave);
+    }
+  }
+
+  async #stream(
+    answer: Extract<Answer, { stream: unknown }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    reply.hijack();
+    reply.raw.setHeader('server', `fleetd/${this.#options.version}`);
+    try {
+      await answer.stream(reply.raw);
+    } catch (error) {
+      const isOver = reply.raw.destroyed || this.#closing.aborted;
+      if (!isOver) this.#options.log.error({ err: error }, 'event stream failed, closing it');
+    }
+    reply.raw.end();
+    return reply;
+  }
+
+  async #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const version = versionOf(request.url);
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) return sendError(reply, version, refusal.status, refusal.error);
+    const shown = publicError(error);
+    const status = httpStatus[shown.code];
+    if (status >= 500 && !reply.raw.destroyed) {
+      const fields = { method: request.method, url: request.url, code: shown.code, err: error };
+      if (shown.code === 'INTERNAL') this.#options.log.error(fields, 'request failed by a fault');
+      else this.#options.log.warn(fields, 'request failed');
+    }
+    if (status === 503) void reply.header('retry-after', '1');
+    return sendError(reply, version, status, shown);
+  }
+
+  async #noRoute(
+    routes: readonly Route[],
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const path = request.url.split('?')[0] ?? '';
+    const allowed = routes.filter((route) => matches(route.path, path)).map(({ method }) => method);
+    const version = versionOf(path);
+    if (allowed.length === 0) {
+      const error = new FleetError('NOT_FOUND', `there is nothing at '${path.slice(0, 200)}'`);
+      return sendError(reply, version, 404, error);
+    }
+    void reply.header('allow', allowed.join(', '));
+    const error = requestError(
+      `method '${request.method}' is not allowed at '${path.slice(0, 200)}'`,
+    );
+    return sendError(reply, version, 405, error);
+  }
+}
+
+function callOf(request: FastifyRequest, signal: AbortSignal): Call {
+  const at = request.url.indexOf('?');
+  return {
+    params: request.params as Readonly<Record<string, string>>, // of our own paths: all strings
+    query: new URLSearchParams(at === -1 ? '' : request.url.slice(at + 1)),
+    headers: request.headers,
+    body: request.body instanceof Uint8Array ? request.body : undefined,
+    signal,
+  };
+}
+
+function sendJson(
+  reply: FastifyReply,
+  status: number,
+  json: string | undefined,
+  headers: Readonly<Record<string, string>> = {},
+): FastifyReply {
+  return reply
+    .code(status)
+    .headers({ ...headers, 'content-type': 'application/json' })
+    .send(json);
+}
+
+function sendError(
+  reply: FastifyReply,
+  version: 'v1' | 'v2',
+  status: number,
+  error: FleetError,
+): FastifyReply {
+  return sendJson(reply, status, errorBody(version, status, error));
+}
+
+/** fastify's own refusals: a body too large, a header too long, a path that does not decode. */
+function refusalOf(error: unknown): { status: number; error: FleetError } | undefined {
+  if (error instanceof FleetError || !(error instanceof Error)) return undefined;
+  const { statusCode } = error as Error & { statusCode?: unknown };
+  if (typeof statusCode !== 'number' || statusCode < 400 || statusCode > 499) return undefined;
+  const message =
+    statusCode === 413 ? `the body has more than ${BODY_MAX_BYTES} bytes` : error.message;
+  return { status: statusCode, error: requestError(message) };
+}
+
+function requestError(message: string): FleetError {
+  return new FleetError('REQUEST_INVALID', message.replaceAll('\n', ' '));
+}
+
+function versionOf(url: string): 'v1' | 'v2' {
+  return url.startsWith('/fleet/v2') ? 'v2' : 'v1';
+}
+
+function matches(pattern: string, path: string): boolean {
+  const parts = path.split('/');
+  const wanted = pattern.split('/');
+  return (
+    parts.length === wanted.length &&
+    wanted.every((part, at) => (part.startsWith(':') ? parts[at] !== '' : part === parts[at]))
+  );
+}
+
+function newServer(app: FastifyInstance): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_MAX_BYTES,
+      headersTimeout: CLIENT_TIMEOUT_MS / 6,
+      requestTimeout: CLIENT_TIMEOUT_MS,
+      keepAliveTimeout: CLIENT_TIMEOUT_MS,
+    },
+    (request, response) => app.routing(request, response),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  server.timeout = CLIENT_TIMEOUT_MS; // without traffic; event streams have their heartbeat
+  return server;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  await closed;
+}

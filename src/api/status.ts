@@ -1,0 +1,89 @@
+// What a failure means in HTTP: total over the codes, so that a new code does not compile until it has an answer here.
+import type { ErrorCode } from '../model/errors.ts';
+import { FleetError, isFleetError } from '../model/errors.ts';
+import type { ApiErrorBody } from './types.ts';
+
+/** The status of each code. A record that cannot be read is 409: the request is right, what is stored stands in its way. */
+export const httpStatus: Readonly<Record<ErrorCode, number>> = {
+  API_UNREACHABLE: 502,
+  BODY_INVALID: 400,
+  CLUSTER_FORMAT_UNKNOWN: 503,
+  CONFIG_INVALID: 500,
+  DBUS_CALL_FAILED: 502,
+  DBUS_CLOSED: 503,
+  DBUS_TIMEOUT: 504,
+  INTERNAL: 500,
+  LEADERSHIP_LOST: 503,
+  MACHINE_ID_TAKEN: 503,
+  MACHINE_NOT_FOUND: 404,
+  NOT_FOUND: 404,
+  PAGE_TOKEN_INVALID: 400,
+  REGISTRY_BUSY: 503,
+  REGISTRY_RECORD_INVALID: 409,
+  REQUEST_INVALID: 400,
+  STORE_COMPACTED: 410,
+  STORE_IN_USE: 503,
+  STORE_LEASE_GONE: 503,
+  STORE_LIMIT: 413,
+  STORE_REVERTED: 410,
+  STORE_UNAVAILABLE: 503,
+  STORE_WATCH_LOST: 503,
+  UNIT_CONFLICT: 409,
+  UNIT_EXISTS_ELSEWHERE: 409,
+  UNIT_FILE_INVALID: 400,
+  UNIT_NAME_INVALID: 400,
+  UNIT_NOT_FOUND: 404,
+  USAGE: 400,
+  WAIT_ENDED: 504,
+};
+
+/** What people and scripts look for when no store is in reach: fleetctl of fleet 1.0 printed these words. */
+const NO_STORE = 'fleet server unable to communicate with etcd';
+
+const STORE_AWAY: ReadonlySet<ErrorCode> = new Set([
+  'CLUSTER_FORMAT_UNKNOWN',
+  'MACHINE_ID_TAKEN',
+  'STORE_IN_USE',
+  'STORE_LEASE_GONE',
+  'STORE_UNAVAILABLE',
+]);
+
+/** The failure as it is told to a client; what is no FleetError is a bug, and its words stay in the log. */
+export function publicError(error: unknown): FleetError {
+  if (!isFleetError(error))
+    return new FleetError('INTERNAL', 'fleetd has a fault; its log says more', {
+      cause: error,
+      hint: 'Look at it with: journalctl -u fleet',
+    });
+  if (error.code === 'STORE_COMPACTED' || error.code === 'STORE_REVERTED')
+    return new FleetError(
+      error.code,
+      'the listing is older than the history that the store keeps',
+      {
+        cause: error,
+        hint: 'Begin it anew, without nextPageToken.',
+      },
+    );
+  if (!STORE_AWAY.has(error.code) || error.message.startsWith(NO_STORE)) return error;
+  return unreachable(error.message, error);
+}
+
+/** The failure of every request while fleetd itself knows that it cannot serve. */
+export function unreachable(reason: string, cause?: unknown): FleetError {
+  return new FleetError('STORE_UNAVAILABLE', `${NO_STORE}: ${reason}`, {
+    cause,
+    hint: 'Units that run go on; try again.',
+  });
+}
+
+/** The body of a failure. v1 has a code and a message, with the hint in it; v2 also has our code and the hint by itself. */
+export function errorBody(version: 'v1' | 'v2', status: number, error: FleetError): string {
+  const { message, hint, code } = error;
+  const body: ApiErrorBody =
+    version === 'v1'
+      ? { error: { code: status, message: hint === undefined ? message : `${message} (${hint})` } }
+      : {
+          error: { code: status, message, status: code, ...(hint === undefined ? {} : { hint }) },
+        };
+  return JSON.stringify(body);
+}

@@ -1,0 +1,34 @@
+// What a unit's [X-Fleet] section asks of the cluster, checked and with specifiers expanded for the unit's name.
+// Invariant: made by unitfile/fleet-options.ts only; lists are sorted and without doubles, so equal requests are equal values.
+import type { UnitName } from './unit.ts';
+
+/** One metadata key: a machine is allowed when its value of `key` is any of `values`. */
+export interface MetadataRequirement {
+  readonly key: string;
+  readonly values: readonly string[];
+}
+
+/** Where a unit may run. For a template, texts may still hold specifiers that need an instance. */
+export interface Requirements {
+  /** A full machine id (32 hex digits) or its first 8. */
+  readonly machineId?: string;
+  /** All of them must hold. Sorted by key; one entry a key. */
+  readonly metadata: readonly MetadataRequirement[];
+  /** Units on whose machine this one must be. */
+  readonly machineOf: readonly UnitName[];
+  /** Globs over unit names, see unitfile/glob.ts. */
+  readonly conflicts: readonly string[];
+  /** Globs over unit names that leave the machine this one is placed on. */
+  readonly replaces: readonly string[];
+  /** Every machine that is allowed runs it. */
+  readonly global: boolean;
+}
+
+/** The requirements of a unit without an [X-Fleet] section. */
+export const NO_REQUIREMENTS: Requirements = {
+  metadata: [],
+  machineOf: [],
+  conflicts: [],
+  replaces: [],
+  global: false,
+};

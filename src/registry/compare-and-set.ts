@@ -1,0 +1,131 @@
+// Changes what is stored of one unit: read, decide, write if nothing of it has changed, else again.
+// Invariant: an answer is given only for what is committed; a try that was committed without our knowing is recognised, not repeated.
+import { FleetError, isFleetError } from '../model/errors.ts';
+import { CAS_TRIES_MAX } from '../model/limits.ts';
+import type { UnitName } from '../model/unit.ts';
+import type { Compare, Operation, Revision, TxnResult } from '../store/kv.ts';
+import type { Registry, Stored } from './registry.ts';
+import { storedRecord } from './registry.ts';
+import type { UnitView } from './unit-change.ts';
+import { needsAssignment } from './unit-change.ts';
+
+/** What to write, and what to answer when it is written; without operations: what is stored is as asked. */
+export interface Decision<T> {
+  readonly operations: readonly Operation[];
+  readonly answer: T;
+}
+
+export interface Change<T> {
+  readonly name: UnitName;
+  /** Decides from what is stored; throws a FleetError to refuse. */
+  decide(view: UnitView): Decision<T>;
+  /** Says, after a try whose outcome is unknown, whether `now` shows that it was committed. */
+  committed(tried: UnitView, now: UnitView): boolean;
+}
+
+export interface Changed<T> {
+  readonly answer: T;
+  /** Of the write, or of the read that found nothing to do. */
+  readonly revision: Revision;
+}
+
+/** Carries out one change of a unit; throws REGISTRY_BUSY when others were faster CAS_TRIES_MAX times. */
+export async function changeUnit<T>(
+  registry: Registry,
+  change: Change<T>,
+  signal: AbortSignal,
+): Promise<Changed<T>> {
+  let { view, revision } = await readView(registry, change.name, signal);
+  let unknown: Readonly<{ tried: UnitView; answer: T }> | undefined;
+  for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
+    if (unknown !== undefined && change.committed(unknown.tried, view))
+      return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
+    const decision = change.decide(view);
+    if (decision.operations.length === 0) return { answer: decision.answer, revision };
+    let result: TxnResult;
+    try {
+      result = await registry.kv.txn(
+        {
+          compares: viewCompares(registry, change.name, view),
+          then: decision.operations,
+          else: viewGets(registry, change.name),
+        },
+        signal,
+      );
+    } catch (error) {
+      if (!isFleetError(error, 'STORE_UNAVAILABLE') || error.details['ambiguous'] !== true)
+        throw error;
+      unknown = { tried: view, answer: decision.answer };
+      ({ view, revision } = await readView(registry, change.name, signal));
+      continue;
+    }
+    if (result.succeeded) return { answer: decision.answer, revision: result.revision };
+    ({ view, revision } = await completeView(registry, change.name, result, signal));
+  }
+  throw new FleetError(
+    'REGISTRY_BUSY',
+    `unit '${change.name}' was changed by others ${CAS_TRIES_MAX} times while this request was tried`,
+    { hint: 'Try again.', details: { unit: change.name } },
+  );
+}
+
+interface ViewAt {
+  readonly view: UnitView;
+  readonly revision: Revision;
+}
+
+async function readView(registry: Registry, name: UnitName, signal: AbortSignal): Promise<ViewAt> {
+  const result = await registry.kv.txn({ then: viewGets(registry, name) }, signal);
+  return completeView(registry, name, result, signal);
+}
+
+/** The view in an answer to `viewGets`; the host's copy, whose key the first round names, is read in a second. */
+async function completeView(
+  registry: Registry,
+  name: UnitName,
+  result: TxnResult,
+  signal: AbortSignal,
+): Promise<ViewAt> {
+  const [unit, placed, global] = result.gets;
+  const view: UnitView = {
+    unit: storedRecord(registry, 'unit', unit),
+    placed: storedRecord(registry, 'placement', placed),
+    global: storedRecord(registry, 'global', global),
+    assignment: undefined,
+  };
+  const held = view.placed?.record;
+  if (!needsAssignment(held)) return { view, revision: result.revision };
+  const key = registry.keys.schedule(held.machine, name);
+  const second = await registry.kv.txn({ then: [{ kind: 'get', key }] }, signal);
+  const assignment = storedRecord(registry, 'assignment', second.gets[0]);
+  return { view: { ...view, assignment }, revision: result.revision };
+}
+
+function viewGets(registry: Registry, name: UnitName): readonly Operation[] {
+  const { keys } = registry;
+  return [keys.unit(name), keys.placed(name), keys.global(name)].map((key) => ({
+    kind: 'get',
+    key,
+  }));
+}
+
+function viewCompares(registry: Registry, name: UnitName, view: UnitView): readonly Compare[] {
+  const { keys } = registry;
+  const same = (
+    key: string,
+    stored: Stored<'unit' | 'placement' | 'global' | 'assignment'> | undefined,
+  ): Compare => ({
+    key,
+    target: 'mod',
+    equals: stored?.modRevision ?? 0n,
+  });
+  const compares = [
+    same(keys.unit(name), view.unit),
+    same(keys.placed(name), view.placed),
+    same(keys.global(name), view.global),
+  ];
+  const held = view.placed?.record;
+  if (needsAssignment(held))
+    compares.push(same(keys.schedule(held.machine, name), view.assignment));
+  return compares;
+}

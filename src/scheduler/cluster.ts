@@ -1,0 +1,325 @@
+// The picture of the cluster that a plan reads: the records, applied change by change, and indexes over them.
+// Invariant: a change marks as dirty the units whose decision it can alter; everything derived follows from the records alone.
+import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
+import type { Pending } from '../model/refusal.ts';
+import { NO_REQUIREMENTS } from '../model/requirements.ts';
+import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
+import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
+import { newUnitEntry } from './entries.ts';
+import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { Machines } from './machines.ts';
+import { GLOBAL, WAITING } from './pattern-index.ts';
+import { Relations } from './relations.ts';
+import { SortedList } from './sorted-list.ts';
+import { WaitingIndex } from './waiting-index.ts';
+
+/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
+export type UnreadableKey =
+  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
+  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
+  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
+
+/** Moves a unit for as long as a plan is made; see `drafting`. */
+export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
+
+export class ClusterPicture {
+  readonly relations: Relations;
+  readonly #units = new Map<string, UnitEntry>();
+  readonly #machines: Machines;
+  readonly #waiting = new WaitingIndex();
+  readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
+
+  constructor() {
+    this.relations = new Relations((name) => this.#units.get(name));
+    this.#machines = new Machines((machine, joined) => this.#touchMachine(machine, joined));
+  }
+
+  /** What is known of a unit. */
+  unit(name: UnitName): UnitEntry | undefined {
+    return this.#units.get(name);
+  }
+
+  /** What is known of a machine. */
+  machine(id: MachineId): MachineEntry | undefined {
+    return this.#machines.get(id);
+  }
+
+  /** All units of which there is any record. */
+  units(): Iterable<UnitEntry> {
+    return this.#units.values();
+  }
+
+  /** All machines of which there is any record. */
+  machines(): Iterable<MachineEntry> {
+    return this.#machines.all();
+  }
+
+  /** The machines that may take units, in their orders. */
+  get candidates(): Machines['candidates'] {
+    return this.#machines.candidates;
+  }
+
+  /** The machines that go in good order, lowest id first. */
+  leaving(): readonly MachineEntry[] {
+    return this.#machines.leaving();
+  }
+
+  /** How many units wait for a decision. */
+  get dirtyCount(): number {
+    return this.#dirty.size;
+  }
+
+  /** At most `limit` of the units that wait for a decision, lowest names first; they are no longer dirty. */
+  takeDirty(limit: number): readonly UnitName[] {
+    const taken: UnitName[] = [];
+    for (const name of this.#dirty) {
+      if (taken.length >= limit) break;
+      taken.push(name);
+    }
+    for (const name of taken) this.#dirty.delete(name);
+    return taken;
+  }
+
+  /** These units are to be decided again: their writes were lost, or a person asks. */
+  markDirty(names: Iterable<UnitName>): void {
+    for (const name of names) if (this.#units.has(name)) this.#dirty.add(name);
+  }
+
+  /** `c/unit/NAME` as of `revision`: that of the put, of the deletion, or of the list that did not have it. */
+  applyUnit(name: UnitName, unit: Unit | undefined, revision: bigint): void {
+    this.#apply(name, 'unit', (entry) => {
+      if (isOld(entry.unitRevision, entry.unit, unit, revision)) return false;
+      entry.unit = unit;
+      entry.unitRevision = unit === undefined ? 0n : revision;
+      return true;
+    });
+  }
+
+  /** `c/placed/NAME` as of `revision`. */
+  applyPlacement(name: UnitName, placement: Placement | undefined, revision: bigint): void {
+    this.#apply(name, 'placed', (entry) => {
+      if (isOld(entry.placedRevision, entry.placement, placement, revision)) return false;
+      const before = entry.placement?.machine;
+      entry.placement = placement;
+      entry.placedRevision = placement === undefined ? 0n : revision;
+      if (before !== undefined) this.#machines.hold(before, entry);
+      if (placement !== undefined) this.#machines.hold(placement.machine, entry);
+      return true;
+    });
+  }
+
+  /** `c/schedule/MACHINE/NAME` as of `revision`. */
+  applyAssignment(
+    machine: MachineId,
+    name: UnitName,
+    assignment: Assignment | undefined,
+    revision: bigint,
+  ): void {
+    this.#apply(name, `schedule/${machine}`, (entry) => {
+      const held = entry.assignments.get(machine);
+      if (isOld(held?.revision ?? 0n, held, assignment, revision)) return false;
+      const assignments = new Map<MachineId, HeldAssignment>(entry.assignments);
+      if (assignment === undefined) assignments.delete(machine);
+      else assignments.set(machine, { assignment, revision });
+      entry.assignments = assignments;
+      this.#machines.hold(machine, entry);
+      return true;
+    });
+  }
+
+  /** `c/global/NAME` as of `revision`. */
+  applyGlobal(name: UnitName, global: GlobalUnit | undefined, revision: bigint): void {
+    this.#apply(name, 'global', (entry) => {
+      if (isOld(entry.globalRevision, entry.global, global, revision)) return false;
+      entry.global = global;
+      entry.globalRevision = global === undefined ? 0n : revision;
+      return true;
+    });
+  }
+
+  /** `pending/NAME`: a new leader reads them all once, and then only it writes them. */
+  applyPending(name: UnitName, pending: Pending | undefined): void {
+    const entry = this.#units.get(name) ?? (pending === undefined ? undefined : this.#add(name));
+    if (entry === undefined) return;
+    this.relations.remeet(entry, () => (entry.pending = pending));
+    this.#waiting.file(entry);
+    if (entry.unit === undefined && pending !== undefined) this.#dirty.add(name); // nobody waits
+    this.#dropIfEmpty(entry);
+  }
+
+  /** `c/machine/ID`. A machine whose key is gone is doubted until `setPresence` says what became of it. */
+  applyMachine(id: MachineId, machine: Machine | undefined): void {
+    this.#machines.change(id, 'machine', (entry) => {
+      entry.machine = machine;
+      if (machine !== undefined) entry.presence = machine.leaving ? 'leaving' : 'present';
+      else if (entry.presence !== 'absent') entry.presence = 'doubted';
+    });
+  }
+
+  /** `c/host/ID`. */
+  applyHost(id: MachineId, host: Host | undefined): void {
+    this.#machines.change(id, 'host', (entry) => (entry.host = host));
+  }
+
+  /** `c/metadata/ID/KEY`; an override without a value hides the key, `undefined` says that there is none. */
+  applyMetadata(id: MachineId, key: string, override: MetadataOverride | undefined): void {
+    this.#machines.change(id, `metadata/${key}`, (entry) => {
+      const overrides = new Map(entry.overrides);
+      if (override === undefined) overrides.delete(key);
+      else overrides.set(key, override.value);
+      entry.overrides = overrides;
+    });
+  }
+
+  /** What the engine believes of a machine whose key is gone. */
+  setPresence(id: MachineId, presence: Presence): void {
+    this.#machines.change(id, undefined, (entry) => (entry.presence = presence));
+  }
+
+  /** A record that does not decode: what it concerns is left alone until it does, or is deleted. */
+  markUnreadable(what: UnreadableKey): void {
+    switch (what.kind) {
+      case 'machine':
+      case 'host':
+        return this.#machines.markUnreadable(what.machine, what.kind);
+      case 'metadata':
+        return this.#machines.markUnreadable(what.machine, `metadata/${what.key}`);
+      case 'schedule':
+        return this.#markUnit(what.name, `schedule/${what.machine}`);
+      case 'unit':
+      case 'placed':
+      case 'global':
+        return this.#markUnit(what.name, what.kind);
+    }
+  }
+
+  /** Lets `plan` move units, so that each decision sees those before it; all of it is undone at the end. */
+  drafting<T>(plan: (draft: Draft) => T): T {
+    const undo: [UnitEntry, MachineEntry | undefined, boolean][] = [];
+    try {
+      return plan((entry, at, releasing) => {
+        undo.push([entry, entry.at, entry.releasing]);
+        this.#move(entry, at, releasing);
+      });
+    } finally {
+      for (const [entry, at, releasing] of undo.toReversed()) this.#move(entry, at, releasing);
+    }
+  }
+
+  #apply(name: UnitName, label: string, change: (entry: UnitEntry) => boolean): void {
+    const entry = this.#units.get(name) ?? this.#add(name);
+    const changed = change(entry);
+    const mended = entry.unreadable.has(label);
+    if (mended)
+      entry.unreadable = new Set([...entry.unreadable].filter((other) => other !== label));
+    if (changed || mended) this.#derive(entry);
+    else this.#dropIfEmpty(entry);
+  }
+
+  #markUnit(name: UnitName, label: string): void {
+    const entry = this.#units.get(name) ?? this.#add(name);
+    entry.unreadable = new Set(entry.unreadable).add(label);
+    this.#derive(entry);
+  }
+
+  #add(name: UnitName): UnitEntry {
+    const entry = newUnitEntry(name, NO_REQUIREMENTS);
+    this.#units.set(name, entry);
+    this.relations.add(entry);
+    return entry;
+  }
+
+  #dropIfEmpty(entry: UnitEntry): void {
+    if (!hasNoRecord(entry)) return;
+    this.relations.remove(entry);
+    this.#units.delete(entry.name);
+    this.#dirty.delete(entry.name);
+  }
+
+  /** Brings everything that follows from the unit's records up to date, and marks what that touches. */
+  #derive(entry: UnitEntry): void {
+    this.#dirty.add(entry.name);
+    this.#deriveNeeds(entry);
+    const { at, releasing } = whereabouts(entry, (id) => this.#machines.getOrAdd(id));
+    if (at !== entry.at || releasing !== entry.releasing) {
+      const from = entry.at;
+      this.#move(entry, at, releasing);
+      this.#touchMoved(entry, from);
+    }
+    this.#deriveGlobal(entry);
+    this.#dropIfEmpty(entry);
+  }
+
+  #deriveNeeds(entry: UnitEntry): void {
+    const needs = needsOf(entry);
+    if (needs === entry.needs) return;
+    this.#touchRelated(entry); // by what it declared until now, …
+    this.#machines.uncountGlobal(entry);
+    this.relations.declare(entry, needs);
+    entry.needs = needs;
+    this.#machines.countGlobal(entry);
+    this.#touchRelated(entry); // … and by what it declares from now on
+    this.#waiting.file(entry);
+  }
+
+  #deriveGlobal(entry: UnitEntry): void {
+    const { global } = entry;
+    const active = global !== undefined && !global.release && global.desiredState !== 'inactive';
+    const runs = active && entry.needs !== undefined;
+    if (runs === entry.globalActive) return;
+    this.#machines.uncountGlobal(entry);
+    this.relations.remeet(entry, () => (entry.globalActive = runs));
+    this.#machines.countGlobal(entry);
+    this.#touchGlobal(entry);
+  }
+
+  #move(entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean): void {
+    const from = entry.at;
+    entry.releasing = releasing;
+    if (from === at) return;
+    this.relations.remeet(entry, () => (entry.at = at));
+    if (from !== undefined) this.#machines.relocate(from, -1);
+    if (at !== undefined) this.#machines.relocate(at, 1);
+  }
+
+  #touchMoved(entry: UnitEntry, from: MachineEntry | undefined): void {
+    for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
+    if (entry.at !== undefined) this.#touchAt(entry, entry.at);
+    if (from !== undefined && from !== entry.at) this.#touchAt(entry, WAITING);
+    for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
+  }
+
+  #touchRelated(entry: UnitEntry): void {
+    if (entry.at !== undefined) this.#touchAt(entry, entry.at);
+    if (entry.globalActive) this.#touchGlobal(entry);
+    else this.#touchAt(entry, WAITING);
+  }
+
+  /** Where a global unit runs may have changed. */
+  #touchGlobal(entry: UnitEntry): void {
+    for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
+    this.#touchAt(entry, WAITING);
+  }
+
+  #touchAt(entry: UnitEntry, place: MachineEntry | typeof WAITING): void {
+    for (const other of this.relations.relatedAt(entry, place)) this.#dirty.add(other.name);
+  }
+
+  #touchMachine(machine: MachineEntry, joinedOrGone: boolean): void {
+    for (const entry of machine.holds) {
+      this.#dirty.add(entry.name);
+      for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
+    }
+    if (machine.candidate)
+      for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);
+    if (joinedOrGone)
+      for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
+  }
+}
+
+/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
+function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
+  if (before === undefined) return after === undefined;
+  return revision <= known;
+}

@@ -1,0 +1,55 @@
+// The filters that need nothing but the unit's requirements and the machine's own facts; hosts use them for global units too.
+import type { MachineId, Metadata } from '../model/machine.ts';
+import type { Refusal } from '../model/refusal.ts';
+import type { Requirements } from '../model/requirements.ts';
+
+/** What a machine says of itself, with the overrides merged into its metadata. */
+export interface MachineFacts {
+  readonly id: MachineId;
+  readonly metadata: Metadata;
+}
+
+/** Digits of the short form of a machine id that MachineID= takes. */
+export const SHORT_ID_DIGITS = 8;
+
+/** MachineID=: the full id or its first 8 digits. */
+export function refusesMachineId(needs: Requirements, machine: MachineFacts): Refusal | undefined {
+  const required = needs.machineId;
+  if (required === undefined || required === machine.id) return undefined;
+  if (required === machine.id.slice(0, SHORT_ID_DIGITS)) return undefined;
+  return { kind: 'machine-id', required, actual: machine.id };
+}
+
+/** MachineMetadata=: one of the values of each key; names the first key that does not hold. */
+export function refusesMetadata(needs: Requirements, machine: MachineFacts): Refusal | undefined {
+  for (const { key, values } of needs.metadata) {
+    const actual = ownValue(machine.metadata, key);
+    if (actual === undefined || !values.includes(actual))
+      return { kind: 'metadata', key, required: values, actual };
+  }
+  return undefined;
+}
+
+/** Both of the above. */
+export function refusesFacts(needs: Requirements, machine: MachineFacts): Refusal | undefined {
+  return refusesMachineId(needs, machine) ?? refusesMetadata(needs, machine);
+}
+
+/** Metadata with overrides by PATCH laid over it; a key whose override has no value is hidden. */
+export function mergedMetadata(
+  configured: Metadata,
+  overrides: ReadonlyMap<string, string | undefined>,
+): Metadata {
+  if (overrides.size === 0) return configured;
+  const merged = new Map(Object.entries(configured));
+  for (const [key, value] of overrides) {
+    if (value === undefined) merged.delete(key);
+    else merged.set(key, value);
+  }
+  return Object.fromEntries(merged);
+}
+
+/** Keys come from people: `constructor` must not find what every object has. */
+function ownValue(metadata: Metadata, key: string): string | undefined {
+  return Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+}

@@ -1,0 +1,154 @@
+// All machines of the picture: their records, what follows from these, and their load.
+// Invariant: the candidates' orders always agree with each machine's load, metadata and presence.
+import type { MachineId, Metadata } from '../model/machine.ts';
+import type { Requirements } from '../model/requirements.ts';
+import type { MachineEntry, UnitEntry } from './entries.ts';
+import { newMachineEntry } from './entries.ts';
+import { mergedMetadata, refusesFacts } from './machine-filters.ts';
+import { MachineIndex } from './machine-index.ts';
+
+/** Told of a machine whose change can alter decisions; `joined`: it became a candidate, or ceased to be one. */
+export type MachineTouched = (machine: MachineEntry, joined: boolean) => void;
+
+export class Machines {
+  readonly candidates = new MachineIndex();
+  readonly #machines = new Map<MachineId, MachineEntry>();
+  readonly #leaving = new Set<MachineEntry>();
+  /** Active global units that not every machine may run. */
+  readonly #choosyGlobals = new Set<UnitEntry>();
+  readonly #touched: MachineTouched;
+
+  constructor(touched: MachineTouched) {
+    this.#touched = touched;
+  }
+
+  get(id: MachineId): MachineEntry | undefined {
+    return this.#machines.get(id);
+  }
+
+  /** The machine; one that only a unit's record speaks of is doubted. */
+  getOrAdd(id: MachineId): MachineEntry {
+    let entry = this.#machines.get(id);
+    if (entry === undefined) {
+      this.#machines.set(id, (entry = newMachineEntry(id)));
+      this.#recountGlobals(entry);
+    }
+    return entry;
+  }
+
+  all(): Iterable<MachineEntry> {
+    return this.#machines.values();
+  }
+
+  /** Lowest id first. */
+  leaving(): readonly MachineEntry[] {
+    return [...this.#leaving].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** Changes the records of a machine; `label` names the one that is readable now. */
+  change(id: MachineId, label: string | undefined, change: (entry: MachineEntry) => void): void {
+    const entry = this.getOrAdd(id);
+    this.#rederive(entry, () => {
+      change(entry);
+      if (label !== undefined && entry.unreadable.has(label))
+        entry.unreadable = new Set([...entry.unreadable].filter((other) => other !== label));
+    });
+    this.#dropIfEmpty(entry);
+  }
+
+  markUnreadable(id: MachineId, label: string): void {
+    const entry = this.getOrAdd(id);
+    this.#rederive(entry, () => (entry.unreadable = new Set(entry.unreadable).add(label)));
+  }
+
+  /** Notes whether any record of `unit` names the machine. */
+  hold(id: MachineId, unit: UnitEntry): void {
+    const entry = this.getOrAdd(id);
+    if (unit.placement?.machine === id || unit.assignments.has(id)) entry.holds.add(unit);
+    else entry.holds.delete(unit);
+    this.#dropIfEmpty(entry);
+  }
+
+  /** A unit came (1) or went (-1). */
+  relocate(entry: MachineEntry, by: 1 | -1): void {
+    entry.located += by;
+    this.candidates.reload(entry, entry.located + entry.globals);
+    this.#dropIfEmpty(entry);
+  }
+
+  /** Takes a global unit out of the machines' load; before its requirements change. */
+  uncountGlobal(unit: UnitEntry): void {
+    if (!this.#choosyGlobals.delete(unit) || unit.needs === undefined) return;
+    for (const entry of this.#machines.values()) this.#countOne(entry, unit.needs, -1);
+  }
+
+  /** Counts an active global unit wherever it may run. */
+  countGlobal(unit: UnitEntry): void {
+    const { needs } = unit;
+    if (!unit.globalActive || needs === undefined || !isChoosy(needs)) return;
+    this.#choosyGlobals.add(unit);
+    for (const entry of this.#machines.values()) this.#countOne(entry, needs, 1);
+  }
+
+  #countOne(entry: MachineEntry, needs: Requirements, by: 1 | -1): void {
+    if (refusesFacts(needs, entry) !== undefined) return;
+    entry.globals += by;
+    this.candidates.reload(entry, entry.located + entry.globals);
+  }
+
+  #rederive(entry: MachineEntry, change: () => void): void {
+    const { presence, metadata, candidate } = entry;
+    const records = entry.machine?.metadata;
+    const { overrides } = entry;
+    const unreadable = entry.unreadable.size;
+    if (candidate) this.candidates.remove(entry);
+    change();
+    if (entry.machine?.metadata !== records || entry.overrides !== overrides) {
+      // An absent machine keeps the metadata that it had: nobody is to be surprised when it comes back.
+      if (entry.machine !== undefined)
+        entry.metadata = mergedMetadata(entry.machine.metadata, entry.overrides);
+    }
+    const altered = !sameMetadata(metadata, entry.metadata);
+    if (altered) this.#recountGlobals(entry);
+    entry.candidate = entry.presence === 'present' && entry.unreadable.size === 0;
+    if (entry.candidate) this.candidates.add(entry);
+    if (entry.presence === 'leaving') this.#leaving.add(entry);
+    else this.#leaving.delete(entry);
+    const joined = candidate !== entry.candidate;
+    if (joined || altered || presence !== entry.presence || unreadable !== entry.unreadable.size)
+      this.#touched(entry, joined);
+  }
+
+  #dropIfEmpty(entry: MachineEntry): void {
+    if (hasNoRecord(entry)) this.#machines.delete(entry.id);
+  }
+
+  /** Only while the machine is out of the orders. */
+  #recountGlobals(entry: MachineEntry): void {
+    entry.globals = 0;
+    for (const { needs } of this.#choosyGlobals)
+      if (needs !== undefined && refusesFacts(needs, entry) === undefined) entry.globals += 1;
+    entry.load = entry.located + entry.globals;
+  }
+}
+
+function isChoosy(needs: Requirements): boolean {
+  return needs.machineId !== undefined || needs.metadata.length > 0;
+}
+
+function sameMetadata(a: Metadata, b: Metadata): boolean {
+  if (a === b) return true;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+function hasNoRecord(entry: MachineEntry): boolean {
+  return (
+    entry.machine === undefined &&
+    entry.host === undefined &&
+    entry.overrides.size === 0 &&
+    entry.unreadable.size === 0 &&
+    entry.holds.size === 0 &&
+    entry.located === 0
+  );
+}

@@ -1,0 +1,93 @@
+// How units refer to each other: Conflicts= and Replaces= by pattern, MachineOf= by name.
+// Invariant: each question is answered for one unit at one place; none reads all units.
+import type { UnitName } from '../model/unit.ts';
+import type { UnitEntry } from './entries.ts';
+import { NO_LINKS } from './entries.ts';
+import type { Meeting } from './pattern-index.ts';
+import { meetingsOf, PatternIndex } from './pattern-index.ts';
+import { SortedList } from './sorted-list.ts';
+
+export class Relations {
+  readonly names = new SortedList<string>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
+  readonly conflicts: PatternIndex;
+  readonly replaces: PatternIndex;
+  readonly #followers = new Map<UnitName, Set<UnitEntry>>();
+
+  constructor(entry: (name: string) => UnitEntry | undefined) {
+    this.conflicts = new PatternIndex({
+      names: this.names,
+      entry,
+      links: (unit) => unit.conflicts,
+      setLinks: (unit, links) => (unit.conflicts = links),
+    });
+    this.replaces = new PatternIndex({
+      names: this.names,
+      entry,
+      links: (unit) => unit.replaces,
+      setLinks: (unit, links) => (unit.replaces = links),
+    });
+  }
+
+  /** A unit that is new. */
+  add(entry: UnitEntry): void {
+    this.names.add(entry.name);
+    this.conflicts.add(entry);
+    this.replaces.add(entry);
+  }
+
+  /** A unit of which no record is left. */
+  remove(entry: UnitEntry): void {
+    this.names.delete(entry.name);
+    this.conflicts.remove(entry);
+    this.replaces.remove(entry);
+    this.#follow(entry, entry.needs?.machineOf ?? [], []);
+  }
+
+  /** The unit's requirements are to be `needs`; the caller puts them into the entry. */
+  declare(entry: UnitEntry, needs: UnitEntry['needs']): void {
+    this.conflicts.declare(entry, needs?.conflicts ?? []);
+    this.replaces.declare(entry, needs?.replaces ?? []);
+    this.#follow(entry, entry.needs?.machineOf ?? [], needs?.machineOf ?? []);
+  }
+
+  /** Runs `change`, which changes where the unit is met. */
+  remeet(entry: UnitEntry, change: () => void): void {
+    if (entry.conflicts === NO_LINKS && entry.replaces === NO_LINKS) return change();
+    const before = meetingsOf(entry);
+    change();
+    const after = meetingsOf(entry);
+    for (const place of before) {
+      if (after.includes(place)) continue;
+      this.conflicts.leave(entry, place);
+      this.replaces.leave(entry, place);
+    }
+    for (const place of after) {
+      if (before.includes(place)) continue;
+      this.conflicts.enter(entry, place);
+      this.replaces.enter(entry, place);
+    }
+  }
+
+  /** Units that name this one in MachineOf=. */
+  followers(name: UnitName): Iterable<UnitEntry> {
+    return this.#followers.get(name) ?? [];
+  }
+
+  /** The others at `place` with which `entry` conflicts, or of which one replaces the other. */
+  *relatedAt(entry: UnitEntry, place: Meeting): IterableIterator<UnitEntry> {
+    for (const index of [this.conflicts, this.replaces]) {
+      for (const [other] of index.namedBy(entry, place)) yield other;
+      for (const [other] of index.naming(entry, place)) yield other;
+    }
+  }
+
+  #follow(entry: UnitEntry, before: readonly UnitName[], after: readonly UnitName[]): void {
+    for (const peer of before) {
+      const followers = this.#followers.get(peer);
+      followers?.delete(entry);
+      if (followers?.size === 0) this.#followers.delete(peer);
+    }
+    for (const peer of after)
+      this.#followers.set(peer, (this.#followers.get(peer) ?? new Set()).add(entry));
+  }
+}

@@ -1,0 +1,64 @@
+// The units that wait for a machine, filed under what a machine must have for them.
+// Invariant: a machine that joins finds every waiting unit whose own requirements it fulfils, and few others.
+import type { MachineId } from '../model/machine.ts';
+import type { Requirements } from '../model/requirements.ts';
+import type { MachineEntry, UnitEntry } from './entries.ts';
+import { SHORT_ID_DIGITS } from './machine-filters.ts';
+
+export class WaitingIndex {
+  readonly #under = new Map<string, Set<UnitEntry>>();
+  readonly #all = new Set<UnitEntry>();
+
+  /** Files the unit anew; takes it out where it waits no longer. */
+  file(entry: UnitEntry): void {
+    for (const key of entry.waitingUnder) this.#under.get(key)?.delete(entry);
+    if (entry.pending === undefined) {
+      this.#all.delete(entry);
+      entry.waitingUnder = NOWHERE;
+      return;
+    }
+    this.#all.add(entry);
+    entry.waitingUnder = keysOf(entry.needs);
+    for (const key of entry.waitingUnder)
+      this.#under.set(key, (this.#under.get(key) ?? new Set()).add(entry));
+  }
+
+  /** Units that the machine might take. */
+  *thatMightTake(machine: MachineEntry): IterableIterator<UnitEntry> {
+    yield* this.#under.get(ANY) ?? [];
+    yield* this.#under.get(idKey(machine.id)) ?? [];
+    yield* this.#under.get(idKey(machine.id.slice(0, SHORT_ID_DIGITS))) ?? [];
+    for (const [key, value] of Object.entries(machine.metadata))
+      yield* this.#under.get(metadataKey(key, value)) ?? [];
+  }
+
+  /** Units whose explanation names the machine, or says that there is none at all. */
+  *explainedBy(id: MachineId): IterableIterator<UnitEntry> {
+    for (const entry of this.#all) {
+      const { pending } = entry;
+      if (pending === undefined) continue;
+      const names = pending.machines.some(({ machine }) => machine === id);
+      if (names || pending.reason === 'no-machines') yield entry;
+    }
+  }
+}
+
+const NOWHERE: readonly string[] = [];
+const ANY = '*';
+const UNDER_ANY: readonly string[] = [ANY];
+
+/** One requirement is enough to file by: the rest is asked when the unit is decided. */
+function keysOf(needs: Requirements | undefined): readonly string[] {
+  if (needs?.machineId !== undefined) return [idKey(needs.machineId)];
+  const [first] = needs?.metadata ?? [];
+  if (first !== undefined) return first.values.map((value) => metadataKey(first.key, value));
+  return UNDER_ANY;
+}
+
+function idKey(id: string): string {
+  return `id ${id}`;
+}
+
+function metadataKey(key: string, value: string): string {
+  return `metadata ${key}\0${value}`;
+}

@@ -1,0 +1,51 @@
+// What a transaction may hold, checked before anything is sent: the same for every adapter.
+// Invariant: what passes here is refused by no etcd with default limits.
+import { FleetError } from '../model/errors.ts';
+import { TXN_COMPARES_MAX, TXN_MAX_BYTES, TXN_OPERATIONS_MAX } from '../model/limits.ts';
+import type { Operation, Txn } from './kv.ts';
+
+/** Throws STORE_LIMIT when `txn` is too large, or writes one key twice in a branch (which etcd refuses). */
+export function checkTxn(txn: Txn): void {
+  checkCount('compares', txn.compares?.length ?? 0, TXN_COMPARES_MAX);
+  let bytes = 0;
+  for (const compare of txn.compares ?? []) {
+    bytes += Buffer.byteLength(compare.key);
+    if (compare.target === 'value') bytes += Buffer.byteLength(compare.equals);
+  }
+  for (const branch of [txn.then, txn.else ?? []]) {
+    checkCount('operations', branch.length, TXN_OPERATIONS_MAX);
+    checkKeys(branch);
+    for (const operation of branch) {
+      bytes += Buffer.byteLength(operation.key);
+      if (operation.kind === 'put') bytes += Buffer.byteLength(operation.value);
+    }
+  }
+  checkCount('bytes', bytes, TXN_MAX_BYTES);
+}
+
+function checkCount(what: string, count: number, max: number): void {
+  if (count <= max) return;
+  throw new FleetError('STORE_LIMIT', `a transaction has '${count}' ${what}, more than '${max}'`, {
+    hint: 'Write in several transactions.',
+    details: { what, count, max },
+  });
+}
+
+function checkKeys(branch: readonly Operation[]): void {
+  const written = new Map<string, Operation['kind']>();
+  for (const { kind, key } of branch) {
+    if (key === '') {
+      throw new FleetError('STORE_LIMIT', 'a transaction names an empty key');
+    }
+    if (kind === 'get') continue;
+    const before = written.get(key);
+    // Two deletes of one key are harmless, and etcd takes them.
+    if (before !== undefined && !(before === 'delete' && kind === 'delete')) {
+      throw new FleetError('STORE_LIMIT', `a transaction writes the key '${key}' twice`, {
+        hint: 'Write each key once in a transaction.',
+        details: { key },
+      });
+    }
+    written.set(key, kind);
+  }
+}

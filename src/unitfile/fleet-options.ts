@@ -1,0 +1,220 @@
+// [X-Fleet] (also legacy spellings) → Requirements, or every problem found.
+// Invariant: what is not understood is refused, never passed over: a unit that says where it must run does not run elsewhere.
+import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX } from '../model/limits.ts';
+import type { Requirements } from '../model/requirements.ts';
+import type { UnitName, UnitOption } from '../model/unit.ts';
+import type { FleetKeyKind } from './fleet-keys.ts';
+import { FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
+import { combinationProblems, requirementsFrom } from './fleet-rules.ts';
+import type { Place, Request } from './fleet-rules.ts';
+import { GLOB_HINT, globProblem } from './glob.ts';
+import { parseUnitName } from './name.ts';
+import type { ValueFault, Word } from './option-value.ts';
+import { wordsOf } from './option-value.ts';
+import type { UnitFile } from './parse.ts';
+import type { Checked, Problem } from './problem.ts';
+import type { UnitSpecifiers } from './specifiers.ts';
+import { expandSpecifiers, specifiersOf } from './specifiers.ts';
+
+/** The requirements in a unit's options, stored or of a file; those of other sections are passed over. */
+export function requirementsOf(
+  name: UnitName,
+  options: readonly UnitOption[],
+): Checked<Requirements> {
+  return check(
+    name,
+    options.map((option) => ({ option, nameAt: {}, valueAt: () => ({}) })),
+  );
+}
+
+/** The same of a parsed file, where problems have their line and column. */
+export function checkFleetOptions(name: UnitName, file: UnitFile): Checked<Requirements> {
+  const options = file.entries.filter((entry) => entry.kind === 'option');
+  return check(
+    name,
+    options.map((option) => ({
+      option,
+      nameAt: { line: option.line, column: option.column },
+      valueAt: (offset) => {
+        const before = option.value.slice(0, offset);
+        const down = before.split('\n').length - 1;
+        if (down === 0) return { line: option.valueLine, column: option.valueColumn + offset };
+        return { line: option.valueLine + down, column: offset - before.lastIndexOf('\n') };
+      },
+    })),
+  );
+}
+
+interface PlacedOption {
+  readonly option: UnitOption;
+  readonly nameAt: Place;
+  readonly valueAt: (offset: number) => Place;
+}
+
+function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requirements> {
+  const requests: Request[] = [];
+  const problems: Problem[] = [];
+  const specifiers = specifiersOf(name);
+  const counts = new Map<FleetKeyKind, number>();
+  for (const placed of options.filter(({ option }) => option.section === 'X-Fleet')) {
+    const kind = FLEET_KEYS.get(placed.option.name);
+    if (kind === undefined) {
+      problems.push(unknownKey(placed));
+      continue;
+    }
+    const read = readOption(kind, placed, specifiers);
+    problems.push(...read.problems);
+    const before = counts.get(kind) ?? 0;
+    counts.set(kind, before + read.requests.length);
+    if (before <= FLEET_VALUES_MAX && before + read.requests.length > FLEET_VALUES_MAX) {
+      problems.push({
+        ...placed.nameAt,
+        message: `'${placed.option.name}' has more than ${FLEET_VALUES_MAX} values`,
+        hint: 'Use a pattern, or fewer values.',
+      });
+    }
+    requests.push(...read.requests.slice(0, FLEET_VALUES_MAX));
+  }
+  // Only what is bounded is compared pair by pair.
+  if (problems.length === 0) problems.push(...combinationProblems(requests));
+  return problems.length > 0 ? { problems } : { ok: requirementsFrom(requests) };
+}
+
+function unknownKey({ option, nameAt }: PlacedOption): Problem {
+  const name = option.name.length <= 64 ? option.name : `${option.name.slice(0, 63)}…`;
+  if (LATER_KEYS.has(option.name)) {
+    return {
+      ...nameAt,
+      message: `the option '${name}' in [X-Fleet] is not supported yet`,
+      hint: 'Remove it: this version would not do what it asks for.',
+    };
+  }
+  return {
+    ...nameAt,
+    message: `the option '${name}' in [X-Fleet] is not known; the nearest known one is '${nearestFleetKey(option.name)}'`,
+    hint: `Known are ${[...FLEET_KEYS.keys()].filter((key) => !key.startsWith('X-')).join(', ')}.`,
+  };
+}
+
+/** The values of one option, each expanded and checked by itself. */
+function readOption(
+  kind: FleetKeyKind,
+  placed: PlacedOption,
+  specifiers: UnitSpecifiers,
+): { requests: readonly Request[]; problems: readonly Problem[] } {
+  const { option, nameAt, valueAt } = placed;
+  const { words, fault } =
+    kind === 'metadata' ? metadataWords(option.value) : wordsOf(option.value);
+  const requests: Request[] = [];
+  const problems: Problem[] = [];
+  const report = ({ offset, message, hint }: ValueFault): void => {
+    problems.push({ ...valueAt(offset), message: `${option.name}: ${message}`, hint });
+  };
+  if (fault !== undefined) report(fault);
+  else if (words.length === 0 && !MAY_BE_EMPTY.has(kind)) {
+    report({ offset: 0, message: 'it has no value', hint: 'Remove the line, or give a value.' });
+  } else if (words.length > 1 && (kind === 'machineId' || kind === 'global')) {
+    const offset = words[1]?.offset ?? 0;
+    report({ offset, message: 'it takes one value', hint: 'Remove the others.' });
+  }
+  for (const word of words) {
+    if (word.text.length > FLEET_VALUE_MAX_CHARS) {
+      const message = `a value has more than ${FLEET_VALUE_MAX_CHARS} characters`;
+      report({ offset: word.offset, message, hint: 'Shorten it.' });
+      continue;
+    }
+    const quote = kind === 'conflicts' || kind === 'replaces' ? quoteGlob : undefined;
+    const expansion = expandSpecifiers(word.text, specifiers, quote);
+    if (expansion.kind === 'problem') {
+      report({ ...expansion, offset: word.offset + expansion.index });
+      continue;
+    }
+    const deferred = expansion.kind === 'deferred';
+    const text = deferred ? word.text : expansion.text;
+    const wrong = deferred ? undefined : CHECKS[kind](text);
+    if (wrong === undefined) requests.push({ kind, key: option.name, text, deferred, at: nameAt });
+    else report({ offset: word.offset, ...wrong });
+  }
+  return { requests, problems };
+}
+
+/** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
+const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
+
+/** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
+function metadataWords(value: string): ReturnType<typeof wordsOf> {
+  const { words, fault } = wordsOf(value);
+  const [first, second] = words;
+  if (fault !== undefined || first === undefined || second === undefined)
+    return { words, ...(fault && { fault }) };
+  if (words.every(({ quoted }) => quoted)) return { words };
+  const whole = words.map(({ text }) => text).join(' ');
+  if (words.every(({ quoted }) => !quoted) && whole.split('=').length === 2) {
+    return { words: [{ text: whole, offset: first.offset, quoted: false }] };
+  }
+  const unquoted = words.find((word): word is Word => !word.quoted) ?? first;
+  return {
+    words: [],
+    fault: {
+      offset: unquoted.offset,
+      message: `several values on one line must each be quoted, '${unquoted.text}' is not`,
+      hint: 'Write "key=value" "key=value", or one line for each.',
+    },
+  };
+}
+
+type Fault = Omit<ValueFault, 'offset'>;
+
+const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>> = {
+  machineId: (text) =>
+    /^(?:[0-9a-f]{32}|[0-9a-f]{8})$/.test(text)
+      ? undefined
+      : {
+          message: `'${text}' is no machine id`,
+          hint: "Take all 32 hex digits, or the first 8, as 'fleetctl list-machines --full' shows them.",
+        },
+  metadata: metadataFault,
+  machineOf: (text) => {
+    const { problem } = parseUnitName(text);
+    if (problem === undefined) return undefined;
+    return { message: problem.message, hint: problem.hint ?? 'Name one unit, in full.' };
+  },
+  conflicts: globFault,
+  replaces: globFault,
+  global: (text) =>
+    /^(?:true|yes|1|on|t|false|no|0|off|f)$/i.test(text)
+      ? undefined
+      : { message: `'${text}' is no boolean`, hint: "Write 'true' or 'false'." },
+};
+
+function globFault(text: string): Fault | undefined {
+  const fault = globProblem(text);
+  if (fault === undefined) return undefined;
+  return { message: `the pattern '${text}' is malformed: ${fault}`, hint: GLOB_HINT };
+}
+
+function metadataFault(text: string): Fault | undefined {
+  const [key = '', value = '', ...more] = text.split('=');
+  if (/[<>!]$/.test(key)) {
+    return {
+      message: `'${text}' has an operator, which is not supported yet`,
+      hint: "Only 'key=value' is: name each value that is allowed.",
+    };
+  }
+  if (key === '' || value === '' || more.length > 0) {
+    return {
+      message: `'${text}' is not of the form key=value`,
+      hint: "Write one '=', with a key before and a value behind it.",
+    };
+  }
+  if (key.trim() === key && value.trim() === value) return undefined;
+  return {
+    message: `'${text}' has blanks round '='`,
+    hint: 'Remove them: they would be compared too.',
+  };
+}
+
+/** What a specifier stands for matches itself in a pattern, also where it holds '\' (escaped names do). */
+function quoteGlob(value: string): string {
+  return value.replaceAll(/[*?[\]\\]/g, String.raw`\$&`);
+}

@@ -1,0 +1,121 @@
+// What the requests of one unit's [X-Fleet] section come to together: which exclude each other, and the Requirements they make.
+import type { MetadataRequirement, Requirements } from '../model/requirements.ts';
+import type { FleetKeyKind } from './fleet-keys.ts';
+import { compileGlob } from './glob.ts';
+import { parseUnitName } from './name.ts';
+import type { Problem } from './problem.ts';
+
+/** Where something stands; empty for stored options. */
+export type Place = Readonly<{ line?: number; column?: number }>;
+
+/** One value of one option, checked. A deferred one needs an instance that a template lacks, and is as it was written. */
+export interface Request {
+  readonly kind: FleetKeyKind;
+  /** As the unit spells it. */
+  readonly key: string;
+  readonly text: string;
+  readonly deferred: boolean;
+  readonly at: Place;
+}
+
+/** Requests that cannot hold together, as the API has always refused them; one problem a pair of kinds. */
+export function combinationProblems(requests: readonly Request[]): readonly Problem[] {
+  const problems: Problem[] = [];
+  const first = (kind: FleetKeyKind): Request | undefined =>
+    requests.find((request) => request.kind === kind);
+  const exclude = (one: Request | undefined, others: readonly (Request | undefined)[]): void => {
+    for (const other of others) {
+      if (one === undefined || other === undefined) continue;
+      problems.push({
+        ...other.at,
+        message: `'${other.key}' cannot be combined with '${one.key}'`,
+        hint: 'Remove one of the two.',
+      });
+    }
+  };
+  const [machineId, machineOf, replaces] = [
+    first('machineId'),
+    first('machineOf'),
+    first('replaces'),
+  ];
+  const global = requests.findLast(({ kind }) => kind === 'global');
+  if (global !== undefined && isTrue(global.text))
+    exclude(global, [machineId, machineOf, replaces]);
+  exclude(replaces, [machineId, first('conflicts')]);
+  return [...problems, ...differentMachines(requests), ...repelledPeers(requests)];
+}
+
+/** Requirements of requests that `combinationProblems` found no fault with. */
+export function requirementsFrom(requests: readonly Request[]): Requirements {
+  const texts = (kind: FleetKeyKind): readonly string[] => [
+    ...new Set(requests.filter((request) => request.kind === kind).map(({ text }) => text)),
+  ];
+  const peers = requests
+    .filter(({ kind, deferred }) => kind === 'machineOf' && !deferred)
+    .map(({ text }) => parseUnitName(text).ok)
+    .filter((name) => name !== undefined);
+  // Several that agree are a full id and its beginning.
+  const machineId = texts('machineId').toSorted((a, b) => b.length - a.length)[0];
+  return {
+    ...(machineId === undefined ? {} : { machineId }),
+    metadata: metadataOf(texts('metadata')),
+    machineOf: [...new Set(peers)].sort(),
+    conflicts: texts('conflicts').toSorted(),
+    replaces: texts('replaces').toSorted(),
+    global: isTrue(requests.findLast(({ kind }) => kind === 'global')?.text ?? 'false'),
+  };
+}
+
+function isTrue(text: string): boolean {
+  return /^(?:true|yes|1|on|t)$/i.test(text); // as fleet 1.0
+}
+
+function metadataOf(pairs: readonly string[]): readonly MetadataRequirement[] {
+  const byKey = new Map<string, Set<string>>();
+  for (const pair of pairs) {
+    const [key = '', value] = pair.split('=');
+    if (value === undefined) continue; // a template's, such as '%I'
+    byKey.set(key, (byKey.get(key) ?? new Set()).add(value));
+  }
+  return [...byKey]
+    .map(([key, values]) => ({ key, values: [...values].sort() }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+function differentMachines(requests: readonly Request[]): readonly Problem[] {
+  const ids = requests.filter(({ kind, deferred }) => kind === 'machineId' && !deferred);
+  const [wanted] = ids;
+  const other = ids.find(
+    ({ text }) =>
+      wanted !== undefined && !text.startsWith(wanted.text) && !wanted.text.startsWith(text),
+  );
+  if (wanted === undefined || other === undefined) return [];
+  return [
+    {
+      ...other.at,
+      message: `'${other.key}' asks for another machine than '${wanted.text}'`,
+      hint: 'A unit can be on one machine only: remove one of the two.',
+    },
+  ];
+}
+
+/** Peers that the unit itself keeps away from its machine. */
+function repelledPeers(requests: readonly Request[]): readonly Problem[] {
+  const settled = requests.filter(({ deferred }) => !deferred);
+  const repelling = settled
+    .filter(({ kind }) => kind === 'conflicts' || kind === 'replaces')
+    .map((request) => ({ request, matches: compileGlob(request.text) }));
+  return settled
+    .filter(({ kind }) => kind === 'machineOf')
+    .flatMap((peer) => {
+      const found = repelling.find(({ matches }) => matches(peer.text));
+      if (found === undefined) return [];
+      return [
+        {
+          ...peer.at,
+          message: `'${peer.key}' asks for the machine of '${peer.text}', which '${found.request.key}' matches by '${found.request.text}'`,
+          hint: 'Nothing can satisfy both: remove one of the two.',
+        },
+      ];
+    });
+}

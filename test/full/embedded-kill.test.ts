@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { killWriters } from '../support/kill-store.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const directory = tempDir();
+
+it.concurrent.for([1, 2])(
+  'the embedded store keeps every acknowledged write over 100 kills (file %i)',
+  async (file) => {
+    expect(await killWriters(join(directory, `${file}.db`), 100, 150)).toBeGreaterThan(1000);
+  },
+);
