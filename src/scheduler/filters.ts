@@ -40,13 +40,13 @@ export function refusalOf(
 const leaving: Filter = (_unit, machine) =>
   machine.presence === 'leaving' ? { kind: 'leaving' } : undefined;
 
-const machineId: Filter = ({ needs }, machine) => needs && refusesMachineId(needs, machine);
+const machineId: Filter = ({ needs }, machine) => refusesMachineId(needs, machine);
 
-const metadata: Filter = ({ needs }, machine) => needs && refusesMetadata(needs, machine);
+const metadata: Filter = ({ needs }, machine) => refusesMetadata(needs, machine);
 
 /** MachineOf=: every peer is there, and stays; a global unit is wherever it runs. */
 const peers: Filter = (unit, machine, picture) => {
-  for (const name of unit.needs?.machineOf ?? []) {
+  for (const name of unit.needs.machineOf) {
     const peer = picture.unit(name);
     if (peer?.globalActive === true) {
       if (!globalRunsOn(picture, peer, machine)) return noPeer(name, undefined);
@@ -58,10 +58,10 @@ const peers: Filter = (unit, machine, picture) => {
 
 /** A peer whose records do not decode is no reason to leave it. */
 const peersStay: Filter = (unit, machine, picture) => {
-  const unknown = unit.needs?.machineOf.some(
+  const unknown = unit.needs.machineOf.some(
     (name) => (picture.unit(name)?.unreadable.size ?? 0) > 0,
   );
-  return unknown === true ? undefined : peers(unit, machine, picture);
+  return unknown ? undefined : peers(unit, machine, picture);
 };
 
 /** Conflicts=, in both directions: also with what is being released, which runs until it is handed over. */
