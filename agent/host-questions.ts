@@ -5,6 +5,7 @@ import type { UnitName } from '../src/model/unit.ts';
 import type { HostPlan } from '../src/reconcile/host-plan.ts';
 import { readFiles } from '../src/registry/files.ts';
 import type { Registry } from '../src/registry/registry.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { Wake } from '../src/runtime/wake.ts';
@@ -48,11 +49,11 @@ export class HostQuestions {
     return states;
   }
 
-  /** Notes what a plan asks, and what it refuses: that is asked again after a while. */
-  ask({ ask, refusals }: HostPlan): void {
+  /** Notes what a plan asks. */
+  ask({ ask }: HostPlan): void {
     for (const name of ask.names) this.#names.add(name);
     for (const sha256 of ask.texts) this.#files.add(sha256);
-    if (ask.names.length > 0 || ask.texts.length > 0 || refusals.size > 0) this.#wake.set();
+    if (ask.names.length > 0 || ask.texts.length > 0) this.#wake.set();
   }
 
   /** Forgets answers that are of no more use: of names that are loaded now, of texts that nobody is to load. */
@@ -67,13 +68,9 @@ export class HostQuestions {
   async run(signal: AbortSignal): Promise<never> {
     const { clock, log, answered } = this.#deps;
     for (;;) {
-      await this.#wake.changed(signal);
+      await this.#untilDue(signal);
       try {
-        const isFresh = this.#names.size > 0 || this.#files.size > 0;
-        if (!isFresh) await clock.sleep(AGAIN_MS, signal);
-        const changed = await this.#answer(signal);
-        if (changed) answered();
-        else if (this.unreadable.size > 0 || this.#refused().length > 0) this.#wake.set();
+        if (await this.#answer(signal)) answered();
       } catch (error) {
         signal.throwIfAborted();
         if (!isFleetError(error)) throw error;
@@ -82,6 +79,17 @@ export class HostQuestions {
         await clock.sleep(AGAIN_MS / 5, signal);
       }
     }
+  }
+
+  /** Ends when there is a question; after a while also where an answer was no. */
+  async #untilDue(signal: AbortSignal): Promise<void> {
+    await withChildSignal(signal, async (child) => {
+      const waits = [this.#wake.changed(child)];
+      if (this.unreadable.size > 0 || this.#refused().length > 0)
+        waits.push(this.#deps.clock.sleep(AGAIN_MS, child));
+      for (const wait of waits) wait.catch(() => undefined);
+      await Promise.race(waits);
+    });
   }
 
   #refused(): UnitName[] {
