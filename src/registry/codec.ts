@@ -10,7 +10,8 @@ import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model
 /** The version that this code writes, `v` in each value. */
 export const RECORD_VERSION = 1;
 
-const unitName = z
+/** A name in a record: it was checked on its way in. */
+export const unitName = z
   .string()
   .min(1)
   .transform((text) => text as UnitName);
@@ -32,7 +33,8 @@ const target = {
 };
 const systemdState = { loadState: z.string(), activeState: z.string(), subState: z.string() };
 
-const jobResult = z.enum([
+/** How a job ended, as records hold it. */
+export const jobResult = z.enum([
   'running',
   'done',
   'canceled',

@@ -8,7 +8,8 @@ const put = (key: string, value = '') => ({ kind: 'put', key, value }) as const;
 /** ms; how late InFlight may notice, and what a busy machine adds. */
 const slackMs = 1500;
 
-describe.skipIf(etcdMissing !== undefined)(`calls on etcd ${etcdMissing ?? ''}`, () => {
+// Together: each has its own etcd, and mostly waits.
+describe.skipIf(etcdMissing !== undefined).concurrent(`calls on etcd ${etcdMissing ?? ''}`, () => {
   // Difference: store.ts, `resend: 'unlessSent'` for a txn that writes: sent again it answers succeeded=false, though it was we who won.
   it('a compare-and-set whose answer is lost fails as ambiguous, and is not sent again', async () => {
     await using etcd = await startEtcd();

@@ -18,6 +18,10 @@ export interface PrivateSystemd {
   readonly privateAddress: string;
   /** Variables with which `systemctl --user` talks to it. */
   readonly env: Readonly<Record<string, string>>;
+  /** Arguments of journalctl that show a unit's output and systemd's lines of it. */
+  journalArgs(unit: string): readonly string[];
+  /** Runs a command with `env` and answers its stdout; throws when it fails. */
+  run(command: string, ...args: readonly string[]): string;
   /** Runs `systemctl --user` against it and answers its stdout; throws when it fails. */
   systemctl(...args: readonly string[]): string;
   /** Ends it with everything that it runs, and removes `dir`. */
@@ -48,19 +52,19 @@ export async function startPrivateSystemd(): Promise<PrivateSystemd> {
   });
   if (!up) throw new Error(`no private systemd: ${complaint}`);
   const env = { XDG_RUNTIME_DIR: `${dir}/run` };
+  const run = (command: string, ...args: readonly string[]): string => {
+    const done = spawnSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8' });
+    if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr}`);
+    return done.stdout;
+  };
   return {
     dir,
     address: `unix:path=${dir}/bus`,
     privateAddress: `unix:path=${dir}/run/systemd/private`,
     env,
-    systemctl(...args) {
-      const done = spawnSync('systemctl', ['--user', '--no-pager', ...args], {
-        env: { ...process.env, ...env },
-        encoding: 'utf8',
-      });
-      if (done.status !== 0) throw new Error(`systemctl ${args.join(' ')}: ${done.stderr}`);
-      return done.stdout;
-    },
+    journalArgs: (unit) => [`--directory=${dir}/journal`, '--no-pager', `--user-unit=${unit}`],
+    run,
+    systemctl: (...args) => run('systemctl', '--user', '--no-pager', ...args),
     async stop() {
       child.stdin.end();
       await ended;
