@@ -129,7 +129,7 @@ class Daemon {
     }
   }
 
-  /** The engine decides only where this machine is registered. The coordinator's one place in fleetd. */
+  /** The engine decides only where this machine is registered. */
   async #engine(signal: AbortSignal): Promise<void> {
     const { kv, registry, clock, machine, random, presence, settings } = this.#parts;
     while (presence.unavailable() !== undefined) await clock.sleep(100, signal);

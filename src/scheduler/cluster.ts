@@ -81,9 +81,19 @@ export class ClusterPicture {
     return taken;
   }
 
-  /** These units are to be decided again: their writes were lost, or a person asks. */
+  /**
+   * These units are to be decided again because their writes were lost, and with them those that were decided in the belief that
+   * they would be where the plan had put them.
+   */
   markDirty(names: Iterable<UnitName>): void {
-    for (const name of names) if (this.#units.has(name)) this.#dirty.add(name);
+    for (const name of names) {
+      const entry = this.#units.get(name);
+      if (entry === undefined) continue;
+      this.#dirty.add(name);
+      this.#touchAt(entry, WAITING);
+      for (const follower of this.relations.followers(name)) this.#dirty.add(follower.name);
+      for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
+    }
   }
 
   /** `c/unit/NAME` as of `revision`: that of the put, of the deletion, or of the list that did not have it. */

@@ -75,7 +75,12 @@ export class Relations {
   }
 
   /** The others at `place` with which `entry` conflicts, or of which one replaces the other. */
-  *relatedAt(entry: UnitEntry, place: Meeting): IterableIterator<UnitEntry> {
+  relatedAt(entry: UnitEntry, place: Meeting): Iterable<UnitEntry> {
+    if (entry.conflicts === NO_LINKS && entry.replaces === NO_LINKS) return [];
+    return this.#relatedAt(entry, place);
+  }
+
+  *#relatedAt(entry: UnitEntry, place: Meeting): IterableIterator<UnitEntry> {
     for (const index of [this.conflicts, this.replaces]) {
       for (const [other] of index.namedBy(entry, place)) yield other;
       for (const [other] of index.naming(entry, place)) yield other;

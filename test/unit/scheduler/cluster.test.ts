@@ -8,7 +8,9 @@ import type { Filters } from '../../../src/scheduler/filters.ts';
 import { FILTERS } from '../../../src/scheduler/filters.ts';
 import type { ClusterWords, UnitWords } from '../../support/cluster.ts';
 import {
+  assignmentRecord,
   cluster,
+  globalRecord,
   machineId,
   machineRecord,
   placementRecord,
@@ -33,6 +35,7 @@ describe('ClusterPicture marks dirty', () => {
       'web.service': { metadata: ['role=web'], pending: { machines: NAMED } },
       'db.service': { metadata: ['role=db'], pending: { machines: NAMED } },
       'other.service': { on: 'm2' },
+      'global-fan.service': { on: 'm2', of: ['global.service'] },
     },
     machines: ['m1', 'm2'],
   };
@@ -65,6 +68,28 @@ describe('ClusterPicture marks dirty', () => {
       dirty: ['follows.service', 'on1.service', 'rival.service'],
     },
     {
+      name: 'what follows a global unit, and what waits for it, when a placed unit drives it out',
+      change: (picture) => {
+        const rival = unitRecord('rival.service', { conflicts: ['on1.*', 'global.*'] });
+        picture.applyUnit(
+          unitName('global.service'),
+          unitRecord('global.service', { global: true }),
+          9n,
+        );
+        picture.applyGlobal(
+          unitName('global.service'),
+          globalRecord(unitRecord('global.service', { global: true })),
+          9n,
+        );
+        picture.applyUnit(rival.name, rival, 9n);
+        picture.takeDirty(Number.POSITIVE_INFINITY);
+        const at = machineId('m2');
+        picture.applyAssignment(at, rival.name, assignmentRecord(rival, at, false), 10n);
+        picture.applyPlacement(rival.name, placementRecord(rival, at, false), 10n);
+      },
+      dirty: ['global-fan.service', 'rival.service'],
+    },
+    {
       name: 'nothing when a machine says again what it said',
       change: (picture) =>
         picture.applyMachine(machineId('m1'), { ...machineRecord('m1'), nonce: 'another run' }),
@@ -91,9 +116,16 @@ describe('ClusterPicture marks dirty', () => {
   it('as many as are taken, lowest names first', () => {
     const picture = cluster(given);
     expect(picture.takeDirty(2)).toEqual(['db.service', 'follows.service']);
-    expect(picture.dirtyCount).toBe(4);
-    picture.markDirty(['db.service', 'unknown.service'].map(unitName));
     expect(picture.dirtyCount).toBe(5);
+    picture.markDirty(['db.service', 'unknown.service'].map(unitName));
+    expect(picture.dirtyCount).toBe(6);
+  });
+
+  it('with a unit whose writes were lost what was decided in view of it', () => {
+    const picture = cluster(given);
+    picture.takeDirty(Number.POSITIVE_INFINITY);
+    picture.markDirty([unitName('on1.service')]);
+    expect(picture.takeDirty(9)).toEqual(['follows.service', 'on1.service', 'rival.service']);
   });
 
   it('forgets a unit and a machine with their last record', () => {
