@@ -57,6 +57,7 @@ describe('v2 of the API', () => {
 
   it.for([
     ['neither text nor state', 'a.service', {}, 'REQUEST_INVALID', "'text'"],
+    ['a hidden file', '.a.service', { text: TEXT }, 'UNIT_NAME_INVALID', 'hidden'],
     ['an unknown field', 'a.service', { text: TEXT, txt: '' }, 'REQUEST_INVALID', 'txt'],
     ['a name that systemd refuses', 'a', { text: TEXT }, 'UNIT_NAME_INVALID', "'a'"],
     ['a text with a fault', 'b.service', { text: '[Service\nx' }, 'UNIT_FILE_INVALID', 'line 1'],
