@@ -19,6 +19,10 @@ export type OnVerdict = (
   verdict: Exclude<Verdict, { kind: 'waiting' }>,
 ) => Promise<void> | void;
 
+/** How many units are looked at at once: each look is a request or two. */
+const LOOKS_MAX = 16;
+/** Units that are named when it says what it waits for. */
+const NAMED_MAX = 10;
 /** ms of silence after which it says that it waits. */
 const SILENCE_MS = 2_000;
 
@@ -63,12 +67,12 @@ async function follow(context: Context, wait: Follow, signal: AbortSignal): Prom
   const todo = new Set(goals.keys());
   for (;;) {
     // What is true now, then what changes: `after` is older than every look, so nothing is missed between.
-    await Promise.all(
-      [...todo].map(async (name) => {
-        const goal = goals.get(name) ?? 'launched';
-        open.set(name, await lookAt(context, name, goal, signal));
-      }),
-    );
+    const looks = todo.values();
+    const look = async (): Promise<void> => {
+      for (const name of looks)
+        open.set(name, await lookAt(context, name, goals.get(name) ?? 'launched', signal));
+    };
+    await Promise.all(Array.from({ length: LOOKS_MAX }, look));
     for (const view of open.values()) await settle(view);
     if (open.size === 0) return;
     for await (const { revision, event } of context.client.events(
@@ -153,7 +157,10 @@ async function sayWhatIsMissing(
   signal: AbortSignal,
 ): Promise<never> {
   await context.clock.sleep(SILENCE_MS, signal);
-  for (const view of open.values()) context.stderr(`${whatIsMissing(view)}\n`);
+  const views = [...open.values()];
+  for (const view of views.slice(0, NAMED_MAX)) context.stderr(`${whatIsMissing(view)}\n`);
+  if (views.length > NAMED_MAX)
+    context.stderr(`Waiting for ${views.length - NAMED_MAX} more units\n`);
   return await new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });

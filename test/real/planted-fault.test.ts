@@ -17,10 +17,8 @@ describe.skipIf(noLab() !== undefined)('a fleet whose engine throws over one uni
         const { stdout } = await lab.fleetctl('h1', 'explain', 'faulty.service');
         return /fault/.test(stdout);
       });
-      const started = await lab.fleetctl(
-        'h1',
-        ...['start', '/tmp/a.service', '/tmp/b.service', '/tmp/c.service'],
-      );
+      const files = ['a', 'b', 'c'].map((name) => `/tmp/${name}.service`);
+      const started = await lab.fleetctl('h1', 'start', ...files);
       expect(started).toMatchObject({ status: 0 });
       expect(await lab.fleetctl('h2', 'stop', 'b.service')).toMatchObject({ status: 0 });
 
