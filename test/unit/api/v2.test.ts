@@ -131,6 +131,14 @@ describe('v2 of the API', () => {
     expect(await why()).toEqual([
       `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed`,
     ]);
+    await fixture.report('a.service', machineId(1), {
+      loadState: 'not-found',
+      job: 'done',
+      started: 1,
+    });
+    expect(await why()).toEqual([
+      "systemd on machine 00010000 says that its file is 'not-found': replace the unit to write it anew",
+    ]);
     await fixture.report('a.service', machineId(1), { started: 1, job: 'done' });
     expect(await why()).toEqual([]);
     const { json } = await fixture.get(path('a.service'));
