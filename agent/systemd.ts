@@ -10,7 +10,7 @@ export interface Job {
 }
 
 export interface UnitProperties extends SystemdState {
-  /** Path of the file that systemd loaded it from; '' if none. */
+  /** Path of the file that systemd loaded it from, with links followed; '' if none. */
   readonly fragmentPath: string;
   /** 'linked-runtime' for ours; '' if systemd has no file (org.freedesktop.systemd1(5)). */
   readonly unitFileState: string;

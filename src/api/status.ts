@@ -22,6 +22,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   REGISTRY_RECORD_INVALID: 409,
   REQUEST_INVALID: 400,
   STORE_COMPACTED: 410,
+  STORE_FILE_INVALID: 503,
   STORE_IN_USE: 503,
   STORE_LEASE_GONE: 503,
   STORE_LIMIT: 413,
@@ -43,6 +44,7 @@ const NO_STORE = 'fleet server unable to communicate with etcd';
 const STORE_AWAY: ReadonlySet<ErrorCode> = new Set([
   'CLUSTER_FORMAT_UNKNOWN',
   'MACHINE_ID_TAKEN',
+  'STORE_FILE_INVALID',
   'STORE_IN_USE',
   'STORE_LEASE_GONE',
   'STORE_UNAVAILABLE',

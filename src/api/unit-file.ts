@@ -4,6 +4,7 @@ import type { DesiredState, UnitName, UnitOption } from '../model/unit.ts';
 import type { UnitFile } from '../registry/units.ts';
 import { checkFleetOptions } from '../unitfile/fleet-options.ts';
 import {
+  descriptionOf,
   formatUnitFile,
   optionsOf,
   storedOptionsOf,
@@ -48,15 +49,12 @@ function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
   const { problems } = checkFleetOptions(name, file);
   if (problems !== undefined) throw invalidFile(name, problems);
   const options = optionsOf(file);
-  const description = options.findLast(
-    (option) => option.section === 'Unit' && option.name === 'Description',
-  );
   return {
     text,
     hash: hashOfOptions(options),
     sha256: sha256Of(text),
     options: storedOptionsOf(options),
-    description: description?.value ?? '',
+    description: descriptionOf(options),
   };
 }
 

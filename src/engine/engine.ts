@@ -96,13 +96,17 @@ class EngineTerm {
   }
 
   /** What housekeeping asks of the term. */
-  forHousekeeping(): Pick<HouseDeps, 'absent' | 'returned' | 'unreadable'> {
+  forHousekeeping(): Pick<HouseDeps, 'absent' | 'destroyedGlobals' | 'returned' | 'unreadable'> {
     return {
       absent: () => this.#absence.absent(),
       returned: () =>
         [...this.#picture.machines()]
           .filter(({ machine, host }) => machine !== undefined && host?.absentSinceMs !== undefined)
           .map(({ id }) => id),
+      destroyedGlobals: () =>
+        [...this.#picture.units()]
+          .filter(({ unit, global }) => unit === undefined && global?.release === true)
+          .map(({ name, globalRevision }) => ({ name, revision: globalRevision })),
       unreadable: (kv, error) => this.#leaveAlone(kv.key, error),
     };
   }

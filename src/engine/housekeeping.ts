@@ -3,6 +3,7 @@
 import { isFleetError } from '../model/errors.ts';
 import { TXN_OPERATIONS_MAX } from '../model/limits.ts';
 import type { Host, MachineId } from '../model/machine.ts';
+import type { UnitName } from '../model/unit.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { encode } from '../registry/codec.ts';
@@ -17,10 +18,14 @@ export interface HouseDeps extends Registry {
   readonly fence: Fence;
   /** Machines that are believed absent. */
   readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
+  /** Global units that were destroyed: their keys hold the mark for hosts that have not seen it yet. */
+  readonly destroyedGlobals: () => readonly Readonly<{ name: UnitName; revision: Revision }>[];
   /** Machines that are present and still remembered as absent. */
   readonly returned: () => readonly MachineId[];
 }
 
+/** How long a mark stays at the least: a host that has just begun to load the unit has no row yet. */
+const KEEP_MARK_MS = 10 * 60_000;
 const ROUND_MS = 5_000;
 const COMPACT_EVERY_MS = 5 * 60_000;
 /** The history that watches and pages may still need. */
@@ -36,12 +41,14 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
   const { clock, log } = deps;
   const marks: Mark[] = [];
   const cleared = new Set<MachineId>();
+  const marked = new Map<Revision, number>();
   let compactedAtMs = clock.now();
   let unnamed: ReadonlyMap<string, Revision> = new Map();
   for (;;) {
     await clock.sleep(ROUND_MS, signal);
     try {
       await clearAbsent(deps, cleared, signal);
+      await clearGlobals(deps, marked, signal);
       if (clock.now() - compactedAtMs >= COMPACT_EVERY_MS) {
         compactedAtMs = clock.now();
         await compactOld(deps, marks, signal);
@@ -85,6 +92,36 @@ async function clearAbsent(
   for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)
     await fenced(deps, operations.slice(i, i + TXN_OPERATIONS_MAX), signal);
   for (const id of ids) cleared.add(id);
+}
+
+/** Deletes the keys of destroyed global units that every machine has dropped; none while a machine is away that might return. */
+async function clearGlobals(
+  deps: HouseDeps,
+  marked: Map<Revision, number>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { keys, clock, kv, fence } = deps;
+  const globals = deps.destroyedGlobals();
+  const known = new Set(globals.map(({ revision }) => revision));
+  for (const revision of marked.keys()) if (!known.has(revision)) marked.delete(revision);
+  for (const { name, revision } of globals) {
+    const since = marked.get(revision) ?? clock.now();
+    marked.set(revision, since);
+    if (clock.now() - since < KEEP_MARK_MS || deps.absent().length > 0) continue;
+    const rows = await kv.range(keys.statesOf(name), { keysOnly: true, limit: 1 }, signal);
+    if (rows.kvs.length > 0) continue;
+    const key = keys.global(name);
+    await kv.txn(
+      {
+        compares: [
+          { key: fence.key, target: 'create', equals: fence.createRevision },
+          { key, target: 'mod', equals: revision },
+        ],
+        then: [{ kind: 'delete', key }],
+      },
+      signal,
+    );
+  }
 }
 
 /** Keys of the state rows that these machines wrote. */

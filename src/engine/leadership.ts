@@ -87,8 +87,11 @@ async function runTermIfElected(
     const fence = await elect(deps, lease, signal);
     if (fence === undefined) return;
     log.info({ machine, leader: true, revision: String(fence.createRevision) }, 'leader elected');
-    await runTerm(deps, { fence, keeper, term }, signal);
-    log.info({ machine, leader: false }, 'leader term ended');
+    try {
+      await runTerm(deps, { fence, keeper, term }, signal);
+    } finally {
+      log.info({ machine, leader: false }, 'leader term ended');
+    }
   } finally {
     await revokeQuietly(deps, lease);
   }

@@ -59,3 +59,15 @@ export const METADATA_MAX_BYTES = 1024;
 export const HISTORY_REVISIONS = 10_000;
 /** ms that a commit of the embedded store may wait for others to join it; DESIGN §2. */
 export const COMMIT_GROUP_MAX_MS = 5;
+/** jobs of stopping, beyond the 400 of starting: what hangs in start can still be stopped. */
+export const STOP_JOBS_TOTAL_MAX = 100;
+/** ms; a D-Bus call without an answer for so long has failed; sd-bus has the same 25 s. */
+export const DBUS_CALL_TIMEOUT_MS = 25_000;
+/** bytes; D-Bus specification: 2 to the power of 27. */
+export const DBUS_MESSAGE_MAX_BYTES = 128 * 1024 * 1024;
+/** ms; how long a D-Bus call waits for a connection that is being made again. */
+export const DBUS_RECONNECT_WAIT_MS = 5000;
+/** names in one ListUnitsByNames call. */
+export const STATES_CHUNK_NAMES = 500;
+/** unit files written or read at once on one host. */
+export const UNIT_DIR_FILES_AT_ONCE = 16;

@@ -10,7 +10,7 @@ export interface MetadataRequirement {
 
 /** Where a unit may run. Of a template, texts may still hold specifiers that need an instance; such `machineOf` are left out. */
 export interface Requirements {
-  /** A full machine id (32 hex digits) or its first 8. */
+  /** A full machine id (32 hex digits) or its first 8; another word matches no machine. */
   readonly machineId?: string;
   /** All of them must hold. Sorted by key; one entry a key. */
   readonly metadata: readonly MetadataRequirement[];

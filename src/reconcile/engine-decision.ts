@@ -134,12 +134,13 @@ function decidePlaced(
     if (!isWanted(entry)) return settle(entry);
     return explainPending(entry, pendingBecause(entry, 'releasing'));
   }
-  if (entry.needs?.global === true && entry.unit !== undefined)
+  if (entry.needs.global && entry.unit !== undefined)
     return [releasing(entry, placed, { kind: 'became-global' }), ...settle(entry)];
   if (!isWanted(entry)) return [releasing(entry, placed, { kind: 'unwanted' }), ...settle(entry)];
-  // Leaving, doubted, or with records that do not decode: nothing is known well enough to act on. Nor where the unit's
-  // own options cannot be understood.
-  if (machine?.candidate !== true || entry.needs === undefined) return [];
+  if (machine?.presence === 'leaving') return settle(entry); // it hands its units over by itself
+  // Doubted, or with records that do not decode: nothing is known well enough to act on.
+  if (machine?.candidate !== true) return [];
+  if (entry.malformed) return explainPending(entry, pendingBecause(entry, 'unreadable'));
   const refusal = refusalOf(filters.keep, entry, machine, picture);
   if (refusal !== undefined) return [releasing(entry, placed, { kind: 'refused', refusal })];
   const because = staleness(entry.unit, placed);
@@ -154,7 +155,7 @@ type Target =
   | Readonly<{ machine?: undefined; pending: Pending }>;
 
 function targetFor({ picture, filters }: DecisionContext, entry: UnitEntry): Target {
-  if (entry.needs === undefined) return { pending: pendingBecause(entry, 'unreadable') };
+  if (entry.malformed) return { pending: pendingBecause(entry, 'unreadable') };
   if (mayStillRun(picture, entry)) return { pending: pendingBecause(entry, 'releasing') };
   const machine = pickMachine(picture, entry, filters);
   return machine === undefined ? { pending: whyNot(picture, entry, filters) } : { machine };

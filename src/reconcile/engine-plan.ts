@@ -86,5 +86,5 @@ function peersFirst(picture: ClusterPicture, names: readonly UnitName[]): readon
 }
 
 function peersOf(entry: UnitEntry | undefined): readonly UnitName[] {
-  return entry?.needs?.machineOf ?? [];
+  return entry?.needs.machineOf ?? [];
 }

@@ -10,7 +10,8 @@ import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model
 /** The version that this code writes, `v` in each value. */
 export const RECORD_VERSION = 1;
 
-const unitName = z
+/** A name in a record: it was checked on its way in. */
+export const unitName = z
   .string()
   .min(1)
   .transform((text) => text as UnitName);
@@ -32,7 +33,8 @@ const target = {
 };
 const systemdState = { loadState: z.string(), activeState: z.string(), subState: z.string() };
 
-const jobResult = z.enum([
+/** How a job ended, as records hold it. */
+export const jobResult = z.enum([
   'running',
   'done',
   'canceled',
@@ -156,11 +158,14 @@ export function encode<K extends RecordKind>(_kind: K, record: Records[K]): stri
   return JSON.stringify({ v: RECORD_VERSION, ...record });
 }
 
+/** Made once: a schema costs more than the record that it checks. */
+const versioned = z.object({ v: z.number() });
+
 /** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
 export function decode<K extends RecordKind>(kind: K, key: string, value: string): Records[K] {
   try {
     const json: unknown = JSON.parse(value);
-    const { v } = z.object({ v: z.number() }).parse(json);
+    const { v } = versioned.parse(json);
     if (v !== RECORD_VERSION) throw new Error(`version ${v} is not known`);
     return schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
   } catch (cause) {

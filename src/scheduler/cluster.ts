@@ -81,9 +81,19 @@ export class ClusterPicture {
     return taken;
   }
 
-  /** These units are to be decided again: their writes were lost, or a person asks. */
+  /**
+   * These units are to be decided again because their writes were lost, and with them those that were decided in the belief that
+   * they would be where the plan had put them.
+   */
   markDirty(names: Iterable<UnitName>): void {
-    for (const name of names) if (this.#units.has(name)) this.#dirty.add(name);
+    for (const name of names) {
+      const entry = this.#units.get(name);
+      if (entry === undefined) continue;
+      this.#dirty.add(name);
+      this.#touchAt(entry, WAITING);
+      for (const follower of this.relations.followers(name)) this.#dirty.add(follower.name);
+      for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
+    }
   }
 
   /** `c/unit/NAME` as of `revision`: that of the put, of the deletion, or of the list that did not have it. */
@@ -252,7 +262,8 @@ export class ClusterPicture {
   }
 
   #deriveNeeds(entry: UnitEntry): void {
-    const needs = needsOf(entry);
+    const { needs, malformed } = needsOf(entry);
+    entry.malformed = malformed;
     if (needs === entry.needs) return;
     this.#touchRelated(entry); // by what it declared until now, …
     this.#machines.uncountGlobal(entry);
@@ -266,7 +277,7 @@ export class ClusterPicture {
   #deriveGlobal(entry: UnitEntry): void {
     const { global } = entry;
     const active = global !== undefined && !global.release && global.desiredState !== 'inactive';
-    const runs = active && entry.needs !== undefined;
+    const runs = active && !entry.malformed;
     if (runs === entry.globalActive) return;
     this.#machines.uncountGlobal(entry);
     this.relations.remeet(entry, () => (entry.globalActive = runs));
@@ -296,10 +307,14 @@ export class ClusterPicture {
     else this.#touchAt(entry, WAITING);
   }
 
-  /** Where a global unit runs may have changed. */
+  /** Where a global unit runs may have changed, and with it that of its rivals, and of theirs. */
   #touchGlobal(entry: UnitEntry): void {
-    for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
-    this.#touchAt(entry, WAITING);
+    const globals = new Set([entry]);
+    for (const global of globals) {
+      for (const follower of this.relations.followers(global.name)) this.#dirty.add(follower.name);
+      this.#touchAt(global, WAITING);
+      for (const rival of this.relations.relatedAt(global, GLOBAL)) globals.add(rival);
+    }
   }
 
   #touchAt(entry: UnitEntry, place: MachineEntry | typeof WAITING): void {

@@ -3,17 +3,24 @@
 import type { MachineId } from '../model/machine.ts';
 import type { Requirements } from '../model/requirements.ts';
 import { NO_REQUIREMENTS } from '../model/requirements.ts';
-import type { UnitOption } from '../model/unit.ts';
+import type { Assignment, UnitOption } from '../model/unit.ts';
 import { requirementsOf } from '../unitfile/fleet-options.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { NO_OPTIONS } from './entries.ts';
 
-/** The unit's requirements, the same object as long as its options say the same; undefined where they cannot be understood. */
-export function needsOf(entry: UnitEntry): Requirements | undefined {
+/**
+ * The unit's requirements, the same object as long as its options say the same. Those that cannot be understood change nothing: its
+ * machine goes on running the version before.
+ */
+export function needsOf(entry: UnitEntry): { needs: Requirements; malformed: boolean } {
   const options = optionsOf(entry);
-  if (options === entry.needsFrom || sameOptions(options, entry.needsFrom)) return entry.needs;
+  const same = options === entry.needsFrom || sameOptions(options, entry.needsFrom);
+  if (same && !entry.malformed) return entry;
   entry.needsFrom = options;
-  return options.length === 0 ? NO_REQUIREMENTS : requirementsOf(entry.name, options).ok;
+  if (options.length === 0) return { needs: NO_REQUIREMENTS, malformed: false };
+  const needs = requirementsOf(entry.name, options).ok;
+  if (needs !== undefined) return { needs, malformed: false };
+  return { needs: runningNeeds(entry), malformed: true };
 }
 
 /** Where the unit runs by its records. */
@@ -53,8 +60,26 @@ export function hasNoRecord(entry: UnitEntry): boolean {
 function optionsOf(entry: UnitEntry): readonly UnitOption[] {
   if (entry.unit !== undefined) return entry.unit.options;
   if (entry.global !== undefined) return entry.global.options;
-  for (const { assignment } of entry.assignments.values()) return assignment.options;
+  for (const { options } of assignmentsOf(entry)) return options;
   return entry.placement === undefined ? NO_OPTIONS : entry.needsFrom;
+}
+
+/** What its machine was told, where that can be understood. */
+function runningNeeds(entry: UnitEntry): Requirements {
+  for (const { options } of assignmentsOf(entry)) {
+    const needs = requirementsOf(entry.name, options).ok;
+    if (needs !== undefined) return needs;
+  }
+  return NO_REQUIREMENTS;
+}
+
+/** That of the placement's machine first; the others are what an absent machine still holds. */
+function assignmentsOf({ assignments, placement }: UnitEntry): readonly Assignment[] {
+  const placed = placement === undefined ? undefined : assignments.get(placement.machine);
+  const sorted = [...assignments.values()].sort((a, b) =>
+    a === placed || (b !== placed && a.assignment.machine < b.assignment.machine) ? -1 : 1,
+  );
+  return sorted.map(({ assignment }) => assignment);
 }
 
 /** Says whether two lists of options are the same. */

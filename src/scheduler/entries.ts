@@ -52,8 +52,9 @@ export interface UnitEntry {
 
   /** The options that `needs` was read from. */
   needsFrom: readonly UnitOption[];
-  /** Undefined where the options cannot be understood. */
-  needs: Requirements | undefined;
+  needs: Requirements;
+  /** Its options cannot be understood: it is left alone, and `needs` are those of the version before. */
+  malformed: boolean;
   /** Where it runs by the records, until it is handed over. */
   at: MachineEntry | undefined;
   /** Its machine is asked to stop it. */
@@ -111,6 +112,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     unreadable: NOTHING_UNREADABLE,
     needsFrom: NO_OPTIONS,
     needs,
+    malformed: false,
     at: undefined,
     releasing: false,
     globalActive: false,
@@ -140,9 +142,5 @@ export function newMachineEntry(id: MachineId): MachineEntry {
 
 /** Says whether somebody wants the unit on one machine of the cluster's choice. */
 export function isWanted(entry: UnitEntry): boolean {
-  return (
-    entry.unit !== undefined &&
-    entry.unit.desiredState !== 'inactive' &&
-    entry.needs?.global !== true
-  );
+  return entry.unit !== undefined && entry.unit.desiredState !== 'inactive' && !entry.needs.global;
 }

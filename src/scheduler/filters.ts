@@ -3,7 +3,7 @@
 import type { Refusal } from '../model/refusal.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { ClusterPicture } from './cluster.ts';
-import type { MachineEntry, UnitEntry } from './entries.ts';
+import type { Links, MachineEntry, UnitEntry } from './entries.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesMachineId, refusesMetadata } from './machine-filters.ts';
 import type { Pattern } from './pattern-index.ts';
@@ -40,13 +40,13 @@ export function refusalOf(
 const leaving: Filter = (_unit, machine) =>
   machine.presence === 'leaving' ? { kind: 'leaving' } : undefined;
 
-const machineId: Filter = ({ needs }, machine) => needs && refusesMachineId(needs, machine);
+const machineId: Filter = ({ needs }, machine) => refusesMachineId(needs, machine);
 
-const metadata: Filter = ({ needs }, machine) => needs && refusesMetadata(needs, machine);
+const metadata: Filter = ({ needs }, machine) => refusesMetadata(needs, machine);
 
 /** MachineOf=: every peer is there, and stays; a global unit is wherever it runs. */
 const peers: Filter = (unit, machine, picture) => {
-  for (const name of unit.needs?.machineOf ?? []) {
+  for (const name of unit.needs.machineOf) {
     const peer = picture.unit(name);
     if (peer?.globalActive === true) {
       if (!globalRunsOn(picture, peer, machine)) return noPeer(name, undefined);
@@ -58,29 +58,34 @@ const peers: Filter = (unit, machine, picture) => {
 
 /** A peer whose records do not decode is no reason to leave it. */
 const peersStay: Filter = (unit, machine, picture) => {
-  const unknown = unit.needs?.machineOf.some(
+  const unknown = unit.needs.machineOf.some(
     (name) => (picture.unit(name)?.unreadable.size ?? 0) > 0,
   );
-  return unknown === true ? undefined : peers(unit, machine, picture);
+  return unknown ? undefined : peers(unit, machine, picture);
 };
 
 /** Conflicts=, in both directions: also with what is being released, which runs until it is handed over. */
-const conflicts: Filter = (unit, machine, picture) =>
-  lowest(conflictsOf(unit, machine, picture)) ??
-  lowest(conflictsOf(unit, GLOBAL, picture), (name) => {
+const conflicts: Filter = (unit, machine, picture) => {
+  if (isUnrelated(unit.conflicts)) return undefined;
+  const placed = lowest(conflictsOf(unit, machine, picture));
+  if (placed !== undefined) return placed;
+  return lowest(conflictsOf(unit, GLOBAL, picture), (name) => {
     const global = picture.unit(name);
     return global !== undefined && globalRunsOn(picture, global, machine);
   });
+};
 
 /** Of two that are here and conflict, the one with the first name stays. A global unit gives way to both. */
-const conflictsStay: Filter = (unit, machine, picture) =>
-  lowest(
-    conflictsOf(unit, machine, picture),
-    (name) => name < unit.name && picture.unit(name)?.releasing === false,
-  );
+const conflictsStay: Filter = (unit, machine, picture) => {
+  if (isUnrelated(unit.conflicts)) return undefined;
+  const stays = (name: UnitName): boolean =>
+    name < unit.name && picture.unit(name)?.releasing === false;
+  return lowest(conflictsOf(unit, machine, picture), stays);
+};
 
 /** Replaces=: no place beside a unit that replaces this one; and none at all while the two replace each other. */
 const replaced: Filter = (unit, machine, picture) => {
+  if (isUnrelated(unit.replaces)) return undefined;
   const { replaces } = picture.relations;
   for (const pattern of unit.replaces.matchedBy)
     for (const other of pattern.declarers)
@@ -90,17 +95,25 @@ const replaced: Filter = (unit, machine, picture) => {
 };
 
 /** Gives way to the unit that replaces it; of two that replace each other the first name stays. */
-const replacedStay: Filter = (unit, machine, picture) =>
-  lowest(named(picture.relations.replaces.naming(unit, machine), replacedBy), (name) => {
+const replacedStay: Filter = (unit, machine, picture) => {
+  if (isUnrelated(unit.replaces)) return undefined;
+  const drivesOut = (name: UnitName): boolean => {
     const other = picture.unit(name);
     return other?.releasing === false && (!replacesIt(unit, other) || name < unit.name);
-  });
+  };
+  return lowest(named(picture.relations.replaces.naming(unit, machine), replacedBy), drivesOut);
+};
 
 /** All filters, in the order in which they speak. */
 export const FILTERS: Filters = {
   take: [leaving, machineId, metadata, peers, conflicts, replaced],
   keep: [machineId, metadata, peersStay, conflictsStay, replacedStay],
 };
+
+/** Most units name nobody and are named by nobody. */
+function isUnrelated({ declares, matchedBy }: Links): boolean {
+  return declares.length === 0 && matchedBy.length === 0;
+}
 
 function noPeer(peer: UnitName, at: MachineEntry | undefined): Refusal {
   return { kind: 'machine-of', peer, peerOn: at?.id };

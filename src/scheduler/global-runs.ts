@@ -28,7 +28,7 @@ function runs(
 
   function decide(): boolean {
     const { needs } = global;
-    if (!global.globalActive || needs === undefined) return false;
+    if (!global.globalActive) return false;
     if (refusesFacts(needs, machine) !== undefined) return false;
     const { conflicts, replaces } = picture.relations;
     if (!isEmpty(conflicts.namedBy(global, machine))) return false;

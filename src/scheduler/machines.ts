@@ -78,14 +78,14 @@ export class Machines {
 
   /** Takes a global unit out of the machines' load; before its requirements change. */
   uncountGlobal(unit: UnitEntry): void {
-    if (!this.#choosyGlobals.delete(unit) || unit.needs === undefined) return;
+    if (!this.#choosyGlobals.delete(unit)) return;
     for (const entry of this.#machines.values()) this.#countOne(entry, unit.needs, -1);
   }
 
   /** Counts an active global unit wherever it may run. */
   countGlobal(unit: UnitEntry): void {
     const { needs } = unit;
-    if (!unit.globalActive || needs === undefined || !isChoosy(needs)) return;
+    if (!unit.globalActive || !isChoosy(needs)) return;
     this.#choosyGlobals.add(unit);
     for (const entry of this.#machines.values()) this.#countOne(entry, needs, 1);
   }
@@ -126,7 +126,7 @@ export class Machines {
   #recountGlobals(entry: MachineEntry): void {
     entry.globals = 0;
     for (const { needs } of this.#choosyGlobals)
-      if (needs !== undefined && refusesFacts(needs, entry) === undefined) entry.globals += 1;
+      if (refusesFacts(needs, entry) === undefined) entry.globals += 1;
     entry.load = entry.located + entry.globals;
   }
 }

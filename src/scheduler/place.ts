@@ -22,7 +22,6 @@ export function candidatesFor(
   { needs }: UnitEntry,
 ): Iterable<MachineEntry> {
   const { candidates } = picture;
-  if (needs === undefined) return [];
   if (needs.machineId !== undefined) return candidates.withId(needs.machineId);
   for (const name of needs.machineOf) {
     const peer = picture.unit(name);

@@ -1,5 +1,6 @@
 // How units refer to each other: Conflicts= and Replaces= by pattern, MachineOf= by name.
 // Invariant: each question is answered for one unit at one place; none reads all units.
+import type { Requirements } from '../model/requirements.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { UnitEntry } from './entries.ts';
 import { NO_LINKS } from './entries.ts';
@@ -40,14 +41,14 @@ export class Relations {
     this.names.delete(entry.name);
     this.conflicts.remove(entry);
     this.replaces.remove(entry);
-    this.#follow(entry, entry.needs?.machineOf ?? [], []);
+    this.#follow(entry, entry.needs.machineOf, []);
   }
 
   /** The unit's requirements are to be `needs`; the caller puts them into the entry. */
-  declare(entry: UnitEntry, needs: UnitEntry['needs']): void {
-    this.conflicts.declare(entry, needs?.conflicts ?? []);
-    this.replaces.declare(entry, needs?.replaces ?? []);
-    this.#follow(entry, entry.needs?.machineOf ?? [], needs?.machineOf ?? []);
+  declare(entry: UnitEntry, needs: Requirements): void {
+    this.conflicts.declare(entry, needs.conflicts);
+    this.replaces.declare(entry, needs.replaces);
+    this.#follow(entry, entry.needs.machineOf, needs.machineOf);
   }
 
   /** Runs `change`, which changes where the unit is met. */
@@ -74,7 +75,12 @@ export class Relations {
   }
 
   /** The others at `place` with which `entry` conflicts, or of which one replaces the other. */
-  *relatedAt(entry: UnitEntry, place: Meeting): IterableIterator<UnitEntry> {
+  relatedAt(entry: UnitEntry, place: Meeting): Iterable<UnitEntry> {
+    if (entry.conflicts === NO_LINKS && entry.replaces === NO_LINKS) return [];
+    return this.#relatedAt(entry, place);
+  }
+
+  *#relatedAt(entry: UnitEntry, place: Meeting): IterableIterator<UnitEntry> {
     for (const index of [this.conflicts, this.replaces]) {
       for (const [other] of index.namedBy(entry, place)) yield other;
       for (const [other] of index.naming(entry, place)) yield other;

@@ -51,9 +51,9 @@ const ANY = '*';
 const UNDER_ANY: readonly string[] = [ANY];
 
 /** One requirement is enough to file by: the rest is asked when the unit is decided. */
-function keysOf(needs: Requirements | undefined): readonly string[] {
-  if (needs?.machineId !== undefined) return [idKey(needs.machineId)];
-  const [first] = needs?.metadata ?? [];
+function keysOf(needs: Requirements): readonly string[] {
+  if (needs.machineId !== undefined) return [idKey(needs.machineId)];
+  const [first] = needs.metadata;
   if (first !== undefined) return first.values.map((value) => metadataKey(first.key, value));
   return UNDER_ANY;
 }

@@ -12,7 +12,7 @@ export interface KeyValue {
 }
 
 export interface RangeOptions {
-  /** Read the store as it was then; STORE_COMPACTED when that is gone. */
+  /** Read the store as it was then; STORE_COMPACTED when that is gone, STORE_REVERTED when the store is not there yet. */
   readonly revision?: Revision;
   /** Start behind this key: how pages follow each other. */
   readonly after?: string;
@@ -30,7 +30,7 @@ export interface RangeResult {
   readonly more: boolean;
 }
 
-/** A revision of 0n means: the key does not exist. */
+/** A revision of 0n means: the key does not exist. The value of a missing key equals nothing, not even the empty text. */
 export type Compare =
   | Readonly<{ key: string; target: 'mod' | 'create'; equals: Revision }>
   | Readonly<{ key: string; target: 'value'; equals: string }>;
@@ -41,6 +41,8 @@ export type Operation =
   | Readonly<{ kind: 'delete'; key: string }>;
 
 /**
+ * Operations run in order: a `get` sees what was put before it. A branch that puts or deletes one key twice is STORE_LIMIT, an unknown
+ * lease in the branch that runs is STORE_LEASE_GONE, and then nothing is written.
  * At most TXN_OPERATIONS_MAX operations a branch, TXN_COMPARES_MAX compares, TXN_MAX_BYTES: else STORE_LIMIT before anything is sent.
  * An adapter never sends a txn that writes again when it cannot know whether its first try was committed: sent twice, a compare-and-set
  * answers `succeeded: false` for its own first try. It throws STORE_UNAVAILABLE with `details.ambiguous: true`, and the caller reads again.
@@ -83,6 +85,7 @@ export interface Kv {
   /**
    * Every event on keys under `prefix` from revision `from` on, complete and in order. It never resumes by itself: when its
    * stream ends it throws STORE_WATCH_LOST, STORE_COMPACTED or STORE_REVERTED, and the caller lists again. Ends quietly on abort.
+   * Where the store is not at `from - 1` yet, it waits or throws STORE_REVERTED; it never tells anything before `from`.
    */
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
 
@@ -92,8 +95,9 @@ export interface Kv {
   /** Ends the lease and its keys; a lease that is gone already is no error. */
   revokeLease(id: LeaseId, signal: AbortSignal): Promise<void>;
 
-  /** Forgets history before `revision`. */
+  /** Forgets history before `revision`; one that is forgotten already is no error, one that is not there yet is STORE_REVERTED. */
   compact(revision: Revision, signal: AbortSignal): Promise<void>;
 
+  /** Settles all that is pending; later calls are STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }

@@ -127,6 +127,12 @@ describe('the file of the embedded store', () => {
     }
   });
 
+  it('that cannot be made is STORE_UNAVAILABLE', () => {
+    const error = failure(join(directory, 'none', 'fleet.db'));
+    expect(error.code).toBe('STORE_UNAVAILABLE');
+    expect(error.hint).toContain('directory');
+  });
+
   it('is refused to a second store of the same process, and free again after close()', async () => {
     const path = freshPath();
     const kv = open(path);

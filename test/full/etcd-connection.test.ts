@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { etcdMissing, startEtcd, startTcpProxy } from '../support/etcd.ts';
-import { failureOf, never, openStore, revisionOf } from '../support/etcd-store.ts';
+import { failureOf, never, openStore, putMany, Reader, revisionOf } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
 
 describe.skipIf(etcdMissing !== undefined)(`connection to etcd ${etcdMissing ?? ''}`, () => {
@@ -27,5 +27,25 @@ describe.skipIf(etcdMissing !== undefined)(`connection to etcd ${etcdMissing ?? 
     expect(proxy.accepted).toBe(1);
     await revisionOf(kv);
     expect(proxy.accepted).toBe(1);
+  });
+
+  // Difference: history.ts compares with what was known when the request was sent, and looks at no header of a watch.
+  it('to a member that lags behind is no reason for STORE_REVERTED', async () => {
+    await using etcd = await startEtcd({ members: 3 });
+    const leader = await etcd.leader();
+    const follower = etcd.members.find((member) => member.name !== leader.name)!;
+    await using kv = await openStore([leader.endpoint, follower.endpoint]);
+    follower.freeze();
+    await putMany(kv, { prefix: '/l/', count: 2000, value: 'x' });
+    const seen = await revisionOf(kv);
+    follower.thaw();
+    await leader.kill();
+    const { revision } = await eventually(() => kv.range('/l/', { limit: 1 }, never));
+    expect(revision).toBeGreaterThanOrEqual(seen);
+    const reader = new Reader(kv, '/l/', seen + 1n);
+    await kv.txn({ then: [{ kind: 'put', key: '/l/new', value: '' }] }, never);
+    await eventually(() => reader.events === 1);
+    expect(reader.code).toBeUndefined();
+    await reader.stop();
   });
 });

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { eventually } from './eventually.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
-export { startTcpProxy, type ProxyMode, type TcpProxy } from './tcp-proxy.ts';
+export { startTcpProxy } from './tcp-proxy.ts';
 
 const etcdBinary = '/usr/bin/etcd';
 const etcdctlBinary = '/usr/bin/etcdctl';
@@ -205,7 +205,10 @@ class Cluster implements EtcdCluster {
   /** For the exit of the process: nothing asynchronous can run any more. */
   stopNow(): void {
     for (const slot of this.#slots) slot.child?.kill('SIGKILL');
-    if (this.#options.dir === undefined) rmSync(this.dir, { recursive: true, force: true });
+    // The members may write for a moment still.
+    const retries = { maxRetries: 20, retryDelay: 20 };
+    if (this.#options.dir === undefined)
+      rmSync(this.dir, { recursive: true, force: true, ...retries });
   }
 
   #member(slot: Slot): EtcdMember {

@@ -7,6 +7,8 @@ export interface SilentEtcd {
   readonly endpoint: string;
   /** Requests for progress that came so far. */
   readonly asked: number;
+  /** The revision that the answers on watches name: below 10, the member lags. */
+  watchRevision: string;
   /** Whether requests for progress are answered; true at first. */
   answersProgress: boolean;
   /** Whether reads are answered; true at first. */
@@ -24,16 +26,18 @@ interface WatchCall {
 /** Starts it on a free loopback port, at revision 10. */
 export async function startSilentEtcd(): Promise<SilentEtcd> {
   const server = new Server();
-  const header = { cluster_id: '1', member_id: '1', revision: '10', raft_term: '2' };
-  const state = { asked: 0, answersProgress: true, answersReads: true };
+  const storeHeader = { cluster_id: '1', member_id: '1', revision: '10', raft_term: '2' };
+  const state = { asked: 0, watchRevision: '10', answersProgress: true, answersReads: true };
   server.addService(definitionOf('KV'), {
     range: (_call: unknown, answered: (error: object | null, answer?: object) => void) => {
-      if (state.answersReads) answered(null, { header, kvs: [], more: false, count: '0' });
+      if (state.answersReads)
+        answered(null, { header: storeHeader, kvs: [], more: false, count: '0' });
       else answered({ code: 14, details: 'etcdserver: request timed out' });
     },
   });
   server.addService(definitionOf('Watch'), {
     watch: (call: WatchCall) => {
+      const header = { ...storeHeader, revision: state.watchRevision };
       call.on('error', () => undefined);
       call.on('end', () => call.end());
       call.on('data', ({ create_request }) => {

@@ -2,7 +2,7 @@
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** open: passes bytes. blackhole: keeps connections and passes nothing. closed: ends connections and takes no new ones. */
-export type ProxyMode = 'open' | 'blackhole' | 'closed';
+type ProxyMode = 'open' | 'blackhole' | 'closed';
 
 export interface TcpProxy {
   readonly port: number;

@@ -1,18 +1,18 @@
 // One process at a time uses a store's file. The lock is one of SQLite's on a side file, so that it ends with its process, however that ends.
 // Invariant: who holds the lock has put its pid beside it; the pid only helps a person, and decides nothing.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import { FleetError } from '../../model/errors.ts';
-import { isBusy } from './sqlite-errors.ts';
+import { isBusy, isSqlite } from './sqlite-errors.ts';
+import { cannotOpen, openDatabase } from './sqlite-open.ts';
 
 /** Takes the lock of the store at `path`; answers what lets it go. Throws STORE_IN_USE when another holds it. */
 export function lockFile(path: string): () => void {
-  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
+  const lock = openDatabase(`${path}.lock`, 0);
   try {
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if (!isBusy(error)) throw error;
+    if (!isBusy(error)) throw isSqlite(error) ? cannotOpen(path, error) : error;
     const pid = holder(path);
     const who = pid === undefined ? 'another process' : `the process '${pid}'`;
     throw new FleetError('STORE_IN_USE', `the store '${path}' is in use by ${who}`, {

@@ -27,9 +27,12 @@ import { Watchers } from './watchers.ts';
 export interface MemoryStoreOptions {
   readonly clock: Clock;
   readonly journal?: Journal;
-  /** How many revisions are kept; compaction runs when there are a tenth more. */
+  /** How many revisions are kept. */
   readonly historyRevisions?: number;
 }
+
+/** revisions; how many are forgotten at a time: at most so many txns of keys. */
+const COMPACTION_STEP = 32;
 
 /** The store. All of a process's parts share one. */
 export class MemoryStore implements Kv {
@@ -235,11 +238,11 @@ export class MemoryStore implements Kv {
     signal.throwIfAborted();
   }
 
-  /** Adds what keeps the history short, once it is a tenth too long. */
+  /** Adds what keeps the history short, a few revisions at a time: nobody waits for it. */
   #withCompaction(change: Change): Change {
     const oldest = this.#visible - this.#historyRevisions;
     if (change.compaction !== undefined) return change;
-    if (this.#mvcc.compacted + this.#historyRevisions / 10 > oldest) return change;
+    if (this.#mvcc.compacted + COMPACTION_STEP > oldest) return change;
     return { ...change, ...this.#compaction(oldest) };
   }
 

@@ -16,6 +16,11 @@ export interface Write {
   readonly lease: LeaseId | undefined;
 }
 
+/** A write in memory, with all versions of its key, oldest first, so that compaction need not look them up. */
+interface Version extends Write {
+  readonly all: Version[];
+}
+
 /** What a transaction did. */
 export interface Outcome {
   readonly succeeded: boolean;
@@ -39,9 +44,9 @@ export class Mvcc {
   #compacted = 0;
   #sequence = 0;
   /** By byteOrder of the key: its versions, oldest first, never empty. A deleted key stays until its end is compacted. */
-  readonly #keys = new OrderedMap<Write[]>();
+  readonly #keys = new OrderedMap<Version[]>();
   /** `#history[n]` holds the writes of revision `#historyFrom + n`. */
-  #history: Write[][] = [];
+  #history: Version[][] = [];
   #historyFrom = FIRST_REVISION + 1;
 
   constructor(snapshot?: Snapshot) {
@@ -120,7 +125,7 @@ export class Mvcc {
       if (!leaseExists(operation.lease)) throw leaseGone(operation.lease);
     }
     const revision = this.#revision + 1;
-    const writes: Write[] = [];
+    const writes: Version[] = [];
     const gets = branch.map((operation) => this.#execute(operation, revision, writes));
     this.#finish(writes);
     return { succeeded, gets, writes };
@@ -129,7 +134,7 @@ export class Mvcc {
   /** Deletes `keys` in one revision, in order of their bytes. */
   deleteAll(keys: Iterable<string>): readonly Write[] {
     const revision = this.#revision + 1;
-    const writes: Write[] = [];
+    const writes: Version[] = [];
     const ordered = [...keys].map((key) => ({ key, order: byteOrder(key) }));
     ordered.sort((a, b) => (a.order < b.order ? -1 : 1));
     for (const { key } of ordered) this.#execute({ kind: 'delete', key }, revision, writes);
@@ -144,7 +149,8 @@ export class Mvcc {
   compact(revision: number): readonly Write[] {
     const dropped: Write[] = [];
     for (let at = this.#historyFrom; at <= revision; at += 1) {
-      for (const { key } of this.writesOf(at)) this.#compactKey(key, revision, dropped);
+      for (const { all } of this.#history[at - this.#historyFrom] ?? [])
+        this.#compactKey(all, revision, dropped);
     }
     this.#history.splice(0, Math.max(0, revision - this.#historyFrom));
     this.#historyFrom = Math.max(this.#historyFrom, revision);
@@ -164,28 +170,30 @@ export class Mvcc {
     }
   }
 
-  #execute(operation: Operation, revision: number, writes: Write[]): KeyValue | undefined {
+  #execute(operation: Operation, revision: number, writes: Version[]): KeyValue | undefined {
     const { key } = operation;
     if (operation.kind === 'get') return this.latest(key)?.kv;
     const order = byteOrder(key);
-    const versions = this.#keys.get(order);
-    const before = versions?.at(-1)?.kv;
+    const known = this.#keys.get(order);
+    const all = known ?? [];
+    const before = all.at(-1)?.kv;
     if (operation.kind === 'delete' && before === undefined) return undefined;
     this.#sequence += 1;
-    const write: Write = {
+    const version: Version = {
       sequence: this.#sequence,
       revision,
       key,
       kv: operation.kind === 'put' ? record(key, operation.value, revision, before) : undefined,
       lease: operation.kind === 'put' ? operation.lease : undefined,
+      all,
     };
-    if (versions === undefined) this.#keys.set(order, [write]);
-    else versions.push(write);
-    writes.push(write);
+    all.push(version);
+    if (known === undefined) this.#keys.set(order, all);
+    writes.push(version);
     return undefined;
   }
 
-  #finish(writes: Write[]): void {
+  #finish(writes: Version[]): void {
     if (writes.length === 0) return;
     this.#revision += 1;
     this.#history.push(writes);
@@ -195,26 +203,28 @@ export class Mvcc {
     this.#sequence = write.sequence;
     this.#revision = Math.max(this.#revision, write.revision);
     const order = byteOrder(write.key);
-    const versions = this.#keys.get(order);
-    if (versions === undefined) this.#keys.set(order, [write]);
-    else versions.push(write);
+    const known = this.#keys.get(order);
+    const all = known ?? [];
+    const version: Version = { ...write, all };
+    all.push(version);
+    if (known === undefined) this.#keys.set(order, all);
     const at = write.revision - this.#historyFrom;
     if (at < 0) return;
     const batch = this.#history[at];
-    if (batch === undefined) this.#history[at] = [write];
-    else batch.push(write);
+    if (batch === undefined) this.#history[at] = [version];
+    else batch.push(version);
   }
 
-  #compactKey(key: string, revision: number, dropped: Write[]): void {
-    const order = byteOrder(key);
-    const versions = this.#keys.get(order);
-    if (versions === undefined) return;
-    let keep = versions.findLastIndex((version) => version.revision <= revision);
-    const base = versions[keep];
-    if (base === undefined) return;
+  #compactKey(all: Version[], revision: number, dropped: Write[]): void {
+    const [first] = all;
+    if (first === undefined || first.revision > revision) return;
+    let keep = 0;
+    for (let next = all[1]; next !== undefined && next.revision <= revision; next = all[keep + 1])
+      keep += 1;
+    const base = all[keep] ?? first;
     if (base.kv === undefined && base.revision < revision) keep += 1;
-    dropped.push(...versions.splice(0, keep));
-    if (versions.length === 0) this.#keys.delete(order);
+    if (keep > 0) dropped.push(...all.splice(0, keep));
+    if (all.length === 0) this.#keys.delete(byteOrder(base.key));
   }
 }
 

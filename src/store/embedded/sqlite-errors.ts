@@ -15,6 +15,11 @@ export function isDamage(error: unknown): boolean {
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 
+/** Any other answer of SQLite: no such directory, no permission, a failing disk. */
+export function isSqlite(error: unknown): error is Error {
+  return primaryCode(error) !== undefined;
+}
+
 /** Extended codes carry the primary one in their lowest byte. */
 function primaryCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error)) return undefined;

@@ -2,12 +2,12 @@
 // Invariant: the rows are exactly the writes that Mvcc keeps, so that memory can be made again from them alone.
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { SQLOutputValue, StatementSync } from 'node:sqlite';
-import { DatabaseSync } from 'node:sqlite';
-import { FleetError, isFleetError } from '../../model/errors.ts';
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { FleetError } from '../../model/errors.ts';
 import type { Change, JournalState } from './journal.ts';
 import type { Write } from './mvcc.ts';
-import { isDamage } from './sqlite-errors.ts';
+import { cannotOpen, openDatabase } from './sqlite-open.ts';
+import { isDamage, isSqlite } from './sqlite-errors.ts';
 
 /** 'flet': SQLite's application_id of our files. */
 const APPLICATION_ID = 0x66_6c_65_74;
@@ -43,7 +43,7 @@ export class SqliteFile {
   /** Opens or makes the file; throws STORE_FILE_INVALID when it is something else, damaged, or of another version. */
   constructor(path: string) {
     this.#path = path;
-    this.#database = new DatabaseSync(path, { timeout: 1000 });
+    this.#database = openDatabase(path, 1000);
     try {
       this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
       this.#prepareSchema();
@@ -152,8 +152,8 @@ export class SqliteFile {
   }
 
   #explained(error: unknown): unknown {
-    if (isFleetError(error) || !isDamage(error)) return error;
-    return this.#invalid('is damaged, or not a database', { cause: error });
+    if (isDamage(error)) return this.#invalid('is damaged, or not a database', { cause: error });
+    return isSqlite(error) ? cannotOpen(this.#path, error) : error;
   }
 
   #invalid(what: string, options: { cause?: unknown; hint?: string } | undefined): FleetError {

@@ -70,14 +70,10 @@ export class SqliteJournal implements Journal {
     this.#unlock();
   }
 
-  /** Gathers for one turn of the event loop; on a slow disk for as long as the last sync took, so that half of the time is left for others. */
+  /** Gathers for one turn of the event loop; a slow disk is left alone for longer, because its syncs block this thread. */
   async #flush(group: Group): Promise<void> {
-    if (this.#lastCommitMs < 1) await nextTurn();
-    else
-      await this.#clock.sleep(
-        Math.min(this.#lastCommitMs, COMMIT_GROUP_MAX_MS),
-        new AbortController().signal,
-      );
+    if (this.#lastCommitMs < COMMIT_GROUP_MAX_MS) await nextTurn();
+    else await this.#clock.sleep(COMMIT_GROUP_MAX_MS, new AbortController().signal);
     this.#group = undefined;
     const began = this.#clock.now();
     try {

@@ -102,7 +102,7 @@ export function keyBehind(key: Buffer): Buffer {
 }
 
 /** The first key that no longer begins with `prefix`; bytes of 0xff have no successor and are cut off. */
-export function endOfPrefix(prefix: Buffer): Buffer {
+function endOfPrefix(prefix: Buffer): Buffer {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
   if (last < 0) return noEnd;
   const end = Buffer.from(prefix.subarray(0, last + 1));

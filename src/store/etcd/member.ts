@@ -4,21 +4,12 @@ import { Metadata, type Interceptor } from '@grpc/grpc-js';
 import { EndedCall } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 import { KeepAlives } from './keep-alives.ts';
-import {
-  connectServices,
-  type Credentials,
-  type PendingCall,
-  type Services,
-  type UnaryMethod,
-  type WatchStream,
-} from './services.ts';
+import type { PendingCall, Services, UnaryMethod, WatchStream } from './services.ts';
 
 export interface MemberOptions {
   /** As configured, for messages. */
   readonly endpoint: string;
-  /** 'host:port'. */
-  readonly address: string;
-  readonly credentials: Credentials | undefined;
+  readonly services: Services;
   readonly login: Login | undefined;
   readonly inFlight: InFlight;
 }
@@ -47,7 +38,7 @@ export class Member {
 
   constructor(options: MemberOptions) {
     this.endpoint = options.endpoint;
-    this.#services = connectServices(options.address, options.credentials);
+    this.#services = options.services;
     this.#inFlight = options.inFlight;
     this.#login = options.login;
     this.#keepAlives = new KeepAlives(this.#inFlight);

@@ -1,4 +1,5 @@
 // From the configuration to a store: endpoints and TLS files are checked here; etcd itself is asked at the first call.
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { FleetError } from '../../model/errors.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -8,7 +9,7 @@ import { History } from './history.ts';
 import { InFlight } from './in-flight.ts';
 import { Member } from './member.ts';
 import { Members } from './members.ts';
-import type { Credentials } from './services.ts';
+import { connectServices, type Address, type Services, type TlsFiles } from './services.ts';
 import { EtcdStore } from './store.ts';
 
 export interface EtcdStoreOptions {
@@ -33,12 +34,12 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<Kv> {
   const { clock, random, requestTimeoutMs, username } = options;
   const endpoints = parseEndpoints(options.endpoints);
   const secure = endpoints.some((endpoint) => endpoint.secure);
-  const credentials = secure ? await readCredentials(options) : undefined;
+  const tls = secure ? await readTlsFiles(options) : undefined;
   const login =
     username === undefined ? undefined : { name: username, password: options.password ?? '' };
   const inFlight = new InFlight(clock);
   const all = endpoints.map(({ endpoint, address }) => {
-    return new Member({ endpoint, address, credentials, login, inFlight });
+    return new Member({ endpoint, services: connect(address, tls), login, inFlight });
   });
   return new EtcdStore({
     members: new Members({ members: all, inFlight, requestTimeoutMs, clock, random }),
@@ -54,7 +55,7 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<Kv> {
 
 interface Endpoint {
   readonly endpoint: string;
-  readonly address: string;
+  readonly address: Address;
   readonly secure: boolean;
 }
 
@@ -67,7 +68,7 @@ function parseEndpoints(texts: readonly string[]): readonly Endpoint[] {
     }
     const secure = url.protocol === 'https:';
     const port = url.port === '' ? (secure ? '443' : '80') : url.port;
-    return { endpoint, address: `${url.hostname}:${port}`, secure };
+    return { endpoint, address: { host: url.hostname.replace(/^\[|\]$/g, ''), port }, secure };
   });
   if (new Set(endpoints.map(({ secure }) => secure)).size > 1) {
     throw configError('the etcd endpoints mix http:// and https://');
@@ -75,12 +76,26 @@ function parseEndpoints(texts: readonly string[]): readonly Endpoint[] {
   return endpoints;
 }
 
-async function readCredentials(options: EtcdStoreOptions): Promise<Credentials> {
+function connect(address: Address, tls: TlsFiles | undefined): Services {
+  try {
+    return connectServices(address, tls);
+  } catch (error) {
+    throw configError("the files for etcd's TLS do not belong together", error);
+  }
+}
+
+async function readTlsFiles(options: EtcdStoreOptions): Promise<TlsFiles> {
   const { caFile, certFile, keyFile } = options;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw configError('an etcd client certificate needs both its certificate and its key');
   }
   const [ca, cert, key] = await Promise.all([caFile, certFile, keyFile].map(readOptional));
+  try {
+    // gRPC would take any text, and trust nobody.
+    if (ca !== undefined) void new X509Certificate(ca);
+  } catch (error) {
+    throw configError(`the file '${caFile}' for etcd's TLS is not a certificate`, error);
+  }
   return { ca, cert, key };
 }
 

@@ -1,6 +1,16 @@
-// What we use of etcd3: its .proto definitions and gRPC clients for one member. Retries, timeouts and streams are ours.
+// What we use of etcd3: the gRPC client classes that it makes from etcd's .proto files. Connections, retries, timeouts and streams are ours.
 // Invariant: nothing here waits, retries or resumes: etcd3's own policies never run.
-import type { CallOptions, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+import {
+  credentials,
+  type CallOptions,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type ClientDuplexStream,
+  type Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import {
   Etcd3,
   type IAuthenticateRequest,
@@ -13,7 +23,6 @@ import {
   type ILeaseKeepAliveResponse,
   type ILeaseRevokeRequest,
   type ILeaseRevokeResponse,
-  type IOptions,
   type IRangeRequest,
   type IRangeResponse,
   type ITxnRequest,
@@ -51,7 +60,7 @@ export interface Services {
 }
 
 /** TLS files of a connection, as they were read. */
-export interface Credentials {
+export interface TlsFiles {
   readonly ca: Buffer | undefined;
   readonly cert: Buffer | undefined;
   readonly key: Buffer | undefined;
@@ -72,52 +81,85 @@ const channelOptions = {
   'grpc.enable_http_proxy': 0,
 };
 
-/** Makes the clients of the member at `address` ('host:port'); connects at the first call. */
-export function connectServices(address: string, credentials: Credentials | undefined): Services {
-  const options: IOptions = { hosts: address, grpcOptions: channelOptions };
-  if (credentials !== undefined) {
-    const { ca, cert, key } = credentials;
-    // etcd3's type insists on a root certificate; gRPC takes the system's without one.
-    options.credentials = {
-      ...(ca === undefined ? {} : { rootCertificate: ca }),
-      ...(cert === undefined ? {} : { certChain: cert }),
-      ...(key === undefined ? {} : { privateKey: key }),
-    } as NonNullable<IOptions['credentials']>;
-  }
-  return new Member(options).services();
+/** Where a member is, without brackets around an IPv6 address. */
+export interface Address {
+  readonly host: string;
+  readonly port: string;
 }
 
-/** The generated clients, as etcd3 makes them from rpc.proto; grpc.Client has no types for their methods. */
-interface GeneratedClients {
-  readonly KV: Pick<Services, 'range' | 'txn' | 'compact'>;
-  readonly Lease: Pick<Services, 'leaseGrant' | 'leaseRevoke' | 'leaseKeepAlive'>;
-  readonly Watch: Pick<Services, 'watch'>;
-  readonly Auth: Pick<Services, 'authenticate'>;
+/** Makes the clients of one member; connects at the first call. Throws when the TLS files do not belong together. */
+export function connectServices({ host, port }: Address, tls: TlsFiles | undefined): Services {
+  const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  // One object for all clients: equal credentials let them share one connection.
+  const transport = tls === undefined ? plain() : secured(host, tls);
+  const connect = (name: ServiceName): unknown => {
+    return new (clientClass(name))(target, transport.credentials, transport.options);
+  };
+  // grpc.Client has no types for the methods that grpc-js makes from rpc.proto.
+  const kv = connect('KV') as Pick<Services, 'range' | 'txn' | 'compact' | 'close'>;
+  const lease = connect('Lease') as Omit<Services, 'range' | 'txn' | 'compact' | 'watch'>;
+  const watch = connect('Watch') as Pick<Services, 'watch' | 'close'>;
+  const auth = connect('Auth') as Pick<Services, 'authenticate' | 'close'>;
+  return {
+    range: (...args) => kv.range(...args),
+    txn: (...args) => kv.txn(...args),
+    compact: (...args) => kv.compact(...args),
+    leaseGrant: (...args) => lease.leaseGrant(...args),
+    leaseRevoke: (...args) => lease.leaseRevoke(...args),
+    leaseKeepAlive: (metadata) => lease.leaseKeepAlive(metadata),
+    watch: (...args) => watch.watch(...args),
+    authenticate: (...args) => auth.authenticate(...args),
+    close: () => {
+      for (const client of [kv, lease, watch, auth]) client.close();
+    },
+  };
 }
 
-class Member extends Etcd3 {
-  services(): Services {
-    const kv = this.#client('KV');
-    const lease = this.#client('Lease');
-    const watch = this.#client('Watch');
-    const auth = this.#client('Auth');
-    return {
-      range: (...args) => kv.range(...args),
-      txn: (...args) => kv.txn(...args),
-      compact: (...args) => kv.compact(...args),
-      leaseGrant: (...args) => lease.leaseGrant(...args),
-      leaseRevoke: (...args) => lease.leaseRevoke(...args),
-      leaseKeepAlive: (metadata) => lease.leaseKeepAlive(metadata),
-      watch: (...args) => watch.watch(...args),
-      authenticate: (...args) => auth.authenticate(...args),
-      close: () => this.close(),
-    };
-  }
+interface Transport {
+  readonly credentials: ChannelCredentials;
+  readonly options: ChannelOptions;
+}
 
-  #client<Name extends keyof GeneratedClients>(name: Name): GeneratedClients[Name] {
-    // One host a pool (see connectServices); its clients reconnect by themselves and share one connection.
+function plain(): Transport {
+  return { credentials: credentials.createInsecure(), options: channelOptions };
+}
+
+function secured(host: string, { ca, cert, key }: TlsFiles): Transport {
+  const files = [ca ?? null, key ?? null, cert ?? null] as const;
+  if (isIP(host) === 0) {
+    return { credentials: credentials.createSsl(...files), options: channelOptions };
+  }
+  // grpc-js 1.14 gives the host to TLS as its server name, which must not be an address (RFC 6066) and is refused by Node 26:
+  // a name that nobody has goes there instead, and the certificate is still checked against the address.
+  return {
+    credentials: credentials.createSsl(...files, {
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    }),
+    options: { ...channelOptions, 'grpc.ssl_target_name_override': 'etcd.invalid' },
+  };
+}
+
+type ServiceName = 'KV' | 'Lease' | 'Watch' | 'Auth';
+type ClientClass = new (
+  target: string,
+  creds: ChannelCredentials,
+  options: ChannelOptions,
+) => unknown;
+
+/** The class that etcd3 has made from rpc.proto; the client that leads to it is never connected. */
+function clientClass(name: ServiceName): ClientClass {
+  const definitions = new Definitions({ hosts: '127.0.0.1:1' });
+  try {
+    return definitions.classOf(name);
+  } finally {
+    definitions.close();
+  }
+}
+
+class Definitions extends Etcd3 {
+  classOf(name: ServiceName): ClientClass {
     const host = this.pool['hosts'][0];
     if (host === undefined) throw new Error('etcd3 made no host');
-    return host.getServiceClient(name);
+    return host.getServiceClient(name).constructor as ClientClass;
   }
 }

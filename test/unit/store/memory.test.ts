@@ -10,7 +10,7 @@ describe('MemoryStore', () => {
     for (let n = 0; n < 400; n += 1) await write(kv, put('/a', String(n)));
     await write(kv, { kind: 'delete', key: '/a' });
     const now = (await kv.range('/', {}, never)).revision;
-    await expectCode(kv.range('/', { revision: now - 112n }, never), 'STORE_COMPACTED');
+    await expectCode(kv.range('/', { revision: now - 133n }, never), 'STORE_COMPACTED');
     expect((await kv.range('/', { revision: now - 100n }, never)).kvs[0]?.value).toBe('300');
     for (let n = 0; n < 400; n += 1) await write(kv, put('/b', String(n)));
     expect(kv.size).toBe(1);

@@ -1,0 +1,127 @@
+// What this host last carried out, unit by unit: one JSON file in the runtime directory, so that it ends with the boot.
+// Invariant: the file is replaced whole, by a rename; what it says was true of one moment.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import type { CarriedOut } from '../src/reconcile/host-picture.ts';
+import type { UnitName } from '../src/model/unit.ts';
+import { jobResult, unitName } from '../src/registry/codec.ts';
+
+const record = z.object({
+  name: unitName,
+  hash: z.string(),
+  sha256: z.string(),
+  generation: z.number().int(),
+  desiredState: z.enum(['loaded', 'launched']),
+  enabled: z.boolean(),
+  started: z.number().int().optional(),
+  job: jobResult.optional(),
+  result: z.string().optional(),
+  stopped: z.boolean().optional(),
+  held: z.number().int().optional(),
+});
+const contents = z.object({ v: z.literal(1), bootId: z.string(), units: z.array(record) });
+
+/** The records in memory, and the file behind them. */
+export class CarriedOutFile {
+  readonly #path: string;
+  readonly #bootId: string;
+  readonly #records: Map<UnitName, CarriedOut>;
+  /** Why the file that was found does not count, where one was found. */
+  readonly problem: string | undefined;
+  #dirty = false;
+  #saving: Promise<void> | undefined;
+
+  private constructor(
+    path: string,
+    bootId: string,
+    found: { records: readonly CarriedOut[]; problem?: string },
+  ) {
+    this.#path = path;
+    this.#bootId = bootId;
+    this.#records = new Map(found.records.map((each) => [each.name, each]));
+    this.problem = found.problem;
+  }
+
+  /** Reads the file. One of another boot, or one that cannot be understood, counts as empty: `problem` says so. */
+  static async open(path: string, bootId: string): Promise<CarriedOutFile> {
+    await mkdir(dirname(path), { recursive: true });
+    return new CarriedOutFile(path, bootId, await read(path, bootId));
+  }
+
+  get records(): ReadonlyMap<UnitName, CarriedOut> {
+    return this.#records;
+  }
+
+  set(one: CarriedOut): void {
+    this.#records.set(one.name, one);
+    this.#dirty = true;
+  }
+
+  delete(name: UnitName): void {
+    if (this.#records.delete(name)) this.#dirty = true;
+  }
+
+  /** Ends when all that was set before the call is in the file. Calls that come together share one write. */
+  async save(): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving;
+    if (!this.#dirty) return;
+    this.#dirty = false;
+    this.#saving = this.#write();
+    try {
+      await this.#saving;
+    } catch (error) {
+      this.#dirty = true;
+      throw error;
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const text = JSON.stringify({ v: 1, bootId: this.#bootId, units: [...this.#records.values()] });
+    const next = `${this.#path}.new`;
+    await writeFile(next, text, { mode: 0o600 });
+    await rename(next, this.#path);
+  }
+}
+
+async function read(
+  path: string,
+  bootId: string,
+): Promise<{ records: readonly CarriedOut[]; problem?: string }> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return { records: [] };
+    throw error;
+  }
+  const parsed = contents.safeParse(parseJson(text));
+  if (!parsed.success) return { records: [], problem: 'it cannot be understood' };
+  if (parsed.data.bootId !== bootId) return { records: [], problem: 'it is of another boot' };
+  return { records: parsed.data.units.map((each) => withoutUndefined(each)) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** zod's optional keys may be undefined in its types; a record leaves them out. */
+function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
+  const { started, job, result, stopped, held, ...rest } = found;
+  return {
+    ...rest,
+    ...(started === undefined ? {} : { started }),
+    ...(job === undefined ? {} : { job }),
+    ...(result === undefined ? {} : { result }),
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(held === undefined ? {} : { held }),
+  };
+}

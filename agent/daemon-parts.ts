@@ -1,0 +1,193 @@
+// Opens what fleetd is made of: store, systemd, presence, host, API.
+// Invariant: nothing here waits for etcd or D-Bus: a host starts also without them.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createApi, type Api } from '../src/api/server.ts';
+import type { Machine, MachineId } from '../src/model/machine.ts';
+import { keysUnder } from '../src/registry/keys.ts';
+import type { Registry } from '../src/registry/registry.ts';
+import { systemClock, type Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { VERSION } from '../src/runtime/version.ts';
+import { openEmbeddedStore } from '../src/store/embedded/open.ts';
+import { openEtcdStore } from '../src/store/etcd/open.ts';
+import type { Kv } from '../src/store/kv.ts';
+import { parseUnitName } from '../src/unitfile/name.ts';
+import { CarriedOutFile } from './carried-out.ts';
+import type { Config } from './config.ts';
+import { openSystemd } from './dbus/systemd.ts';
+import { Host } from './host.ts';
+import { IdentityFile } from './identity.ts';
+import {
+  bootId,
+  machineSize,
+  primaryAddress,
+  readMachineId,
+  standaloneMachineId,
+} from './machine-facts.ts';
+import { openNotifier, type Notifier } from './notify.ts';
+import { Presence } from './presence.ts';
+import type { Systemd } from './systemd.ts';
+import { openUnitDir } from './unit-dir.ts';
+
+export interface PartsOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly env: Record<string, string | undefined>;
+  readonly pid: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+export interface Parts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly kv: Kv;
+  readonly systemd: Systemd;
+  readonly machine: MachineId;
+  readonly presence: Presence;
+  readonly host: Host;
+  readonly api: Api;
+  readonly notifier: Notifier;
+  readonly registry: Registry;
+  readonly settings: Settings;
+}
+
+/** What a reload may change. */
+export interface Settings {
+  config: Config;
+  primaryIp: string;
+}
+
+interface Base {
+  readonly clock: Clock;
+  readonly machine: MachineId;
+  readonly registry: Registry;
+  readonly systemd: Systemd;
+  readonly settings: Settings;
+  readonly identity: IdentityFile;
+  readonly bootId: string;
+}
+
+/** Opens all parts; throws what keeps fleetd from starting. */
+export async function openParts(options: PartsOptions): Promise<Parts> {
+  const { env, pid, random } = options;
+  const base = await openBase(options);
+  const { clock, machine, registry, systemd, settings } = base;
+  const presence = openPresence(options, base);
+  const host = await openHost(options, base);
+  const api = await openApi(options, base, presence);
+  const notifier = openNotifier(env, pid);
+  const { kv } = registry;
+  const rest = { presence, host, api, notifier, registry, settings };
+  return { clock, random, kv, systemd, machine, ...rest };
+}
+
+async function openBase({ config, log, env, random }: PartsOptions): Promise<Base> {
+  const clock = systemClock;
+  const { stateDirectory, runtimeDirectory, standalone } = config;
+  await mkdir(runtimeDirectory, { recursive: true });
+  await mkdir(stateDirectory, { recursive: true });
+  const boot = await bootId();
+  const machine = await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId());
+  const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
+  const kv = await openStore(config, clock, random);
+  const unreadable: Registry['unreadable'] = (found, error) =>
+    log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
+  const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
+  const address = config.systemdUser ? 'user' : 'system';
+  const systemd = openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
+  const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), boot);
+  return { clock, machine, registry, systemd, settings, identity, bootId: boot };
+}
+
+function openPresence({ log, random }: PartsOptions, base: Base): Presence {
+  const { registry, clock, identity, machine, settings } = base;
+  return new Presence({
+    kv: registry.kv,
+    keys: registry.keys,
+    clock,
+    random,
+    identity,
+    facts: () => factsOf(machine, settings),
+    log: log.child({ component: 'presence' }),
+  });
+}
+
+async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+  const { registry, systemd, clock, machine, identity, settings } = base;
+  const path = join(config.runtimeDirectory, 'carried-out.json');
+  const carriedOut = await CarriedOutFile.open(path, base.bootId);
+  if (carriedOut.problem !== undefined)
+    log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
+  const unitDir = await openUnitDir({
+    directory: config.unitsDirectory,
+    parseUnitName: (text) => parseUnitName(text).ok,
+  });
+  return new Host({
+    registry,
+    systemd,
+    clock,
+    random,
+    log: log.child({ component: 'host' }),
+    machine,
+    incarnation: identity.identity.incarnation,
+    unitDir,
+    carriedOut,
+    configuredMetadata: () => settings.config.metadata,
+  });
+}
+
+async function openApi(
+  { config, log, env }: PartsOptions,
+  { registry, machine, clock }: Base,
+  presence: Presence,
+): Promise<Api> {
+  const busAddress = env['DBUS_SESSION_BUS_ADDRESS'];
+  return await createApi({
+    kv: registry.kv,
+    keys: registry.keys,
+    log: log.child({ component: 'api' }),
+    version: VERSION,
+    tokenLimit: config.tokenLimit,
+    clock,
+    availability: () => presence.unavailable(),
+    daemon: {
+      machineID: machine,
+      systemd: config.systemdUser ? 'user' : 'system',
+      ...(config.systemdUser && busAddress !== undefined ? { busAddress } : {}),
+    },
+  });
+}
+
+function factsOf(
+  id: MachineId,
+  { config, primaryIp }: Settings,
+): Omit<Machine, 'incarnation' | 'nonce' | 'leaving'> {
+  return {
+    id,
+    primaryIp,
+    ...machineSize(),
+    metadata: config.metadata,
+    version: VERSION,
+    capabilities: {},
+    ttlSec: config.agentTtlSec,
+  };
+}
+
+async function openStore(config: Config, clock: Clock, random: () => number): Promise<Kv> {
+  if (config.standalone)
+    return openEmbeddedStore({ path: join(config.stateDirectory, 'store.sqlite'), clock });
+  const or = (text: string): string | undefined => (text === '' ? undefined : text);
+  return await openEtcdStore({
+    endpoints: config.etcdServers,
+    username: or(config.etcdUsername),
+    password: or(config.etcdPassword),
+    caFile: or(config.etcdCaFile),
+    certFile: or(config.etcdCertFile),
+    keyFile: or(config.etcdKeyFile),
+    requestTimeoutMs: config.etcdRequestTimeoutMs,
+    clock,
+    random,
+  });
+}

@@ -1,0 +1,278 @@
+// fleetd: runs presence, host, engine and API side by side, and ends in good order.
+// Invariant: the fault of one part ends that part only; nothing but an orderly leave stops a unit.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { isFleetError } from '../src/model/errors.ts';
+import { aborted, withTimeout } from '../src/runtime/abort.ts';
+import { runTogether } from '../src/runtime/tasks.ts';
+import { VERSION } from '../src/runtime/version.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import { runEngine } from '../src/engine/engine.ts';
+import type { Config } from './config.ts';
+import { openParts, type Parts, type PartsOptions } from './daemon-parts.ts';
+import { takeListenFds } from './listen-fds.ts';
+import { primaryAddress } from './machine-facts.ts';
+import { shallLeave } from './stop-reason.ts';
+
+export interface DaemonOptions extends PartsOptions {
+  /** Reads the configuration again, for SIGHUP; throws CONFIG_INVALID. */
+  readonly readConfig: () => Promise<Config>;
+  readonly stop: AbortSignal;
+  /** SIGHUP and SIGUSR1. */
+  readonly reload: Wake;
+  readonly dump: Wake;
+  readonly stdout: (text: string) => void;
+}
+
+/** ms; a part that ended by a fault begins again after this. */
+const RESTART_MS = 5_000;
+/** ms that a leaving machine tries to tell a store that does not answer. */
+const STORE_PATIENCE_MS = 5_000;
+const CLOSE_MS = 2_000;
+
+/** Runs fleetd until `stop` aborts and all has ended. Throws what keeps it from starting. */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const daemon = await Daemon.open(options);
+  await daemon.run(options.stop);
+}
+
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #parts: Parts;
+  /** Whether the host may run is to be looked at again. */
+  readonly #gate = new Wake();
+  #isLeaving = false;
+
+  private constructor(options: DaemonOptions, parts: Parts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  static async open(options: DaemonOptions): Promise<Daemon> {
+    const daemon = new Daemon(options, await openParts(options));
+    await daemon.#listen();
+    return daemon;
+  }
+
+  async run(stop: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    const { machine, notifier } = this.#parts;
+    const forever = new AbortController();
+    await notifier.ready(`machine ${machine}`, forever.signal);
+    log.info({ machine, version: VERSION }, 'fleetd started');
+    const deciding = new AbortController();
+    const loops = this.#loops(forever.signal, deciding.signal);
+    await aborted(stop);
+    try {
+      await this.#end(deciding);
+    } finally {
+      forever.abort(new Error('fleetd ends'));
+      await loops;
+      await this.#close();
+    }
+    log.info({ machine }, 'fleetd ended');
+  }
+
+  /** All loops; `deciding` ends the engine alone. */
+  async #loops(signal: AbortSignal, deciding: AbortSignal): Promise<void> {
+    const { config } = this.#parts.settings;
+    const parts: [string, AbortSignal, (signal: AbortSignal) => Promise<unknown>][] = [
+      ['presence', signal, (child) => this.#parts.presence.run(child)],
+      ['host', signal, (child) => this.#whileRegistered(child)],
+      ['follow', signal, (child) => this.#followPresence(child)],
+      ['signals', signal, (child) => this.#serveSignals(child)],
+      ['watchdog', signal, (child) => this.#watchdog(child)],
+    ];
+    if (!config.disableEngine) parts.push(['engine', deciding, (child) => this.#engine(child)]);
+    await Promise.all(parts.map(([name, until, part]) => this.#supervise(name, until, part)));
+  }
+
+  /** A part that ends by a fault is logged once and begins again; the others do not hear of it. */
+  async #supervise(
+    component: string,
+    signal: AbortSignal,
+    part: (signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    const { log } = this.#options;
+    while (!signal.aborted) {
+      try {
+        await part(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ component, err: error }, 'a part of fleetd ended by a fault, beginning again');
+      }
+      await this.#parts.clock.sleep(RESTART_MS, signal).catch(() => undefined);
+    }
+  }
+
+  /** The host runs while the machine's id is its own; and to the end when it leaves. */
+  async #whileRegistered(signal: AbortSignal): Promise<void> {
+    const { presence, host } = this.#parts;
+    const mayRun = (): boolean => this.#isLeaving || presence.unavailable() === undefined;
+    const untilNot = async (child: AbortSignal): Promise<void> => {
+      while (mayRun()) await this.#gate.changed(child);
+    };
+    for (;;) {
+      while (!mayRun()) await this.#gate.changed(signal);
+      await runTogether(signal, [(child) => host.run(child), untilNot]);
+    }
+  }
+
+  async #followPresence(signal: AbortSignal): Promise<never> {
+    const { presence, host } = this.#parts;
+    let seen = 0;
+    for (;;) {
+      await presence.stateChanged(signal);
+      this.#gate.set();
+      if (presence.registrations !== seen && seen > 0) host.registered();
+      seen = presence.registrations;
+    }
+  }
+
+  /** The engine decides only where this machine is registered. */
+  async #engine(signal: AbortSignal): Promise<void> {
+    const { kv, registry, clock, machine, random, presence, settings } = this.#parts;
+    while (presence.unavailable() !== undefined) await clock.sleep(100, signal);
+    const { engineReconcileIntervalMs: intervalMs, agentTtlSec: ttlSec } = settings.config;
+    await runEngine(
+      {
+        kv,
+        keys: registry.keys,
+        clock,
+        machine,
+        random,
+        log: this.#options.log.child({ component: 'engine' }),
+        intervalMs,
+        evidence: { answeredSince: () => presence.answeredSince(), ttlSec },
+      },
+      signal,
+    );
+  }
+
+  async #serveSignals(signal: AbortSignal): Promise<void> {
+    const { reload, dump } = this.#options;
+    await runTogether(signal, [
+      async (child) => {
+        for (;;) {
+          await reload.changed(child);
+          await this.#reload(child);
+        }
+      },
+      async (child) => {
+        for (;;) {
+          await dump.changed(child);
+          this.#options.stdout(`${JSON.stringify(this.#state())}\n`);
+        }
+      },
+    ]);
+  }
+
+  async #reload(signal: AbortSignal): Promise<void> {
+    const { log, readConfig } = this.#options;
+    const { settings, notifier, presence, host } = this.#parts;
+    log.info({}, 'Reloading configuration');
+    await notifier.reloading(signal);
+    try {
+      const before = settings.config;
+      settings.config = await readConfig();
+      settings.primaryIp = settings.config.publicIp || (await primaryAddress());
+      log.setVerbose(settings.config.verbosity > 0);
+      for (const key of changedForRestart(before, settings.config))
+        log.warn({ key }, 'this key has changed and takes effect when fleetd is restarted');
+      presence.update();
+      host.reconfigured();
+    } catch (error) {
+      if (!isFleetError(error, 'CONFIG_INVALID')) throw error;
+      log.error({ err: error.message }, 'the configuration is invalid, going on with the old one');
+    }
+    await notifier.ready(`machine ${this.#parts.machine}`, signal);
+  }
+
+  async #watchdog(signal: AbortSignal): Promise<void> {
+    const { notifier, clock } = this.#parts;
+    for (;;) {
+      await clock.sleep(notifier.watchdogMs ?? 3_600_000, signal);
+      if (notifier.watchdogMs !== undefined) await notifier.watchdog(signal);
+    }
+  }
+
+  #state(): object {
+    const { machine, presence, settings, host } = this.#parts;
+    const { etcdPassword: _secret, ...config } = settings.config;
+    return { version: VERSION, machine, presence: presence.state, config, host: host.dump() };
+  }
+
+  async #end(deciding: AbortController): Promise<void> {
+    const { log, env, pid } = this.#options;
+    const { systemd, clock, notifier } = this.#parts;
+    const patient = new AbortController().signal;
+    const leaves = await shallLeave({ systemd, clock, env, pid });
+    log.info({ leaves }, leaves ? 'leaving the cluster' : 'ending; units are left as they are');
+    await notifier.stopping(patient);
+    deciding.abort(new Error('fleetd ends'));
+    if (leaves) await this.#leave(patient);
+  }
+
+  /** Announced, units stopped in parallel, each key handed over, then the machine's own key. */
+  async #leave(patient: AbortSignal): Promise<void> {
+    const { host, presence } = this.#parts;
+    await this.#try('announce', (signal) => presence.announceLeave(signal));
+    host.leave();
+    this.#isLeaving = true;
+    this.#gate.set();
+    await host.unitsGone(patient);
+    await this.#try('hand over', (signal) => host.handedOver(signal));
+    await this.#try('deregister', (signal) => presence.leave(signal));
+  }
+
+  /** What needs the store is tried for a while: a machine can leave also without it. */
+  async #try(step: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    try {
+      await withTimeout(this.#parts.clock, STORE_PATIENCE_MS, work);
+    } catch (error) {
+      this.#options.log.warn({ step, err: error }, 'the store was not told, going on');
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { api, settings } = this.#parts;
+    const { log, env, pid } = this.#options;
+    const { config } = settings;
+    const passed = takeListenFds(env, pid);
+    for (const { fd } of passed) await api.listen({ fd });
+    if (passed.length === 0) {
+      await mkdir(dirname(config.socket), { recursive: true });
+      await api.listen({ path: config.socket });
+    }
+    for (const address of config.listen) {
+      const at = address.lastIndexOf(':');
+      const host = address.slice(0, at).replaceAll(/[[\]]/g, '');
+      await api.listen({ host, port: Number(address.slice(at + 1)) });
+    }
+    const sockets = passed.length > 0 ? passed.map(({ name }) => name) : [config.socket];
+    log.info({ sockets, listen: config.listen }, 'listening');
+  }
+
+  async #close(): Promise<void> {
+    const { api, kv, systemd, clock } = this.#parts;
+    try {
+      await withTimeout(clock, CLOSE_MS, async (signal) => {
+        await Promise.race([api.close(), aborted(signal)]);
+      });
+    } finally {
+      await systemd.close();
+      await kv.close();
+    }
+  }
+}
+
+/** Keys of the configuration that only a restart brings into force. */
+function changedForRestart(before: Config, after: Config): readonly string[] {
+  const live = new Set(['verbosity', 'metadata', 'publicIp']);
+  return Object.entries(after)
+    .filter(([key, value]) => {
+      const old = before[key as keyof Config]; // its own keys
+      return !live.has(key) && JSON.stringify(old) !== JSON.stringify(value);
+    })
+    .map(([key]) => key);
+}

@@ -1,0 +1,171 @@
+// What the store asks of this host: three mirrors, decoded as they change.
+// Invariant: a record that does not decode is named, and what it concerns is left alone.
+import type { MachineId, Metadata } from '../src/model/machine.ts';
+import type { Assignment, GlobalUnit, UnitName } from '../src/model/unit.ts';
+import { wantedFrom, wantedWhenLeaving, type Wanted } from '../src/reconcile/host-picture.ts';
+import { decode, type RecordKind, type Records } from '../src/registry/codec.ts';
+import { parseClusterKey, type Keys } from '../src/registry/keys.ts';
+import { isFleetError } from '../src/model/errors.ts';
+import { parseUnitName } from '../src/unitfile/name.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { globalsFor, type GlobalsDecision } from '../src/scheduler/globals.ts';
+import { mergedMetadata } from '../src/scheduler/machine-filters.ts';
+import type { KeyValue } from '../src/store/kv.ts';
+
+/** What is needed of a mirror here: store/mirror.ts has it. */
+export interface MirrorView {
+  readonly synced: boolean;
+  takeChanges(): readonly Readonly<{ key: string; kv: KeyValue | undefined }>[];
+}
+
+export interface HostDesiredDeps {
+  readonly keys: Keys;
+  readonly machine: MachineId;
+  readonly log: Log;
+  readonly schedule: MirrorView;
+  readonly globals: MirrorView;
+  readonly metadata: MirrorView;
+  /** As configured, without overrides. */
+  readonly configuredMetadata: () => Metadata;
+}
+
+type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
+
+/** The desired state of this host, and what of it cannot be read. */
+export class HostDesired {
+  readonly #deps: HostDesiredDeps;
+  readonly #assignments = new Map<UnitName, Decoded<Assignment>>();
+  readonly #globals = new Map<UnitName, Decoded<GlobalUnit>>();
+  readonly #overrides = new Map<string, string | undefined>();
+  /** By key: the unit that it concerns; undefined for metadata, which concerns all global ones. */
+  readonly #unreadable = new Map<string, UnitName | undefined>();
+  #wanted: ReadonlyMap<UnitName, Wanted> = new Map();
+  #isLeaving = false;
+  #isDecided = false;
+
+  constructor(deps: HostDesiredDeps) {
+    this.#deps = deps;
+  }
+
+  /** All three were listed: what is not there is not in the store. */
+  get synced(): boolean {
+    const { schedule, globals, metadata } = this.#deps;
+    return schedule.synced && globals.synced && metadata.synced;
+  }
+
+  get wanted(): ReadonlyMap<UnitName, Wanted> {
+    return this.#wanted;
+  }
+
+  get unreadable(): ReadonlySet<UnitName> {
+    return new Set([...this.#unreadable.values()].filter((name) => name !== undefined));
+  }
+
+  /** From now on all is to be given away. `known`: what was carried out, for when the store was never read. */
+  leave(known: Iterable<UnitName>): void {
+    this.#isLeaving = true;
+    if (this.synced) return this.#decide();
+    const all = new Map([...known].map((name): [UnitName, Wanted] => [name, { kind: 'leave' }]));
+    this.#wanted = wantedWhenLeaving(all, this.#assigned());
+  }
+
+  /** Takes in what changed in the mirrors. Answers whether anything did. */
+  refresh(): boolean {
+    const { schedule, globals, metadata } = this.#deps;
+    let changes = 0;
+    const take = (
+      mirror: MirrorView,
+      one: (key: string, kv: KeyValue | undefined) => void,
+    ): void => {
+      for (const { key, kv } of mirror.takeChanges()) {
+        changes += 1;
+        this.#unreadable.delete(key);
+        one(key, kv);
+      }
+    };
+    take(schedule, (key, kv) => this.#takeAssignment(key, kv));
+    take(globals, (key, kv) => this.#takeGlobal(key, kv));
+    take(metadata, (key, kv) => this.#takeOverride(key, kv));
+    // The first listing may hold nothing: then too it is decided once.
+    if (this.#isDecided && changes === 0) return false;
+    if (this.synced) this.#decide();
+    return true;
+  }
+
+  /** Decides again although no key changed: the configured metadata did. */
+  reconfigured(): void {
+    if (this.synced) this.#decide();
+  }
+
+  #decide(): void {
+    this.#isDecided = true;
+    const { machine, configuredMetadata } = this.#deps;
+    const assignments = [...this.#assignments.values()];
+    const globals = [...this.#globals.values()].map(({ record }) => record);
+    const isMetadataKnown = ![...this.#unreadable.values()].includes(undefined);
+    const decision: GlobalsDecision = isMetadataKnown
+      ? globalsFor({
+          id: machine,
+          metadata: mergedMetadata(configuredMetadata(), this.#overrides),
+          globals,
+          assigned: assignments.map(({ record }) => record),
+        })
+      : { run: [], refused: [], released: [], leftAlone: globals.map(({ name }) => name) };
+    const wanted = wantedFrom(
+      assignments.map(({ record, revision }) => ({ assignment: record, revision })),
+      globals,
+      decision,
+    );
+    this.#wanted = this.#isLeaving ? wantedWhenLeaving(wanted, this.#assigned()) : wanted;
+  }
+
+  #assigned(): ReadonlyMap<UnitName, bigint> {
+    return new Map([...this.#assignments].map(([name, { revision }]) => [name, revision]));
+  }
+
+  #takeAssignment(key: string, kv: KeyValue | undefined): void {
+    const parsed = parseClusterKey(this.#deps.keys, key);
+    if (parsed?.kind !== 'schedule') return;
+    this.#assignments.delete(parsed.name);
+    const record = this.#read('assignment', kv, parsed.name);
+    if (record !== undefined && kv !== undefined)
+      this.#assignments.set(parsed.name, { record, revision: kv.modRevision });
+  }
+
+  #takeGlobal(key: string, kv: KeyValue | undefined): void {
+    const parsed = parseClusterKey(this.#deps.keys, key);
+    if (parsed?.kind !== 'global') return;
+    this.#globals.delete(parsed.name);
+    const record = this.#read('global', kv, parsed.name);
+    if (record !== undefined && kv !== undefined)
+      this.#globals.set(parsed.name, { record, revision: kv.modRevision });
+  }
+
+  #takeOverride(key: string, kv: KeyValue | undefined): void {
+    const parsed = parseClusterKey(this.#deps.keys, key);
+    if (parsed?.kind !== 'metadata') return;
+    this.#overrides.delete(parsed.key);
+    const record = this.#read('metadata', kv, undefined);
+    if (record !== undefined) this.#overrides.set(record.key, record.value);
+  }
+
+  /** The record, or undefined for one that is gone or cannot be read: the latter is noted. */
+  #read<K extends RecordKind>(
+    kind: K,
+    kv: KeyValue | undefined,
+    concerns: UnitName | undefined,
+  ): Records[K] | undefined {
+    if (kv === undefined) return undefined;
+    try {
+      const record = decode(kind, kv.key, kv.value);
+      if (concerns === undefined || parseUnitName(concerns).ok !== undefined) return record;
+      this.#deps.log.warn({ key: kv.key }, 'a key names no unit, ignoring it');
+    } catch (error) {
+      if (!isFleetError(error, 'REGISTRY_RECORD_INVALID')) throw error;
+      const fields = { code: error.code, key: kv.key };
+      this.#deps.log.warn(fields, 'a record cannot be read, leaving alone what it concerns');
+    }
+    this.#unreadable.set(kv.key, concerns);
+    return undefined;
+  }
+}

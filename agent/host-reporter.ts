@@ -1,0 +1,233 @@
+// Reports what systemd says of this host's units: soon after a job's end, once a second while something moves, slower when not.
+// Invariant: a report comes only after a plan that knew the store: rows are never taken away because nothing was read.
+import { isFleetError } from '../src/model/errors.ts';
+import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
+import type { MachineId } from '../src/model/machine.ts';
+import type { Orphan, SystemdState } from '../src/model/unit-state.ts';
+import type { UnitName } from '../src/model/unit.ts';
+import type { Wanted } from '../src/reconcile/host-picture.ts';
+import type { HostPlan, HostRefusal } from '../src/reconcile/host-plan.ts';
+import { NOTHING, stateRows } from '../src/reconcile/host-rows.ts';
+import type { HostReport, Report } from '../src/registry/report.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { runTogether } from '../src/runtime/tasks.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import type { CarriedOutFile } from './carried-out.ts';
+import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
+
+export interface HostReporterDeps {
+  readonly systemd: Systemd;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly machine: MachineId;
+  readonly incarnation: string;
+  readonly unitDir: UnitDir;
+  readonly carriedOut: CarriedOutFile;
+  readonly report: HostReport;
+  readonly view: Readonly<{
+    wanted: () => ReadonlyMap<UnitName, Wanted>;
+    plan: () => HostPlan | undefined;
+    refusals: () => ReadonlyMap<UnitName, HostRefusal>;
+    isRunning: (name: UnitName) => boolean;
+  }>;
+}
+
+/** ms; ends of jobs that come together are one report. */
+const GATHER_MS = 10;
+/** ms between two looks at all units: while something moves, and when nothing does. */
+const BUSY_MS = 1_000;
+const QUIET_MS = 5_000;
+
+/** The report loop. */
+export class HostReporter {
+  readonly #deps: HostReporterDeps;
+  readonly #wake = new Wake();
+  readonly #touched = new Set<string>();
+  /** Orphans and refused units of the last plan. */
+  #seen: readonly string[] = [];
+  #states = new Map<UnitName, SystemdState>();
+  readonly #orphanTexts = new Map<string, string>();
+  #isPlanned = false;
+  #isAllDue = true;
+  #nextAllAtMs = 0;
+  #lastAllAtMs = -Infinity;
+  #lastForgetAtMs = 0;
+
+  constructor(deps: HostReporterDeps) {
+    this.#deps = deps;
+  }
+
+  /** The start job of this unit has moved on, or its stop has ended. */
+  touch(name: UnitName): void {
+    this.#touched.add(name);
+    this.#wake.set();
+  }
+
+  /** A plan was carried out. */
+  planned(plan: HostPlan): void {
+    for (const action of plan.actions) if (action.kind !== 'reload') this.#touched.add(action.unit);
+    const seen = [...plan.orphans, '/', ...plan.refusals.keys()];
+    if (seen.join(' ') !== this.#seen.join(' '))
+      for (const name of [...seen, ...this.#seen]) this.#touched.add(name);
+    this.#seen = seen;
+    if (!this.#isPlanned || this.#touched.size > 0) this.#wake.set();
+    this.#isPlanned = true;
+  }
+
+  /** The rows in the store may have been changed by others: read them again. */
+  forget(): void {
+    this.#deps.report.forget();
+    this.#isAllDue = true;
+    this.#wake.set();
+  }
+
+  /** Reports until aborted. */
+  run(signal: AbortSignal): Promise<void> {
+    return runTogether(signal, [(child) => this.#reports(child), (child) => this.#listen(child)]);
+  }
+
+  async #listen(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#deps.systemd.changed(signal);
+      this.#isAllDue = true;
+      this.#wake.set();
+      await this.#deps.clock.sleep(GATHER_MS, signal);
+    }
+  }
+
+  async #reports(signal: AbortSignal): Promise<never> {
+    const { clock, log } = this.#deps;
+    for (;;) {
+      await this.#untilDue(signal);
+      if (!this.#isPlanned) continue;
+      const now = clock.now();
+      try {
+        if (now >= this.#allAtMs()) await this.#reportAll(signal);
+        else await this.#reportTouched(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isFleetError(error))
+          log.debug({ code: error.code, err: error.message }, 'a report failed, retrying');
+        else log.error({ err: error }, 'a report ended by a fault, retrying');
+        this.#isAllDue = true;
+        this.#lastAllAtMs = clock.now();
+      }
+    }
+  }
+
+  /** When all units are looked at next: an event brings it forward, not closer than BUSY_MS to the last. */
+  #allAtMs(): number {
+    return this.#isAllDue ? this.#lastAllAtMs + BUSY_MS : this.#nextAllAtMs;
+  }
+
+  async #untilDue(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const dueMs = this.#isPlanned ? this.#allAtMs() - clock.now() : QUIET_MS;
+    const waitMs = Math.max(GATHER_MS, dueMs);
+    await withChildSignal(signal, async (child) => {
+      const waits = [clock.sleep(Math.min(waitMs, QUIET_MS), child), this.#wake.changed(child)];
+      for (const wait of waits) wait.catch(() => undefined);
+      await Promise.race(waits);
+    });
+    signal.throwIfAborted();
+    await clock.sleep(GATHER_MS, signal);
+  }
+
+  async #reportTouched(signal: AbortSignal): Promise<void> {
+    const names = [...this.#deps.carriedOut.records.keys()].filter((name) =>
+      this.#touched.has(name),
+    );
+    if (this.#touched.size === 0) return;
+    this.#touched.clear();
+    for (const [name, state] of await this.#ask(names, signal)) this.#states.set(name, state);
+    await this.#write(signal);
+  }
+
+  async #reportAll(signal: AbortSignal): Promise<void> {
+    const { clock, carriedOut, report } = this.#deps;
+    const began = clock.now();
+    this.#lastAllAtMs = began;
+    this.#isAllDue = false;
+    this.#touched.clear();
+    if (began - this.#lastForgetAtMs > RELIST_INTERVAL_MS) {
+      this.#lastForgetAtMs = began;
+      report.forget();
+    }
+    this.#states = new Map(await this.#ask([...carriedOut.records.keys()], signal));
+    await this.#settleJobs(signal);
+    const written = await this.#write(signal);
+    const moves = [...this.#states.values()].some(({ activeState }) => isMoving(activeState));
+    this.#nextAllAtMs = began + (moves || written > 0 ? BUSY_MS : QUIET_MS);
+  }
+
+  async #ask(
+    names: readonly UnitName[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<UnitName, SystemdState>> {
+    return names.length === 0 ? new Map() : await this.#deps.systemd.states(names, signal);
+  }
+
+  /** A start job whose end nobody here will hear of, because fleetd or its connection began anew: told from the state. */
+  async #settleJobs(signal: AbortSignal): Promise<void> {
+    const { carriedOut, systemd, view } = this.#deps;
+    let settled = 0;
+    for (const done of carriedOut.records.values()) {
+      if (done.job !== 'running' || view.isRunning(done.name)) continue;
+      const activeState = this.#states.get(done.name)?.activeState ?? 'inactive';
+      if (isMoving(activeState)) continue;
+      const isFailed = activeState === 'failed';
+      const result = isFailed ? await systemd.result(done.name, signal) : undefined;
+      if (carriedOut.records.get(done.name) !== done) continue; // changed meanwhile
+      const end = result === undefined ? {} : { result };
+      carriedOut.set({ ...done, job: isFailed ? 'failed' : 'done', ...end });
+      settled += 1;
+    }
+    if (settled > 0) await carriedOut.save();
+  }
+
+  async #write(signal: AbortSignal): Promise<number> {
+    const orphans = await this.#orphans(signal);
+    return await this.#deps.report.write(() => this.#rows(orphans), signal);
+  }
+
+  #rows(orphans: ReadonlyMap<UnitName, Orphan>): Report {
+    const { machine, incarnation, carriedOut, view } = this.#deps;
+    const wanted = view.wanted();
+    const states = stateRows({
+      machine,
+      incarnation,
+      wanted,
+      carriedOut: carriedOut.records,
+      refusals: view.refusals(),
+      orphans: new Set(orphans.keys()),
+      states: this.#states,
+    });
+    return { states, orphans, known: wanted.keys() };
+  }
+
+  async #orphans(signal: AbortSignal): Promise<ReadonlyMap<UnitName, Orphan>> {
+    const { carriedOut, machine, unitDir, view } = this.#deps;
+    const orphans = new Map<UnitName, Orphan>();
+    for (const name of view.plan()?.orphans ?? []) {
+      const done = carriedOut.records.get(name);
+      if (done === undefined) continue;
+      const { hash, generation, sha256 } = done;
+      const key = `${name} ${sha256}`;
+      const text =
+        this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
+      this.#orphanTexts.set(key, text);
+      const { loadState, activeState, subState } = this.#states.get(name) ?? NOTHING;
+      const state = { loadState, activeState, subState };
+      orphans.set(name, { ...state, name, machine, hash, generation, text });
+    }
+    if (orphans.size === 0) this.#orphanTexts.clear();
+    return orphans;
+  }
+}
+
+function isMoving(activeState: string): boolean {
+  return activeState.endsWith('ing');
+}

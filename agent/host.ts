@@ -1,0 +1,322 @@
+// This machine's loop: mirrors of its keys, plan, apply. It goes on with what it knows when the store is away.
+// Invariant: a pass waits for no job of systemd and for no answer of the store.
+import { isFleetError, type FleetError } from '../src/model/errors.ts';
+import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
+import type { MachineId, Metadata } from '../src/model/machine.ts';
+import type { UnitName, UnitTarget } from '../src/model/unit.ts';
+import { planHost, type HostPlan, type HostRefusal } from '../src/reconcile/host-plan.ts';
+import type { HostPicture } from '../src/reconcile/host-picture.ts';
+import type { Registry } from '../src/registry/registry.ts';
+import { HostReport } from '../src/registry/report.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { runTogether } from '../src/runtime/tasks.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import { Mirror } from '../src/store/mirror.ts';
+import { applyActions } from './apply.ts';
+import type { CarriedOutFile } from './carried-out.ts';
+import { HandOvers } from './hand-overs.ts';
+import { HostDesired } from './host-desired.ts';
+import { HostQuestions } from './host-questions.ts';
+import { recoverRecords } from './host-recover.ts';
+import { HostReporter } from './host-reporter.ts';
+import type { Systemd } from './systemd.ts';
+import type { UnitDir } from './unit-dir.ts';
+import { UnitJobs } from './unit-jobs.ts';
+
+export interface HostDeps {
+  readonly registry: Registry;
+  readonly systemd: Systemd;
+  readonly clock: Clock;
+  /** Between 0 and 1. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly machine: MachineId;
+  readonly incarnation: string;
+  readonly unitDir: UnitDir;
+  readonly carriedOut: CarriedOutFile;
+  readonly configuredMetadata: () => Metadata;
+}
+
+/** ms; changes that come together are one pass. */
+const GATHER_MS = 5;
+/** ms; a pass that failed is tried again after this, a faulty one after longer. */
+const FAILED_MS = 1_000;
+const FAULT_MS = 5_000;
+/** ms; a pass at least so often, for what no event tells. */
+const IDLE_MS = 30_000;
+/** passes in a row; a leaving host gives up after so many. */
+const FAILED_PASSES_MAX = 10;
+/** ms between two tries to load a file that systemd or the disk refused. */
+const LOAD_AGAIN_MS = 10_000;
+
+interface LoadFailure {
+  readonly sha256: string;
+  readonly message: string;
+  readonly retryAtMs: number;
+}
+
+/** One host: `run` it; `leave` it where its units are to be given away. */
+export class Host {
+  readonly #deps: HostDeps;
+  readonly #mirrors: Readonly<Record<'schedule' | 'globals' | 'metadata', Mirror>>;
+  readonly #desired: HostDesired;
+  readonly #questions: HostQuestions;
+  readonly #jobs: UnitJobs;
+  readonly #handOvers: HandOvers;
+  readonly #reporter: HostReporter;
+  readonly #wake = new Wake();
+  readonly #passed = new Wake();
+  readonly #loadFailures = new Map<UnitName, LoadFailure>();
+  #plan: HostPlan | undefined;
+  #isLeaving = false;
+  #failedPasses = 0;
+  /** The plan is of after `leave`. */
+  #isLeavePlanned = false;
+
+  constructor(deps: HostDeps) {
+    this.#deps = deps;
+    const { registry, machine, log, systemd, clock, carriedOut } = deps;
+    const { kv, keys } = registry;
+    this.#mirrors = {
+      schedule: this.#mirror(keys.scheduleOf(machine)),
+      globals: this.#mirror(keys.globals),
+      metadata: this.#mirror(keys.metadataOf(machine)),
+    };
+    const { configuredMetadata, unitDir } = deps;
+    this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
+    const answered = (): void => this.#wake.set();
+    this.#questions = new HostQuestions({
+      registry,
+      systemd,
+      clock,
+      log,
+      unitDir,
+      answered,
+    });
+    this.#jobs = new UnitJobs({
+      systemd,
+      clock,
+      log,
+      carriedOut,
+      wakePlan: () => this.#wake.set(),
+      wakeReport: (name) => this.#reporter.touch(name),
+    });
+    const report = new HostReport(kv, keys, machine);
+    const done = (): void => this.#wake.set();
+    this.#handOvers = new HandOvers({ report, clock, log, done });
+    const view = {
+      wanted: () => this.#desired.wanted,
+      plan: () => this.#plan,
+      refusals: () => this.#refusals(),
+      isRunning: (name: UnitName) => this.#jobs.isRunning(name),
+    };
+    this.#reporter = new HostReporter({ ...deps, report, view });
+  }
+
+  /** Runs until aborted; then rejects. What runs here is left as it is. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { schedule, globals, metadata } = this.#mirrors;
+    try {
+      await runTogether(signal, [
+        (child) => this.#passes(child),
+        (child) => this.#questions.run(child),
+        (child) => this.#handOvers.run(child),
+        (child) => this.#reporter.run(child),
+        ...[schedule, globals, metadata].flatMap((mirror) => [
+          (child: AbortSignal) => mirror.run(child),
+          (child: AbortSignal) => this.#forward(mirror, child),
+        ]),
+      ]);
+    } finally {
+      await this.#jobs.settled();
+    }
+  }
+
+  /** From now on everything is stopped and handed over; `run` has to go on meanwhile. */
+  leave(): void {
+    this.#isLeaving = true;
+    this.#desired.leave(this.#deps.carriedOut.records.keys());
+    this.#wake.set();
+  }
+
+  /** Ends when no unit of the store's is left here, or systemd cannot be reached for so long that nothing will come of it. */
+  async unitsGone(signal: AbortSignal): Promise<void> {
+    const isGone = (): boolean =>
+      this.#isLeavePlanned &&
+      this.#jobs.isIdle &&
+      this.#plan?.actions.every(({ kind }) => kind === 'hand-over') === true;
+    while (!isGone() && this.#failedPasses < FAILED_PASSES_MAX) await this.#passed.changed(signal);
+  }
+
+  /** Ends when every key is handed over as well. */
+  async handedOver(signal: AbortSignal): Promise<void> {
+    while (!this.#handOvers.isIdle || (this.#plan?.actions.length ?? 1) > 0)
+      await this.#passed.changed(signal);
+  }
+
+  /** The machine was registered anew: others may have removed its rows. */
+  registered(): void {
+    this.#reporter.forget();
+  }
+
+  /** The configured metadata has changed. */
+  reconfigured(): void {
+    this.#desired.reconfigured();
+    this.#wake.set();
+  }
+
+  /** For SIGUSR1. */
+  dump(): object {
+    return {
+      synced: this.#desired.synced,
+      carriedOut: [...this.#deps.carriedOut.records.values()],
+      stopping: [...this.#jobs.stopping],
+      starting: Object.fromEntries(this.#jobs.starting),
+      orphans: this.#plan?.orphans ?? [],
+      refusals: Object.fromEntries(this.#refusals()),
+      unreadable: [...this.#desired.unreadable],
+    };
+  }
+
+  #mirror(prefix: string): Mirror {
+    const { registry, clock, random, log } = this.#deps;
+    return new Mirror({
+      kv: registry.kv,
+      prefix,
+      clock,
+      random,
+      relistIntervalMs: RELIST_INTERVAL_MS,
+      log: (event) => {
+        if (event.kind === 'restored')
+          log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
+        else log.debug({ prefix, kind: event.kind }, 'mirror');
+      },
+    });
+  }
+
+  async #forward(mirror: Mirror, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await mirror.changed(signal);
+      this.#wake.set();
+    }
+  }
+
+  async #passes(signal: AbortSignal): Promise<never> {
+    const { clock, log, carriedOut } = this.#deps;
+    let isRecovered = false;
+    for (;;) {
+      signal.throwIfAborted();
+      let waitMs = IDLE_MS;
+      try {
+        if (!isRecovered) {
+          for (const record of await recoverRecords(this.#deps, carriedOut.records, signal)) {
+            log.info({ unit: record.name }, 'found a unit of fleet that no record tells of');
+            carriedOut.set(record);
+          }
+          isRecovered = true;
+        }
+        waitMs = await this.#pass(signal);
+        this.#failedPasses = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#failedPasses += 1;
+        waitMs = isFleetError(error) ? FAILED_MS : FAULT_MS;
+        if (isFleetError(error))
+          log.warn({ code: error.code, err: error.message }, 'a pass failed, retrying');
+        else log.error({ err: error }, 'a pass ended by a fault, retrying');
+        await clock.sleep(waitMs, signal);
+        continue;
+      } finally {
+        this.#passed.set();
+      }
+      await withChildSignal(signal, async (child) => {
+        const waits = [clock.sleep(waitMs, child), this.#wake.changed(child)];
+        for (const wait of waits) wait.catch(() => undefined);
+        await Promise.race(waits);
+      });
+      await clock.sleep(GATHER_MS, signal);
+    }
+  }
+
+  /** Plans and applies once. Answers after how many ms to look again at the latest. */
+  async #pass(signal: AbortSignal): Promise<number> {
+    const { systemd, unitDir, carriedOut, log } = this.#deps;
+    this.#desired.refresh();
+    if (!this.#desired.synced && !this.#isLeaving) return IDLE_MS;
+    const plan = planHost(this.#picture());
+    this.#plan = plan;
+    this.#isLeavePlanned = this.#isLeaving;
+    this.#questions.ask(plan);
+    if (plan.actions.length > 0) {
+      await applyActions(
+        {
+          systemd,
+          unitDir,
+          carriedOut,
+          jobs: this.#jobs,
+          log,
+          texts: this.#questions.texts,
+          handOver: (name, revision) => this.#handOvers.add(name, revision),
+          loadFailed: (target, error) => this.#noteFailure(target, error),
+        },
+        plan.actions,
+        signal,
+      );
+      this.#forget();
+      this.#wake.set(); // until a plan has nothing to do
+    }
+    this.#reporter.planned(plan);
+    return this.#waitMs();
+  }
+
+  #picture(): HostPicture {
+    const { wanted, unreadable } = this.#desired;
+    const now = this.#deps.clock.now();
+    return {
+      wanted,
+      unreadable,
+      carriedOut: this.#deps.carriedOut.records,
+      elsewhere: this.#questions.elsewhere,
+      texts: this.#questions.textStates,
+      loadFailures: new Map([...this.#loadFailures].filter(([, { retryAtMs }]) => retryAtMs > now)),
+      busy: new Set([...this.#jobs.stopping, ...this.#handOvers.busy(wanted)]),
+      starting: this.#jobs.starting,
+      moreAreStopping: this.#jobs.moreStopsWithinMs() > 0,
+    };
+  }
+
+  #waitMs(): number {
+    const stopsMs = this.#jobs.moreStopsWithinMs();
+    const now = this.#deps.clock.now();
+    const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
+    return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
+  }
+
+  #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {
+    const retryAtMs = this.#deps.clock.now() + LOAD_AGAIN_MS;
+    this.#loadFailures.set(name, { sha256, message, retryAtMs });
+  }
+
+  /** Failures and answers that concern nothing any more. */
+  #forget(): void {
+    const records = this.#deps.carriedOut.records;
+    const wantedTexts = new Set<string>();
+    for (const [name, wanted] of this.#desired.wanted) {
+      if (wanted.kind === 'keep' && records.get(name)?.sha256 !== wanted.target.sha256)
+        wantedTexts.add(wanted.target.sha256);
+    }
+    for (const [name, { sha256 }] of this.#loadFailures)
+      if (!wantedTexts.has(sha256)) this.#loadFailures.delete(name);
+    this.#questions.forget(records.keys(), wantedTexts);
+  }
+
+  /** What the plan refuses, and what could not be loaded: also while it is tried again. */
+  #refusals(): ReadonlyMap<UnitName, HostRefusal> {
+    const refusals = new Map<UnitName, HostRefusal>(this.#plan?.refusals);
+    for (const [name, { message }] of this.#loadFailures)
+      if (!refusals.has(name)) refusals.set(name, { kind: 'load-failed', message });
+    return refusals;
+  }
+}

@@ -1,0 +1,82 @@
+// Who this machine is during one boot, kept in the runtime directory: what lets a restarted fleetd go on where it was.
+// Invariant: it ends with the boot, and is of this machine alone: a second one with the same machine-id has another nonce.
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+
+export interface Identity {
+  /** Changes per boot. */
+  readonly incarnation: string;
+  /** Tells this machine's registration from that of another with its id. */
+  readonly nonce: string;
+  /** The lease of the machine key, to be taken up again. */
+  readonly lease?: string;
+}
+
+const contents = z.object({
+  v: z.literal(1),
+  bootId: z.string(),
+  incarnation: z.string().min(1),
+  nonce: z.string().min(1),
+  lease: z.string().optional(),
+});
+
+/** The file behind it. */
+export class IdentityFile {
+  readonly #path: string;
+  readonly #bootId: string;
+  #identity: Identity;
+
+  private constructor(path: string, bootId: string, identity: Identity) {
+    this.#path = path;
+    this.#bootId = bootId;
+    this.#identity = identity;
+  }
+
+  /** Reads the identity of this boot, or makes one. */
+  static async open(path: string, bootId: string): Promise<IdentityFile> {
+    await mkdir(dirname(path), { recursive: true });
+    const found = await read(path);
+    const isOurs = found !== undefined && found.bootId === bootId;
+    const identity: Identity = isOurs
+      ? {
+          incarnation: found.incarnation,
+          nonce: found.nonce,
+          ...(found.lease === undefined ? {} : { lease: found.lease }),
+        }
+      : { incarnation: randomUUID(), nonce: randomUUID() };
+    const file = new IdentityFile(path, bootId, identity);
+    if (!isOurs) await file.#write();
+    return file;
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** Keeps the lease for the next run of fleetd; undefined when it was given back. */
+  async keepLease(lease: string | undefined): Promise<void> {
+    if (lease === this.#identity.lease) return;
+    const { incarnation, nonce } = this.#identity;
+    this.#identity = { incarnation, nonce, ...(lease === undefined ? {} : { lease }) };
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const text = JSON.stringify({ v: 1, bootId: this.#bootId, ...this.#identity });
+    await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
+    await rename(`${this.#path}.new`, this.#path);
+  }
+}
+
+async function read(path: string): Promise<z.infer<typeof contents> | undefined> {
+  try {
+    return contents.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    // A file that is damaged is as good as none: the machine registers as after a boot.
+    if (isMissing || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}

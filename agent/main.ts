@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// fleetd's command line: options, configuration, signals, exit status. Everything else is in daemon.ts.
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { FleetError, isFleetError } from '../src/model/errors.ts';
+import { openLog, type Log } from '../src/runtime/log.ts';
+import { VERSION } from '../src/runtime/version.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import { parseConfig, type ConfigResult } from './config.ts';
+import { runDaemon } from './daemon.ts';
+
+const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version]';
+const DEFAULT_FILE = '/etc/fleet/fleet.conf';
+
+interface Arguments {
+  readonly config: string | undefined;
+  readonly standalone: boolean;
+  readonly version: boolean;
+}
+
+process.title = 'fleetd'; // pidof fleetd finds it
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  const log = openLog(false);
+  try {
+    const given = parseArguments(argv);
+    if (given.version) {
+      process.stdout.write(`fleetd version ${VERSION}\n`);
+      return 0;
+    }
+    await run(given, log);
+    return 0;
+  } catch (error) {
+    if (!isFleetError(error)) {
+      log.error({ err: error }, 'fleetd ends by a fault');
+      return 70; // EX_SOFTWARE
+    }
+    process.stderr.write(`fleetd: ${error.message}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+    return error.code === 'USAGE' ? 2 : 1;
+  }
+}
+
+/** Options as the original took them: one dash or two. Throws USAGE, or CONFIG_INVALID for a word that is no option. */
+function parseArguments(argv: readonly string[]): Arguments {
+  const args = argv.map((word) => word.replace(/^-(?=[a-z]{2})/, '--'));
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        config: { type: 'string' },
+        standalone: { type: 'boolean', default: false },
+        version: { type: 'boolean', default: false },
+      },
+    });
+    const isVersion = positionals.length === 1 && positionals[0] === 'version';
+    if (positionals.length > 0 && !isVersion)
+      throw new FleetError('CONFIG_INVALID', `'${positionals[0]}' is not an option`, {
+        hint: USAGE,
+      });
+    const { config, standalone, version } = values;
+    return { config, standalone, version: version || isVersion };
+  } catch (error) {
+    if (isFleetError(error)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new FleetError('USAGE', message.toLowerCase().split('\n', 1)[0] ?? '', { hint: USAGE });
+  }
+}
+
+async function run(given: Arguments, log: Log): Promise<void> {
+  const read = async (): Promise<ConfigResult> => {
+    const text = await configText(given.config);
+    const { standalone } = given;
+    return parseConfig({
+      ...(text === undefined ? {} : { text }),
+      env: process.env,
+      uid: process.getuid?.() ?? 0,
+      standalone,
+    });
+  };
+  const { config, warnings } = await read();
+  log.setVerbose(config.verbosity > 0);
+  for (const warning of warnings) log.warn({ warning }, 'configuration');
+  const stop = new AbortController();
+  const reload = new Wake();
+  const dump = new Wake();
+  const onStop = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) process.exit(1); // the second time: at once
+    log.info({ signal }, 'ending');
+    stop.abort(new Error(signal));
+  };
+  process.on('SIGTERM', onStop);
+  process.on('SIGINT', onStop);
+  process.on('SIGHUP', () => reload.set());
+  process.on('SIGUSR1', () => dump.set());
+  await runDaemon({
+    config,
+    readConfig: async () => (await read()).config,
+    log,
+    env: process.env,
+    pid: process.pid,
+    random: Math.random, // oxlint-disable-line no-restricted-properties -- the one place where chance comes in
+    stop: stop.signal,
+    reload,
+    dump,
+    stdout: (text) => process.stdout.write(text),
+  });
+}
+
+/** The configuration's text; undefined where none is given and the default is not there. Throws CONFIG_INVALID. */
+async function configText(path: string | undefined): Promise<string | undefined> {
+  try {
+    return await readFile(path ?? DEFAULT_FILE, 'utf8');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    if (path === undefined && error.code === 'ENOENT') return undefined;
+    throw new FleetError('CONFIG_INVALID', `cannot read '${path ?? DEFAULT_FILE}'`, {
+      cause: error,
+      hint: error.message,
+    });
+  }
+}

@@ -1,0 +1,342 @@
+// This machine's key in the store, under its lease: registers it, keeps it, guards it against a second machine of the same id.
+// Invariant: losing the lease, the key or the store stops no unit; it is registered again as soon as that can be.
+import { FleetError, isFleetError } from '../src/model/errors.ts';
+import type { Machine } from '../src/model/machine.ts';
+import { decode, encode, RECORD_VERSION } from '../src/registry/codec.ts';
+import type { Keys } from '../src/registry/keys.ts';
+import { aborted, withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { runTogether } from '../src/runtime/tasks.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import { LeaseKeeper, type LeaseEvent } from '../src/store/lease-keeper.ts';
+import type { KeyValue, Kv, LeaseId, Revision } from '../src/store/kv.ts';
+import type { IdentityFile } from './identity.ts';
+
+/**
+ * `starting`: the key was not looked at yet. `claiming`: another's claim stands there, and it is seen whether that one lives.
+ * `taken`: it lives. `registered`: the key is ours. `cut-off`: it was, and the store has not answered for a ttl.
+ */
+export type PresenceState = 'starting' | 'claiming' | 'taken' | 'registered' | 'cut-off';
+
+export interface PresenceDeps {
+  readonly kv: Kv;
+  readonly keys: Keys;
+  readonly clock: Clock;
+  /** Between 0 and 1. */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly identity: IdentityFile;
+  /** What the machine says of itself now. */
+  readonly facts: () => Omit<Machine, 'incarnation' | 'nonce' | 'leaving'>;
+}
+
+/** ms; a machine that lives takes its key back sooner. */
+const CLAIM_MS = 1_000;
+const BACKOFF_MIN_MS = 200;
+const BACKOFF_MAX_MS = 2_000;
+
+/** One machine's registration. `run` it for as long as fleetd runs. */
+export class Presence {
+  readonly #deps: PresenceDeps;
+  readonly #key: string;
+  readonly #keeper: LeaseKeeper;
+  readonly #changed = new Wake();
+  readonly #stateChanged = new Wake();
+  #state: PresenceState = 'starting';
+  #registrations = 0;
+  /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
+  #claimUntilMs = -Infinity;
+  #isLeaving = false;
+  #hasLeft = false;
+  /** What the key holds, as far as we know: what is the same is not written again. */
+  #written = '';
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps;
+    const { kv, clock, random, facts, keys } = deps;
+    const { id, ttlSec } = facts();
+    this.#key = keys.machine(id);
+    const log = (event: LeaseEvent): void => this.#leaseEvent(event);
+    this.#keeper = new LeaseKeeper({ kv, clock, ttlSec, random, log });
+  }
+
+  get state(): PresenceState {
+    return this.#state;
+  }
+
+  /** How often the key was registered; grows when the lease was lost meanwhile. */
+  get registrations(): number {
+    return this.#registrations;
+  }
+
+  /** Clock time in ms since when the lease's renewals were answered without a gap: the engine's evidence. */
+  answeredSince(): number {
+    return this.#keeper.answeredSince();
+  }
+
+  /** Why this machine cannot serve requests now: its id is another's, or that is not known yet. */
+  unavailable(): string | undefined {
+    if (this.#state === 'taken') return 'another machine with this machine-id is in the cluster';
+    if (this.#state === 'claiming') return 'another machine with this machine-id may be there';
+    if (this.#state === 'starting') return 'this machine is not registered yet';
+    return undefined;
+  }
+
+  /** Ends when `state` has changed, or the machine was registered anew. One waiter. */
+  stateChanged(signal: AbortSignal): Promise<void> {
+    return this.#stateChanged.changed(signal);
+  }
+
+  /** The facts have changed: the key is written anew. */
+  update(): void {
+    this.#changed.set();
+  }
+
+  /** Says in the key that this machine goes. Throws where the store is away. */
+  async announceLeave(signal: AbortSignal): Promise<void> {
+    this.#isLeaving = true;
+    const lease = this.#keeper.id;
+    if (lease !== undefined && this.#state === 'registered') await this.#put(lease, signal);
+  }
+
+  /** Gives the key back; `run` does nothing any more. Throws where the store is away: the lease ends by itself then. */
+  async leave(signal: AbortSignal): Promise<void> {
+    this.#hasLeft = true;
+    const lease = this.#keeper.id;
+    if (lease !== undefined) await this.#deps.kv.revokeLease(lease, signal);
+    await this.#deps.identity.keepLease(undefined);
+  }
+
+  /** Registers, and again whenever it is lost, until aborted. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { clock, log, random } = this.#deps;
+    let delayMs = BACKOFF_MIN_MS;
+    for (;;) {
+      if (this.#hasLeft) await aborted(signal);
+      signal.throwIfAborted();
+      try {
+        await this.#runOnce(signal);
+        delayMs = BACKOFF_MIN_MS;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isFleetError(error)) throw error;
+        const fields = { code: error.code, err: error.message };
+        if (isFleetError(error, 'CLUSTER_FORMAT_UNKNOWN'))
+          log.error(fields, 'this cluster cannot be joined, trying again');
+        else if (isFleetError(error, 'MACHINE_ID_TAKEN'))
+          log.error(fields, 'this machine cannot be registered, waiting');
+        else log.debug(fields, 'not registered, trying again');
+        await clock.sleep(delayMs * (0.5 + random()), signal);
+        delayMs = Math.min(delayMs * 2, BACKOFF_MAX_MS);
+      }
+    }
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<void> {
+    const { identity, kv } = this.#deps;
+    const before = identity.identity.lease;
+    const lease = await this.#keeper.acquire(signal, before);
+    await identity.keepLease(lease);
+    if (!(await this.#register({ lease, isResumed: lease === before }, signal))) {
+      this.#become('taken');
+      await identity.keepLease(undefined);
+      await kv.revokeLease(lease, signal);
+      await this.#untilFree(signal);
+      return;
+    }
+    this.#registrations += 1;
+    this.#deps.log.info({ machine: this.#deps.facts().id, lease }, 'machine registered');
+    this.#become('registered');
+    this.#stateChanged.set();
+    await runTogether(signal, [
+      (child) => this.#keeper.run(child),
+      (child) => this.#guard(lease, child),
+      (child) => this.#updates(lease, child),
+    ]);
+  }
+
+  /** Makes the key ours. Answers false where another holds it. */
+  async #register(
+    { lease, isResumed }: Readonly<{ lease: LeaseId; isResumed: boolean }>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { found } = await this.#look(signal);
+    const other = this.#foreign(found);
+    this.#claimUntilMs = -Infinity;
+    if (other !== undefined) {
+      this.#become('claiming');
+      this.#claimUntilMs = this.#deps.clock.now() + CLAIM_MS + other.ttlSec * 1000;
+      if (!(await this.#claim(other, { found, lease }, signal))) return false;
+    }
+    // As a fleetd before this one has left it, under the lease that goes on: nothing is written.
+    if (isResumed && found?.value === this.#value()) this.#written = found.value;
+    else await this.#put(lease, signal);
+    return true;
+  }
+
+  /** The key and the format, at one revision. Throws CLUSTER_FORMAT_UNKNOWN. */
+  async #look(
+    signal: AbortSignal,
+  ): Promise<Readonly<{ found: KeyValue | undefined; revision: Revision }>> {
+    const { kv, keys } = this.#deps;
+    const format = JSON.stringify({ v: RECORD_VERSION });
+    const result = await kv.txn(
+      {
+        compares: [{ key: keys.format, target: 'create', equals: 0n }],
+        then: [
+          { kind: 'get', key: this.#key },
+          { kind: 'put', key: keys.format, value: format },
+        ],
+        else: [
+          { kind: 'get', key: this.#key },
+          { kind: 'get', key: keys.format },
+        ],
+      },
+      signal,
+    );
+    const stands = result.succeeded ? format : result.gets[1]?.value;
+    if (stands !== format)
+      throw new FleetError('CLUSTER_FORMAT_UNKNOWN', `the store has the format '${stands ?? ''}'`, {
+        hint: `This fleet reads '${format}': run the version that the other machines run.`,
+      });
+    return { found: result.gets[0], revision: result.revision };
+  }
+
+  /** The record of another registration, if the key holds one. What cannot be read is overwritten: the id is ours. */
+  #foreign(found: KeyValue | undefined): Machine | undefined {
+    if (found === undefined) return undefined;
+    try {
+      const machine = decode('machine', found.key, found.value);
+      return machine.nonce === this.#deps.identity.identity.nonce ? undefined : machine;
+    } catch (error) {
+      if (isFleetError(error, 'REGISTRY_RECORD_INVALID')) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Another's record stands there: of this machine before it booted, or of a second one that lives. Writes our nonce into it, and nothing
+   * else, so that nobody sees a difference; one that lives takes it back at once. Answers whether it was left to us.
+   */
+  async #claim(
+    other: Machine,
+    { found, lease }: { found: KeyValue | undefined; lease: LeaseId },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { kv, clock, identity } = this.#deps;
+    const key = this.#key;
+    const value = encode('machine', { ...other, nonce: identity.identity.nonce });
+    const claimed = await kv.txn(
+      {
+        compares: [{ key, target: 'mod', equals: found?.modRevision ?? 0n }],
+        then: [{ kind: 'put', key, value, lease }],
+      },
+      signal,
+    );
+    if (!claimed.succeeded) return false; // renewed or changed just now: it lives
+    await clock.sleep(Math.min(CLAIM_MS, (other.ttlSec * 1000) / 2), signal);
+    const { gets } = await kv.txn({ then: [{ kind: 'get', key }] }, signal);
+    return gets[0]?.value === value;
+  }
+
+  /** Ends when nobody holds the key any more. */
+  async #untilFree(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { found, revision } = await this.#look(signal);
+      if (found === undefined) return;
+      await this.#oneChange(revision + 1n, signal);
+    }
+  }
+
+  /** Takes the key back from whoever writes it or deletes it; gives way where the other was there first. */
+  async #guard(lease: LeaseId, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { found, revision } = await this.#look(signal);
+      const other = this.#foreign(found);
+      if (other !== undefined) await this.#defend(other, lease, signal);
+      else if (found === undefined && !this.#hasLeft) await this.#put(lease, signal);
+      await this.#oneChange(revision + 1n, signal);
+    }
+  }
+
+  async #defend(other: Machine, lease: LeaseId, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    if (clock.now() < this.#claimUntilMs) {
+      this.#become('taken');
+      throw new FleetError(
+        'MACHINE_ID_TAKEN',
+        `another machine in the cluster has this machine-id: '${other.hostname}', ${other.primaryIp}`,
+        { hint: 'Give one of them a new id: rm /etc/machine-id && systemd-machine-id-setup' },
+      );
+    }
+    log.warn({ machine: other.id }, 'another machine claims our machine-id, taking the key back');
+    await this.#put(lease, signal);
+  }
+
+  /** Ends when the key changes from this revision on, or when the watch was lost: look again either way. */
+  async #oneChange(from: Revision, signal: AbortSignal): Promise<void> {
+    const { kv, clock } = this.#deps;
+    try {
+      await withChildSignal(signal, async (child) => {
+        for await (const batch of kv.watch(this.#key, from, child)) {
+          const keyOf = (event: (typeof batch.events)[number]): string =>
+            event.kind === 'put' ? event.kv.key : event.key;
+          if (batch.events.some((event) => keyOf(event) === this.#key)) return;
+        }
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isFleetError(error)) throw error;
+      await clock.sleep(BACKOFF_MAX_MS, signal);
+    }
+    signal.throwIfAborted();
+  }
+
+  async #updates(lease: LeaseId, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#changed.changed(signal);
+      if (this.#value() !== this.#written) await this.#put(lease, signal);
+    }
+  }
+
+  async #put(lease: LeaseId, signal: AbortSignal): Promise<void> {
+    const value = this.#value();
+    await this.#deps.kv.txn({ then: [{ kind: 'put', key: this.#key, value, lease }] }, signal);
+    this.#written = value;
+  }
+
+  #value(): string {
+    const { incarnation, nonce } = this.#deps.identity.identity;
+    const { facts } = this.#deps;
+    return encode('machine', { ...facts(), incarnation, nonce, leaving: this.#isLeaving });
+  }
+
+  #leaseEvent(event: LeaseEvent): void {
+    const { log } = this.#deps;
+    switch (event.kind) {
+      case 'overdue':
+        // The original's words: people and tests look for them.
+        log.error({}, 'Server monitor triggered: Monitor timed out before successful heartbeat');
+        if (this.#state === 'registered') this.#become('cut-off');
+        return;
+      case 'answered again':
+        log.info({}, 'the store answers again');
+        if (this.#state === 'cut-off') this.#become('registered');
+        return;
+      case 'gone':
+        return log.warn(
+          { lease: event.lease },
+          'the lease of this machine is lost, registering again',
+        );
+      case 'unanswered':
+        return log.debug({ leftMs: event.leftMs }, 'a renewal was not answered, retrying');
+    }
+  }
+
+  #become(state: PresenceState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#stateChanged.set();
+  }
+}

@@ -1,0 +1,212 @@
+// The jobs that this host has under way at systemd, unit by unit: a unit that hangs holds only itself.
+// Invariant: what became of a job is in the record, and on disk, before anyone is woken for it.
+import { FleetError, isFleetError } from '../src/model/errors.ts';
+import type { JobResult } from '../src/model/unit-state.ts';
+import type { UnitName } from '../src/model/unit.ts';
+import type { CarriedOut } from '../src/reconcile/host-picture.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import type { CarriedOutFile } from './carried-out.ts';
+import type { Job, Systemd } from './systemd.ts';
+
+export interface UnitJobsDeps {
+  readonly systemd: Systemd;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly carriedOut: CarriedOutFile;
+  /** A start or a stop has ended, or failed: plan again. */
+  readonly wakePlan: () => void;
+  /** Something of this unit is worth a report. */
+  readonly wakeReport: (name: UnitName) => void;
+}
+
+/** ms; a job that systemd did not take on, or that another replaced, is asked again after this. */
+const AGAIN_MS = 1_000;
+/** ms; a stop that is younger is expected to end soon. */
+const SOON_MS = 500;
+
+interface Start {
+  readonly generation: number;
+  readonly cancel: AbortController;
+}
+
+/** Starts and stops under way. */
+export class UnitJobs {
+  readonly #deps: UnitJobsDeps;
+  readonly #starts = new Map<UnitName, Start>();
+  readonly #stops = new Map<UnitName, number>();
+  /** Start jobs that systemd has taken on and that have not ended, by generation. */
+  readonly #running = new Map<UnitName, number>();
+  readonly #tasks = new Set<Promise<void>>();
+
+  constructor(deps: UnitJobsDeps) {
+    this.#deps = deps;
+  }
+
+  get stopping(): Iterable<UnitName> {
+    return this.#stops.keys();
+  }
+
+  /** Generations whose start systemd has not taken on yet. */
+  get starting(): ReadonlyMap<UnitName, number> {
+    return new Map([...this.#starts].map(([name, { generation }]) => [name, generation]));
+  }
+
+  get isIdle(): boolean {
+    return this.#starts.size === 0 && this.#stops.size === 0;
+  }
+
+  /** Says whether the end of this unit's start job will be heard of here. */
+  isRunning(name: UnitName): boolean {
+    return this.#running.has(name) || this.#starts.has(name);
+  }
+
+  /** ms until no stop is younger than SOON_MS; 0 where none is. */
+  moreStopsWithinMs(): number {
+    const newest = Math.max(-Infinity, ...this.#stops.values());
+    return Math.max(0, newest + SOON_MS - this.#deps.clock.now());
+  }
+
+  /** Asks systemd to start the unit; takes the place of a start that still waits. */
+  start(name: UnitName, generation: number, signal: AbortSignal): void {
+    this.#starts.get(name)?.cancel.abort(new Error('a newer start was asked'));
+    const start = { generation, cancel: new AbortController() };
+    this.#starts.set(name, start);
+    this.#run(name, signal, async () => {
+      const ended = await this.#ask(name, start, signal);
+      if (ended !== undefined) await this.#await(name, generation, ended, signal);
+    });
+  }
+
+  /** Asks systemd to stop the unit, also in the midst of its start. */
+  stop(name: UnitName, signal: AbortSignal): void {
+    this.#starts.get(name)?.cancel.abort(new Error('a stop was asked'));
+    this.#stops.set(name, this.#deps.clock.now());
+    this.#run(name, signal, async () => {
+      try {
+        await this.#stopNow(name, signal);
+      } finally {
+        this.#stops.delete(name);
+        this.#deps.wakePlan();
+      }
+    });
+  }
+
+  /** Ends when no task is left; they end when their signal has aborted. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#tasks);
+  }
+
+  #run(name: UnitName, signal: AbortSignal, task: () => Promise<void>): void {
+    const running = task()
+      .catch((error: unknown) => {
+        if (signal.aborted || isFleetError(error, 'DBUS_CLOSED')) return;
+        this.#deps.log.error({ unit: name, err: error }, 'a unit job ended by a fault');
+      })
+      .finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+
+  /** The job's end, or undefined where systemd did not take it on. */
+  async #ask(name: UnitName, start: Start, signal: AbortSignal): Promise<Job | undefined> {
+    const { systemd, clock, log } = this.#deps;
+    try {
+      const job = await this.#whileWanted(start, signal, (wanted) => systemd.start(name, wanted));
+      await this.#noteStart(name, start.generation, { job: 'running' });
+      return job;
+    } catch (error) {
+      if (start.cancel.signal.aborted || signal.aborted) return undefined;
+      if (!isFleetError(error)) throw error;
+      if (isFleetError(error, 'DBUS_CALL_FAILED')) {
+        log.info({ unit: name, err: error.message }, 'systemd refuses to start a unit');
+        await this.#noteStart(name, start.generation, { job: 'failed', result: error.message });
+        return undefined;
+      }
+      log.warn({ unit: name, code: error.code }, 'a start was not answered, asking again');
+      await clock.sleep(AGAIN_MS, signal);
+      return undefined;
+    } finally {
+      if (this.#starts.get(name) === start) this.#starts.delete(name);
+      this.#deps.wakePlan();
+    }
+  }
+
+  /** Runs `call` with a signal that aborts with `signal` and when the start is cancelled. */
+  async #whileWanted<T>(
+    start: Start,
+    signal: AbortSignal,
+    call: (wanted: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const forward = (): void => start.cancel.abort(signal.reason);
+    signal.addEventListener('abort', forward, { once: true });
+    try {
+      return await withChildSignal(start.cancel.signal, call);
+    } finally {
+      signal.removeEventListener('abort', forward);
+    }
+  }
+
+  async #await(name: UnitName, generation: number, job: Job, signal: AbortSignal): Promise<void> {
+    this.#running.set(name, generation);
+    try {
+      const end = await job.ended;
+      if (end === 'done') return await this.#noteStart(name, generation, { job: end });
+      const result = await this.#resultOf(name, signal);
+      await this.#noteStart(name, generation, {
+        job: end,
+        ...(result === undefined ? {} : { result }),
+      });
+    } finally {
+      if (this.#running.get(name) === generation) this.#running.delete(name);
+    }
+  }
+
+  async #resultOf(name: UnitName, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      return await this.#deps.systemd.result(name, signal);
+    } catch (error) {
+      if (isFleetError(error)) return undefined; // the report goes without it
+      throw error;
+    }
+  }
+
+  async #noteStart(
+    name: UnitName,
+    generation: number,
+    end: Readonly<{ job: JobResult; result?: string }>,
+  ): Promise<void> {
+    const { carriedOut, wakeReport } = this.#deps;
+    const before = carriedOut.records.get(name);
+    // Stopped or started anew meanwhile: this job is of the past.
+    if (before?.desiredState !== 'launched' || before.generation !== generation) return;
+    const { result: _result, ...rest } = before;
+    carriedOut.set({ ...rest, started: generation, ...end });
+    await carriedOut.save();
+    wakeReport(name);
+  }
+
+  async #stopNow(name: UnitName, signal: AbortSignal): Promise<void> {
+    const { systemd, clock, log, carriedOut, wakeReport } = this.#deps;
+    try {
+      const job = await systemd.stop(name, signal);
+      const end = await job.ended;
+      if (end === 'canceled')
+        throw new FleetError('DBUS_CALL_FAILED', `the stop of '${name}' was canceled`);
+      const before = carriedOut.records.get(name);
+      if (before !== undefined) carriedOut.set(stopped(before));
+      await carriedOut.save();
+      wakeReport(name);
+    } catch (error) {
+      if (signal.aborted || !isFleetError(error)) throw error;
+      const fields = { unit: name, code: error.code, err: error.message };
+      log.warn(fields, 'a stop did not end, asking again');
+      await clock.sleep(AGAIN_MS, signal);
+    }
+  }
+}
+
+function stopped(before: CarriedOut): CarriedOut {
+  const { started: _started, job: _job, result: _result, ...rest } = before;
+  return { ...rest, desiredState: 'loaded', stopped: true };
+}

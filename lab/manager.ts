@@ -1,0 +1,151 @@
+// Which systemd `npm start` runs units in: the system's, the user's, or a private one where none runs; installs what that needs.
+// Invariant: it never starts a systemd but the private one, which lives in namespaces and a cgroup of its own.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import path from 'node:path';
+import { projectDir, run } from './script.ts';
+
+/** A systemd to run units in, and how fleetd and people reach it. */
+export interface Manager {
+  readonly kind: 'system' | 'user' | 'private';
+  /** What fleetd needs in its environment to use it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where fleetctl looks by itself. */
+  readonly socket: string;
+  /** What follows a unit's output. */
+  readonly journal: (unit: string) => string;
+  readonly systemctl: string;
+  /** Ends what was started for this run; nothing for a systemd that was there. */
+  readonly stop: () => Promise<void>;
+}
+
+export interface Surroundings {
+  readonly uid: number;
+  /** Something is booted with systemd: sd_booted(3). */
+  readonly booted: boolean;
+  /** XDG_RUNTIME_DIR, where the user's manager answers there. */
+  readonly userRuntimeDir: string | undefined;
+}
+
+/** What this machine offers. */
+export function surroundings(): Surroundings {
+  const uid = process.getuid?.() ?? -1;
+  const runtimeDir = process.env['XDG_RUNTIME_DIR'] ?? `/run/user/${uid}`;
+  const hasManager = existsSync(path.join(runtimeDir, 'systemd/private'));
+  return {
+    uid,
+    booted: existsSync('/run/systemd/system'),
+    userRuntimeDir: hasManager ? runtimeDir : undefined,
+  };
+}
+
+/** The kind of systemd to use there; or why there is none, and what to do, as one line. */
+export function chooseManager(around: Surroundings): Manager['kind'] | { readonly none: string } {
+  if (process.platform !== 'linux') return { none: 'fleet needs Linux with systemd' };
+  if (around.uid === 0) return around.booted ? 'system' : 'private';
+  if (around.userRuntimeDir !== undefined) return 'user';
+  return {
+    none: around.booted
+      ? `the systemd of user ${around.uid} does not run: log in anew (su and sudo -u start none), or run this as root`
+      : 'no systemd runs here, and only root can start a private one: run this as root',
+  };
+}
+
+/** Installs the Debian packages that the private systemd lacks, saying which; answers why that failed. */
+export async function installMissing(say: (line: string) => void): Promise<string | undefined> {
+  const missing = [
+    ...(existsSync('/lib/systemd/systemd') ? [] : ['systemd']),
+    ...(existsSync('/usr/bin/dbus-daemon') ? [] : ['dbus']),
+  ];
+  if (missing.length > 0) {
+    if (!existsSync('/usr/bin/apt-get'))
+      return `needs ${missing.join(' and ')}, and there is no apt-get: install them by hand`;
+    say(`Installing Debian packages: ${missing.join(' ')}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    for (const args of [
+      ['update', '-q'],
+      ['install', '-yq', '--no-install-recommends', ...missing],
+    ]) {
+      const ended = await run('apt-get', args, { env });
+      if (ended.status !== 0)
+        return `apt-get ${args[0]} failed: ${ended.stderr.trim().split('\n').at(-1)}`;
+    }
+  }
+  if (!existsSync('/etc/machine-id')) {
+    say('Giving this machine an id: /etc/machine-id');
+    const ended = await run('systemd-machine-id-setup', []);
+    if (ended.status !== 0) return `no /etc/machine-id: ${ended.stderr.trim()}`;
+  }
+  return undefined;
+}
+
+/** The manager of that kind, ready; a private one is started in `dir`. */
+export async function openManager(
+  kind: Manager['kind'],
+  around: Surroundings,
+  dir: string,
+): Promise<Manager> {
+  const nothing = (): Promise<void> => Promise.resolve();
+  if (kind === 'private') return startPrivate(dir);
+  if (kind === 'system')
+    return {
+      kind,
+      env: { FLEET_SOCKET: '/run/fleet.sock' },
+      socket: '/run/fleet.sock',
+      journal: (unit) => `journalctl -f -u ${unit}`,
+      systemctl: 'systemctl',
+      stop: nothing,
+    };
+  const runtimeDir = around.userRuntimeDir ?? '';
+  const socket = path.join(runtimeDir, 'fleet.sock');
+  return {
+    kind,
+    env: { XDG_RUNTIME_DIR: runtimeDir, FLEET_SYSTEMD_USER: 'true', FLEET_SOCKET: socket },
+    socket,
+    journal: (unit) => `journalctl --user -f -u ${unit}`,
+    systemctl: 'systemctl --user',
+    stop: nothing,
+  };
+}
+
+async function startPrivate(dir: string): Promise<Manager> {
+  // Detached: Ctrl-C in a terminal must reach fleetd's units by way of fleetd, not this systemd first. It ends with its
+  // standard input, so also when this process is killed.
+  const child = spawn(path.join(projectDir, 'lab/private-systemd'), ['run', dir, '--until-eof'], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let complaint = '';
+  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  child.stdin.on('error', () => undefined);
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const isUp = await new Promise<boolean>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('units=')) resolve(true);
+    });
+    child.once('close', () => resolve(false));
+    child.once('error', () => resolve(false));
+  });
+  if (!isUp) throw new Error(`no private systemd: ${complaint.trim()}`);
+  const runtimeDir = path.join(dir, 'run');
+  return {
+    kind: 'private',
+    env: {
+      XDG_RUNTIME_DIR: runtimeDir,
+      DBUS_SESSION_BUS_ADDRESS: `unix:path=${dir}/bus`,
+      FLEET_SYSTEMD_USER: 'true',
+      FLEET_RUNTIME_DIRECTORY: path.join(runtimeDir, 'fleet'),
+      FLEET_SOCKET: '/run/fleet.sock',
+    },
+    socket: '/run/fleet.sock',
+    journal: (unit) => `journalctl --directory=${dir}/journal -f --user-unit=${unit}`,
+    systemctl: `XDG_RUNTIME_DIR=${runtimeDir} systemctl --user`,
+    stop: async () => {
+      child.stdin.end();
+      await ended;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,170 @@
+// Brings a lab up: packages, image, bridge, etcd, hosts with fleet on them, in that order and as far as needed.
+// Invariant: what it was asked for first is what later calls keep to; a lab is changed by `down` and `up`.
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import path from 'node:path';
+import {
+  execOn,
+  labDir,
+  labScript,
+  labScriptHere,
+  projectDir,
+  run,
+  type LabName,
+} from './script.ts';
+import {
+  etcdSeed,
+  fleetSeed,
+  hostAddress,
+  hostProjectDir,
+  writeSeed,
+  type SeedFile,
+} from './seed.ts';
+
+/** `shared`: one etcd on this machine. `each`: a member on every host. `none`: hosts without etcd. */
+export type EtcdMode = 'shared' | 'each' | 'none';
+
+export interface UpOptions {
+  readonly hosts: number;
+  readonly etcd: EtcdMode;
+  readonly ttl: string;
+  readonly metadata: string;
+  readonly config: readonly string[];
+  readonly tcpPort?: number;
+  /** false: bare hosts. */
+  readonly fleet: boolean;
+  /** Another program in the place of fleetd, below the project. */
+  readonly fleetd?: string;
+  readonly say: (line: string) => void;
+}
+
+/** What `up` was asked for, as far as hosts that come later depend on it. */
+interface Kept {
+  readonly etcd: EtcdMode;
+  readonly members: readonly string[];
+}
+
+/** Answers what is missing for a lab on this machine, as one line; undefined when it can be made. */
+export function labImpossible(): string | undefined {
+  if (process.platform !== 'linux') return 'a lab needs Linux';
+  if (process.getuid?.() !== 0) return 'a lab needs root (namespaces, mounts, a bridge)';
+  const needed = ['mmdebstrap', 'nft', 'ip', 'unshare', 'busctl', 'etcd', 'etcdctl', 'dbus-daemon'];
+  const dirs = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+  const missing = needed.filter((name) => !dirs.some((dir) => existsSync(path.join(dir, name))));
+  if (missing.length === 0) return undefined;
+  return `a lab needs ${missing.join(', ')}: npm run lab -- deps`;
+}
+
+/** Boots `h1`…`hN`; those that are up already stay as they are. */
+export async function up(lab: LabName, options: UpOptions): Promise<void> {
+  if ((await labScriptHere(lab, ['image'])) !== 0) throw new Error('no image for the hosts');
+  const net = (await labScript(lab, ['net'])).trim();
+  const names = Array.from({ length: options.hosts }, (_, i) => `h${i + 1}`);
+  const kept = await keep(lab, names, options);
+  const servers = etcdServers(kept, net);
+  const seed = path.join(labDir(lab), 'seed');
+  for (const host of names) await writeSeed(path.join(seed, host), await seedOf(host));
+
+  await Promise.all([
+    labScript(lab, ['up', String(options.hosts)], { LAB_SEED: seed, LAB_BIND: await binds() }),
+    kept.etcd === 'shared' ? startShared(lab, servers) : undefined,
+  ]);
+  if (kept.etcd === 'each') await etcdAnswers(servers);
+  if (options.fleet && options.etcd !== 'none') await machinesListed(lab, names, options);
+
+  async function seedOf(host: string): Promise<SeedFile[]> {
+    const files: SeedFile[] = kept.members.includes(host) ? etcdSeed(host, kept.members, net) : [];
+    if (!options.fleet) return files;
+    const fleetd = path.join(hostProjectDir, options.fleetd ?? 'agent/main.ts');
+    const { ttl, metadata, config, tcpPort } = options;
+    const common = { net, etcdServers: servers, ttl, metadata, config, tcpPort, fleetd };
+    return [...files, ...fleetSeed(host, { ...common, units: await unitFiles() })];
+  }
+}
+
+/** The etcd that the hosts use, as URLs that this machine reaches too. */
+function etcdServers(kept: Kept, net: string): string[] {
+  if (kept.etcd === 'shared') return [`http://${net}.1:2379`];
+  return kept.members.map((host) => `http://${hostAddress(net, host)}:2379`);
+}
+
+async function keep(lab: LabName, names: readonly string[], options: UpOptions): Promise<Kept> {
+  const file = path.join(labDir(lab), 'lab.json');
+  if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Kept; // written below
+  if (options.etcd === 'each' && names.length % 2 === 0)
+    options.say(
+      `An even number of etcd members bears no more failures than one less: better ${names.length - 1} or ${names.length + 1} hosts.`,
+    );
+  const kept: Kept = { etcd: options.etcd, members: options.etcd === 'each' ? names : [] };
+  await mkdir(labDir(lab), { recursive: true });
+  await writeFile(file, JSON.stringify(kept));
+  return kept;
+}
+
+async function unitFiles(): Promise<{
+  service: string;
+  socket: string;
+  sysusers: string;
+  tmpfiles: string;
+}> {
+  const read = (name: string): Promise<string> =>
+    readFile(path.join(projectDir, 'units', name), 'utf8');
+  return {
+    service: await read('fleet.service'),
+    socket: await read('fleet.socket'),
+    sysusers: await read('fleet.sysusers'),
+    tmpfiles: await read('fleet.tmpfiles'),
+  };
+}
+
+/** This machine's files that hosts see: the project, its Node (theirs may be too old), etcd. */
+async function binds(): Promise<string> {
+  const modules = await realpath(path.join(projectDir, 'node_modules'));
+  const all = [
+    `${projectDir}:${hostProjectDir}`,
+    `${path.join(modules, 'node/bin/node')}:/usr/local/bin/node`,
+  ];
+  if (path.dirname(modules) !== projectDir) all.push(modules); // reached by a link: it must lead there on hosts too
+  for (const name of ['etcd', 'etcdctl'])
+    if (existsSync(`/usr/bin/${name}`)) all.push(`/usr/bin/${name}`);
+  return all.join('\n');
+}
+
+async function startShared(lab: LabName, servers: readonly string[]): Promise<void> {
+  if (await etcdHealthy(servers)) return;
+  await labScript(lab, ['etcd', 'start']);
+}
+
+async function etcdHealthy(servers: readonly string[]): Promise<boolean> {
+  const args = ['--endpoints', servers.join(','), '--command-timeout', '1s', 'endpoint', 'health'];
+  const ended = await run('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' } });
+  return ended.status === 0;
+}
+
+async function etcdAnswers(servers: readonly string[]): Promise<void> {
+  for (let tries = 0; tries < 60; tries++) {
+    if (await etcdHealthy(servers)) return;
+    await delay(250);
+  }
+  throw new Error(`etcd on the hosts does not answer: ${servers.join(', ')}`);
+}
+
+/** Until the first host's API knows every machine; a cluster that does not get there is an error with its journal. */
+async function machinesListed(
+  lab: LabName,
+  names: readonly string[],
+  options: UpOptions,
+): Promise<void> {
+  if (options.fleetd !== undefined) return; // a stand-in has no machines to list
+  const [first = 'h1'] = names;
+  let last = '';
+  for (let tries = 0; tries < 100; tries++) {
+    const listed = await execOn(lab, first, ['fleetctl', 'list-machines', '--no-legend']);
+    if (listed.status === 0 && listed.stdout.split('\n').length > names.length) return;
+    last = listed.stderr.trim();
+    await delay(200);
+  }
+  const journal = await execOn(lab, first, ['journalctl', '-u', 'fleet', '-n', '20', '--no-pager']);
+  throw new Error(`the machines did not register: ${last}\n${journal.stdout}`);
+}

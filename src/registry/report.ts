@@ -1,0 +1,166 @@
+// Writes what a host reports: state rows and orphans, only those that changed; and hands schedule keys over.
+// Invariant: writes follow each other, so that a row never comes back behind its deletion.
+import { TXN_MAX_BYTES, TXN_OPERATIONS_MAX } from '../model/limits.ts';
+import type { MachineId } from '../model/machine.ts';
+import type { Orphan, UnitState } from '../model/unit-state.ts';
+import type { UnitName } from '../model/unit.ts';
+import type { Compare, Kv, Operation } from '../store/kv.ts';
+import { encode } from './codec.ts';
+import type { Keys } from './keys.ts';
+
+export interface Report {
+  readonly states: ReadonlyMap<UnitName, UnitState>;
+  readonly orphans: ReadonlyMap<UnitName, Orphan>;
+  /** More names whose rows may stand in the store from before: deleted there if not reported. */
+  readonly known: Iterable<UnitName>;
+}
+
+export interface HandOver {
+  readonly name: UnitName;
+  /** Mod revision of the schedule key. */
+  readonly revision: bigint;
+}
+
+/** operations; a hand-over deletes two keys. */
+const HAND_OVERS_A_TXN = TXN_OPERATIONS_MAX / 2;
+/** bytes; leaves room for keys and framing. */
+const BATCH_MAX_BYTES = TXN_MAX_BYTES / 2;
+
+/** One host's rows in the store, and what the store is known to hold of them. */
+export class HostReport {
+  readonly #kv: Kv;
+  readonly #keys: Keys;
+  readonly #machine: MachineId;
+  /** Value by key, '' for none; a key that is not in here was not read yet. */
+  readonly #stored = new Map<string, string>();
+  #orphansRead = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(kv: Kv, keys: Keys, machine: MachineId) {
+    this.#kv = kv;
+    this.#keys = keys;
+    this.#machine = machine;
+  }
+
+  /** From now on the store's rows are read again before they are written: others may have changed them. */
+  forget(): void {
+    this.#stored.clear();
+    this.#orphansRead = false;
+  }
+
+  /** Makes the store say what `report` says. Answers the number of keys that were written. */
+  write(report: () => Report, signal: AbortSignal): Promise<number> {
+    return this.#inTurn(async () => {
+      await this.#readOrphans(signal);
+      const { states, orphans, known } = report(); // now, not when it was queued
+      const values = new Map<string, string>();
+      for (const name of known) values.set(this.#keys.state(name, this.#machine), '');
+      for (const [name, row] of states)
+        values.set(this.#keys.state(name, this.#machine), encode('state', row));
+      for (const [name, row] of orphans)
+        values.set(this.#keys.orphan(this.#machine, name), encode('orphan', row));
+      const gone = [...this.#stored.keys()].filter((key) => !values.has(key));
+      for (const key of gone) values.set(key, '');
+      await this.#readMissing([...values.keys()], signal);
+      const changed = [...values].filter(([key, value]) => this.#stored.get(key) !== value);
+      for (const batch of batches(changed)) await this.#put(batch, signal);
+      // Names of the past must not pile up.
+      for (const key of gone) this.#stored.delete(key);
+      return changed.length;
+    });
+  }
+
+  /** Deletes schedule keys with their rows, each as it was at its revision. Answers those that were not as expected. */
+  handOver(items: readonly HandOver[], signal: AbortSignal): Promise<readonly UnitName[]> {
+    return this.#inTurn(async () => {
+      const lost: UnitName[] = [];
+      for (let at = 0; at < items.length; at += HAND_OVERS_A_TXN)
+        lost.push(...(await this.#handOverSome(items.slice(at, at + HAND_OVERS_A_TXN), signal)));
+      return lost;
+    });
+  }
+
+  async #handOverSome(
+    items: readonly HandOver[],
+    signal: AbortSignal,
+  ): Promise<readonly UnitName[]> {
+    if (items.length === 0) return [];
+    const keyOf = ({ name }: HandOver): string => this.#keys.schedule(this.#machine, name);
+    const rowOf = ({ name }: HandOver): string => this.#keys.state(name, this.#machine);
+    for (const item of items) this.#stored.delete(rowOf(item)); // unknown until the answer is there
+    const result = await this.#kv.txn(
+      {
+        compares: items.map((item): Compare => ({
+          key: keyOf(item),
+          target: 'mod',
+          equals: item.revision,
+        })),
+        then: items.flatMap((item): Operation[] => [
+          { kind: 'delete', key: keyOf(item) },
+          { kind: 'delete', key: rowOf(item) },
+        ]),
+        else: items.map((item): Operation => ({ kind: 'get', key: keyOf(item) })),
+      },
+      signal,
+    );
+    if (result.succeeded) return [];
+    const differs = (item: HandOver, index: number): boolean =>
+      result.gets[index]?.modRevision !== item.revision;
+    const lost = items.filter(differs).map(({ name }) => name);
+    const rest = items.filter((item, index) => !differs(item, index));
+    return [...lost, ...(await this.#handOverSome(rest, signal))];
+  }
+
+  async #readOrphans(signal: AbortSignal): Promise<void> {
+    if (this.#orphansRead) return;
+    const { kvs } = await this.#kv.range(this.#keys.orphansOf(this.#machine), {}, signal);
+    for (const { key, value } of kvs) this.#stored.set(key, value);
+    this.#orphansRead = true;
+  }
+
+  async #readMissing(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const missing = keys.filter((key) => !this.#stored.has(key));
+    for (let at = 0; at < missing.length; at += TXN_OPERATIONS_MAX) {
+      const some = missing.slice(at, at + TXN_OPERATIONS_MAX);
+      const then = some.map((key): Operation => ({ kind: 'get', key }));
+      const { gets } = await this.#kv.txn({ then }, signal);
+      for (const [index, key] of some.entries()) this.#stored.set(key, gets[index]?.value ?? '');
+    }
+  }
+
+  async #put(batch: readonly (readonly [string, string])[], signal: AbortSignal): Promise<void> {
+    for (const [key] of batch) this.#stored.delete(key); // unknown until the answer is there
+    const then = batch.map(([key, value]): Operation =>
+      value === '' ? { kind: 'delete', key } : { kind: 'put', key, value },
+    );
+    await this.#kv.txn({ then }, signal);
+    for (const [key, value] of batch) this.#stored.set(key, value);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function batches(changed: readonly (readonly [string, string])[]): (readonly [string, string])[][] {
+  const all: (readonly [string, string])[][] = [];
+  let batch: (readonly [string, string])[] = [];
+  let bytes = 0;
+  for (const one of changed) {
+    const size = Buffer.byteLength(one[0]) + Buffer.byteLength(one[1]);
+    if (
+      batch.length === TXN_OPERATIONS_MAX ||
+      (batch.length > 0 && bytes + size > BATCH_MAX_BYTES)
+    ) {
+      all.push(batch);
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(one);
+    bytes += size;
+  }
+  if (batch.length > 0) all.push(batch);
+  return all;
+}

@@ -1,0 +1,111 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { run, type Ended } from '../../lab/script.ts';
+import { eventually } from '../support/eventually.ts';
+import { privateSystemdMissing } from '../support/private-systemd.ts';
+
+const missing = privateSystemdMissing();
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+// With a /run and a /var/lib of the test's own, so that it meets no fleetd of this machine, and finds no system's systemd.
+describe.skipIf(missing !== undefined)('npm start', () => {
+  let holder: ChildProcess;
+  let inside: readonly string[] = [];
+
+  beforeEach(async () => {
+    const mounts =
+      'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && echo ready && cat';
+    holder = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', mounts]);
+    await new Promise((resolve) => holder.stdout?.once('data', resolve));
+    inside = ['-t', String(holder.pid), '-m', '--wd=.', '--'];
+  });
+  afterEach(() => {
+    holder.stdin?.end();
+  });
+
+  it('starts the example, answers fleetctl without set-up, and leaves nothing after Ctrl-C', async () => {
+    const before = await leftovers();
+    const first = start();
+    await first.says('Ctrl-C here');
+    expect(first.output()).toMatch(/hello\.service.*active/);
+
+    const listed = await fleetctl('list-units', '--no-legend');
+    expect(listed.stdout).toMatch(/^hello\.service\s.*\sactive\s+running/);
+
+    expect(await leftovers()).not.toEqual(before);
+
+    const second = start();
+    expect(await second.ended).toBe(0);
+    expect(second.output()).toContain('runs here already');
+
+    first.child.kill('SIGINT');
+    expect(await first.ended).toBe(0);
+    expect(await leftovers()).toEqual(before);
+  });
+
+  it('has the example again on the next run', async () => {
+    const first = start();
+    await first.says('Ctrl-C here');
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+
+    const second = start();
+    await second.says('$ npx fleetctl start');
+    await eventually(async () => {
+      const listed = await fleetctl('list-units', '--no-legend');
+      return /^hello\.service\s.*\sactive\s+running/.test(listed.stdout);
+    });
+    second.child.kill('SIGINT');
+    await second.ended;
+  });
+
+  it.for(['systemd:', 'fleetd:', '$ npx fleetctl start'])(
+    'leaves nothing after Ctrl-C as soon as it says %s',
+    async (moment) => {
+      const before = await leftovers();
+      const first = start();
+      await first.says(moment);
+      first.child.kill('SIGINT');
+      await first.ended;
+      expect(await leftovers()).toEqual(before);
+    },
+  );
+
+  function start(): {
+    child: ChildProcess;
+    ended: Promise<number | null>;
+    output(): string;
+    says(text: string): Promise<unknown>;
+  } {
+    const child = spawn('nsenter', [...inside, process.execPath, 'lab/start.ts']);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    const says = (text: string): Promise<unknown> =>
+      eventually(
+        () => {
+          if (!output.includes(text)) throw new Error(`it does not say '${text}':\n${output}`);
+        },
+        { timeoutMs: 40_000 },
+      );
+    return { child, ended, output: () => output, says };
+  }
+
+  function fleetctl(...args: readonly string[]): Promise<Ended> {
+    return run('nsenter', [...inside, process.execPath, 'cli/main.ts', ...args]);
+  }
+
+  /** Processes in the test's mount namespace or private cgroups, and those cgroups. */
+  async function leftovers(): Promise<string[]> {
+    const look = `
+      own=$(readlink /proc/${holder.pid}/ns/mnt)
+      for p in /proc/[0-9]*; do [ "$(readlink $p/ns/mnt 2>/dev/null)" != "$own" ] || cat $p/comm; done | sort
+      grep -lF /private-systemd. /proc/[0-9]*/cgroup 2>/dev/null | grep -v self | while read f; do tr '\\0' ' ' < \${f%cgroup}environ 2>/dev/null | grep -o fleet-standalone; done | head -1
+      true`;
+    const ended = await run('bash', ['-c', look]);
+    const lines = ended.stdout.split('\n').filter((line) => line !== '');
+    return [...lines, ...(existsSync(`/proc/${holder.pid}`) ? [] : ['the holder is gone'])];
+  }
+});

@@ -1,0 +1,185 @@
+// A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
+// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot` in the text choose; test/real/host.test.ts holds the same facts against a real one.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
+import { FleetError } from '../../src/model/errors.ts';
+import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
+import type { UnitName } from '../../src/model/unit.ts';
+import { Wake } from '../../src/runtime/wake.ts';
+
+interface FakeUnit {
+  text: string;
+  activeState: string;
+  subState: string;
+  invocation: number;
+  endJob: ((result: JobResult) => void) | undefined;
+  fragmentPath: string;
+}
+
+export class FakeSystemd implements Systemd {
+  /** Files that systemd has read, by name: what was linked before the last reload. */
+  readonly units = new Map<string, FakeUnit>();
+  readonly linked = new Map<string, string>();
+  readonly enabled = new Set<string>();
+  readonly calls: string[] = [];
+  readonly #changed = new Wake();
+  #invocations = 0;
+
+  /** A unit that the host has from elsewhere. */
+  addForeign(name: string): void {
+    this.units.set(name, unit('', `/lib/systemd/system/${name}`));
+  }
+
+  active(): string[] {
+    return [...this.units].filter(([, u]) => u.activeState === 'active').map(([name]) => name);
+  }
+
+  count(call: string): number {
+    return this.calls.filter((each) => each.startsWith(call)).length;
+  }
+
+  link(paths: readonly string[]): Promise<void> {
+    this.calls.push(`link ${paths.map((path) => basename(path)).join(' ')}`);
+    for (const path of paths) this.linked.set(basename(path), path);
+    return Promise.resolve();
+  }
+
+  enable(names: readonly UnitName[]): Promise<void> {
+    this.calls.push(`enable ${names.join(' ')}`);
+    for (const name of names) this.enabled.add(name);
+    return Promise.resolve();
+  }
+
+  disable(names: readonly UnitName[]): Promise<void> {
+    this.calls.push(`disable ${names.join(' ')}`);
+    for (const name of names) {
+      this.enabled.delete(name);
+      this.linked.delete(name);
+    }
+    return Promise.resolve();
+  }
+
+  reload(): Promise<void> {
+    this.calls.push('reload');
+    for (const [name, path] of this.linked) {
+      const known = this.units.get(name);
+      const text = readFileSync(path, 'utf8');
+      if (known === undefined) this.units.set(name, unit(text, path));
+      else known.text = text;
+    }
+    for (const [name, { activeState, fragmentPath }] of this.units) {
+      const isIdle = activeState === 'inactive' || activeState === 'failed';
+      if (isIdle && !this.linked.has(name) && !fragmentPath.startsWith('/lib/'))
+        this.units.delete(name);
+    }
+    this.#changed.set();
+    return Promise.resolve();
+  }
+
+  start(name: UnitName): Promise<Job> {
+    this.calls.push(`start ${name}`);
+    const found = this.units.get(name);
+    if (found === undefined)
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', `unit '${name}' not found`));
+    if (found.activeState === 'active') return Promise.resolve({ ended: Promise.resolve('done') });
+    found.invocation = this.#invocations += 1;
+    if (found.text.includes('# hang-start')) {
+      found.activeState = 'activating';
+      return Promise.resolve({ ended: this.#hang(found) });
+    }
+    const failed = found.text.includes('# fail');
+    const ended = found.text.includes('# oneshot');
+    found.activeState = failed ? 'failed' : ended ? 'inactive' : 'active';
+    found.subState = failed ? 'failed' : ended ? 'dead' : 'running';
+    this.#changed.set();
+    return Promise.resolve({ ended: Promise.resolve(failed ? 'failed' : 'done') });
+  }
+
+  stop(name: UnitName): Promise<Job> {
+    this.calls.push(`stop ${name}`);
+    const found = this.units.get(name);
+    if (found === undefined) return Promise.resolve({ ended: Promise.resolve('done') });
+    found.endJob?.('canceled');
+    if (found.text.includes('# hang-stop')) {
+      found.activeState = 'deactivating';
+      return Promise.resolve({ ended: this.#hang(found) });
+    }
+    found.activeState = 'inactive';
+    found.subState = 'dead';
+    this.#changed.set();
+    return Promise.resolve({ ended: Promise.resolve('done') });
+  }
+
+  /** Ends the job that hangs: the unit is then active or inactive. */
+  release(name: string): void {
+    const found = this.units.get(name);
+    if (found === undefined) return;
+    found.activeState = found.activeState === 'activating' ? 'active' : 'inactive';
+    found.endJob?.('done');
+    this.#changed.set();
+  }
+
+  resetFailed(name: UnitName): Promise<void> {
+    const found = this.units.get(name);
+    if (found?.activeState === 'failed') found.activeState = 'inactive';
+    return Promise.resolve();
+  }
+
+  states(names: readonly UnitName[]): Promise<ReadonlyMap<UnitName, SystemdState>> {
+    return Promise.resolve(
+      new Map(
+        names.map((name): [UnitName, SystemdState] => {
+          const found = this.units.get(name);
+          const loadState = found === undefined ? 'not-found' : 'loaded';
+          const { activeState = 'inactive', subState = 'dead' } = found ?? {};
+          return [name, { loadState, activeState, subState }];
+        }),
+      ),
+    );
+  }
+
+  async properties(name: UnitName): Promise<UnitProperties | undefined> {
+    const state = (await this.states([name])).get(name)!;
+    const fragmentPath = this.units.get(name)?.fragmentPath ?? '';
+    return { ...state, fragmentPath, unitFileState: '' };
+  }
+
+  result(name: UnitName): Promise<string | undefined> {
+    return Promise.resolve(
+      this.units.get(name)?.activeState === 'failed' ? 'exit-code' : 'success',
+    );
+  }
+
+  pendingJob(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#changed.changed(signal);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #hang(found: FakeUnit): Promise<JobResult> {
+    return new Promise((resolve) => {
+      found.endJob = (result) => {
+        found.endJob = undefined;
+        resolve(result);
+      };
+    });
+  }
+}
+
+function unit(text: string, fragmentPath: string): FakeUnit {
+  return {
+    text,
+    activeState: 'inactive',
+    subState: 'dead',
+    invocation: 0,
+    endJob: undefined,
+    fragmentPath,
+  };
+}

@@ -1,0 +1,165 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { IdentityFile } from '../../../agent/identity.ts';
+import { Presence } from '../../../agent/presence.ts';
+import type { Machine, MachineId } from '../../../src/model/machine.ts';
+import { decode } from '../../../src/registry/codec.ts';
+import { keysUnder } from '../../../src/registry/keys.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { silentLog } from '../../../src/runtime/log.ts';
+import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
+import type { Kv } from '../../../src/store/kv.ts';
+import { eventually } from '../../support/eventually.ts';
+
+const id = 'b'.repeat(32) as MachineId;
+const keys = keysUnder('/t/');
+const forever = new AbortController().signal;
+
+let kv: Kv;
+let dir: string;
+let ends: (() => Promise<void>)[];
+
+interface Runs {
+  readonly presence: Presence;
+  /** Ends it as a crash does: nothing is given back. */
+  kill(): Promise<void>;
+}
+
+async function run(host: string, metadata: Record<string, string> = {}): Promise<Runs> {
+  const identity = await IdentityFile.open(join(dir, host, 'identity.json'), 'boot');
+  const presence = new Presence({
+    kv,
+    keys,
+    clock: systemClock,
+    random: () => 0.5,
+    log: silentLog,
+    identity,
+    facts: () => ({
+      id,
+      primaryIp: '10.0.0.1',
+      hostname: host,
+      metadata,
+      version: '2',
+      capacity: { cpus: 1, memoryBytes: 1 },
+      capabilities: {},
+      ttlSec: 2,
+    }),
+  });
+  const end = new AbortController();
+  const running = presence.run(end.signal).catch((error: unknown) => {
+    if (!end.signal.aborted) throw error;
+  });
+  const kill = async (): Promise<void> => {
+    end.abort(new Error('killed'));
+    await running;
+  };
+  ends.push(kill);
+  return { presence, kill };
+}
+
+async function stored(): Promise<
+  { machine: Machine; revision: bigint; lease?: string } | undefined
+> {
+  const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.machine(id) }] }, forever);
+  const found = gets[0];
+  return (
+    found && { machine: decode('machine', found.key, found.value), revision: found.modRevision }
+  );
+}
+
+const registered = (one: Runs) => eventually(() => one.presence.state === 'registered');
+
+beforeEach(() => {
+  kv = openEmbeddedStore({ memory: true, clock: systemClock });
+  dir = mkdtempSync(join(tmpdir(), 'fleet-presence-'));
+  ends = [];
+});
+afterEach(async () => {
+  for (const end of ends) await end();
+  await kv.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+describe('Presence', () => {
+  it('Presence registers the machine, and writes nothing when fleetd begins anew', async () => {
+    const first = await run('one');
+    expect(first.presence.unavailable()).toMatch('not registered');
+    await registered(first);
+    const before = (await stored())!;
+    expect(before.machine).toMatchObject({ hostname: 'one', leaving: false });
+    await first.kill();
+    await registered(await run('one'));
+    expect(await stored()).toEqual(before);
+  });
+
+  it('Presence answers for a second machine of the same id that it is taken, and the first keeps its key', async () => {
+    const first = await run('one');
+    await registered(first);
+    const before = (await stored())!.machine;
+    const second = await run('two');
+    await eventually(() => second.presence.state === 'taken');
+    expect(second.presence.unavailable()).toMatch('another machine');
+    expect(first.presence.state).toBe('registered');
+    expect((await stored())!.machine).toEqual(before);
+  });
+
+  it('Presence registers the second machine when the first has gone', async () => {
+    const first = await run('one');
+    await registered(first);
+    const second = await run('two');
+    await eventually(() => second.presence.state === 'taken');
+    await first.kill();
+    await registered(second);
+    expect((await stored())!.machine.hostname).toBe('two');
+  });
+
+  it('Presence takes over the key of a boot before without a moment in which it is gone', async () => {
+    const before = await run('one');
+    await registered(before);
+    await before.kill();
+    rmSync(join(dir, 'one'), { recursive: true });
+    const deletes: string[] = [];
+    const watching = new AbortController();
+    const watched = (async () => {
+      for await (const batch of kv.watch(keys.machines, 1n, watching.signal))
+        for (const event of batch.events) if (event.kind === 'delete') deletes.push(event.key);
+    })();
+    const after = await run('one');
+    await registered(after);
+    await eventually(async () => (await stored())!.machine.incarnation !== '');
+    expect(after.presence.unavailable()).toBeUndefined();
+    watching.abort();
+    await watched.catch(() => undefined);
+    expect(deletes).toEqual([]);
+  });
+
+  it('Presence registers again when its lease or its key was taken away', async () => {
+    const one = await run('one');
+    await registered(one);
+    await kv.txn({ then: [{ kind: 'delete', key: keys.machine(id) }] }, forever);
+    await eventually(async () => (await stored()) !== undefined);
+    const identity = await IdentityFile.open(join(dir, 'one', 'identity.json'), 'boot');
+    await kv.revokeLease(identity.identity.lease!, forever);
+    await eventually(() => one.presence.registrations === 2);
+    await eventually(async () => (await stored()) !== undefined);
+  });
+
+  it('Presence says that it leaves, and gives the key back', async () => {
+    const one = await run('one');
+    await registered(one);
+    await one.presence.announceLeave(forever);
+    expect((await stored())!.machine.leaving).toBe(true);
+    await one.kill();
+    await one.presence.leave(forever);
+    expect(await stored()).toBeUndefined();
+  });
+
+  it('Presence does not join a cluster of another format', async () => {
+    await kv.txn({ then: [{ kind: 'put', key: keys.format, value: '{"v":9}' }] }, forever);
+    const one = await run('one');
+    await eventually(() => one.presence.unavailable() !== undefined);
+    expect(await stored()).toBeUndefined();
+  });
+});

@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApiFixture, machineId } from '../../support/api.ts';
+
+const TEXT =
+  '# kept to the byte\r\n[Unit]\nDescription=Hällo %n \n[Service]\nExecStart=/bin/sh -c \\\n  "true"\n\n[X-Fleet]\nMachineMetadata=role=web';
+const path = (name: string) => `/fleet/v2/units/${name}`;
+
+describe('v2 of the API', () => {
+  let fixture: ApiFixture;
+  beforeAll(async () => {
+    fixture = await new ApiFixture().start({
+      daemon: { machineID: machineId(1), systemd: 'user' },
+    });
+    await fixture.machine(machineId(1), { metadata: { role: 'web' } });
+  });
+  afterAll(() => fixture.stop());
+
+  it.for([
+    ['a plain text', TEXT],
+    ['a byte order mark', '\uFEFF[Service]\nExecStart=/bin/true\n'],
+    ['no newline at the end', '[Service]\nExecStart=/bin/true'],
+    ['an empty text', ''],
+  ] as const)('gives back %s byte for byte', async ([, text]) => {
+    const put = await fixture.call('PUT', path('bytes.service'), { text });
+    expect(put.status).toBe(201);
+    const { json } = await fixture.get(path('bytes.service'));
+    expect(json.text).toBe(text);
+    expect(json.hash).toBe(put.json.hash);
+    expect((await fixture.call('DELETE', path('bytes.service'))).status).toBe(204);
+  });
+
+  it('PUT answers the unit and the revision of the write', async () => {
+    const { status, json } = await fixture.call('PUT', path('a.service'), {
+      text: TEXT,
+      desiredState: 'launched',
+      ifHash: '',
+    });
+    expect([status, json]).toEqual([
+      201,
+      {
+        name: 'a.service',
+        hash: expect.stringMatching(/^[0-9a-f]{40}$/),
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+        desiredState: 'launched',
+        generation: 1,
+        global: false,
+        description: 'Hällo %n',
+        revision: expect.stringMatching(/^\d+$/),
+      },
+    ]);
+    const again = await fixture.call('PUT', path('a.service'), { text: TEXT });
+    expect([again.status, again.json.generation]).toEqual([200, 1]);
+    expect((await fixture.call('PUT', path('a.service'), { text: TEXT, ifHash: '' })).status).toBe(
+      409,
+    );
+  });
+
+  it.for([
+    ['neither text nor state', 'a.service', {}, 'REQUEST_INVALID', "'text'"],
+    ['an unknown field', 'a.service', { text: TEXT, txt: '' }, 'REQUEST_INVALID', 'txt'],
+    ['a name that systemd refuses', 'a', { text: TEXT }, 'UNIT_NAME_INVALID', "'a'"],
+    ['a text with a fault', 'b.service', { text: '[Service\nx' }, 'UNIT_FILE_INVALID', 'line 1'],
+    [
+      'half a surrogate pair',
+      'b.service',
+      { text: '[Service]\nA=\ud800' },
+      'UNIT_FILE_INVALID',
+      'surrogate',
+    ],
+    [
+      'a text over 256 KiB',
+      'b.service',
+      { text: `#${'x'.repeat(256 * 1024)}` },
+      'UNIT_FILE_INVALID',
+      'bytes',
+    ],
+    [
+      'an active template',
+      't@.service',
+      { text: TEXT, desiredState: 'launched' },
+      'REQUEST_INVALID',
+      'template',
+    ],
+    [
+      'a state of what does not exist',
+      'none.service',
+      { desiredState: 'launched' },
+      'UNIT_NOT_FOUND',
+      'none.service',
+    ],
+  ] as const)('PUT refuses %s', async ([, name, body, code, words]) => {
+    const { status, json } = await fixture.call('PUT', path(name), body);
+    expect(status).toBe(code === 'UNIT_NOT_FOUND' ? 404 : 400);
+    expect(json.error).toMatchObject({
+      code: status,
+      status: code,
+      message: expect.stringContaining(words),
+    });
+  });
+
+  it('says where a unit is and what has come of it', async () => {
+    const why = async () =>
+      (await fixture.get(`${path('a.service')}/explain`)).json.lines as string[];
+    expect(await why()).toEqual([
+      'the engine has not placed it yet',
+      'no engine leads the cluster now: nothing is placed until one does',
+    ]);
+    await fixture.put('pending', fixture.keys.pending('a.service' as never), {
+      name: 'a.service' as never,
+      generation: 1,
+      counts: {},
+      machines: [],
+      reason: 'no-machines',
+    });
+    await fixture.put('leader', fixture.keys.leader, {
+      machine: machineId(1),
+      sinceMs: 0,
+      nonce: 'n',
+    });
+    expect(await why()).toEqual(['no machine is in the cluster']);
+    await fixture.place('a.service', machineId(1));
+    expect(await why()).toEqual(['machine 00010000 has not reported it yet']);
+    await fixture.report('a.service', machineId(1), {
+      started: 1,
+      job: 'failed',
+      result: 'exit-code',
+      activeState: 'failed',
+      subState: 'failed',
+    });
+    expect(await why()).toEqual([
+      `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed`,
+    ]);
+    await fixture.report('a.service', machineId(1), { started: 1, job: 'done' });
+    expect(await why()).toEqual([]);
+    const { json } = await fixture.get(path('a.service'));
+    expect(json).toMatchObject({
+      currentState: 'launched',
+      machineID: machineId(1),
+      states: [{ machineID: machineId(1), generation: 1, started: 1, job: 'done' }],
+    });
+    await fixture.remove(fixture.keys.machine(machineId(1)));
+    expect((await fixture.get(path('a.service'))).json).toMatchObject({
+      currentState: 'lost',
+      states: [],
+    });
+    await fixture.machine(machineId(1), { metadata: { role: 'web' } });
+  });
+
+  it('is still launched while its host has not stopped it, and not before it has started again', async () => {
+    const current = async () => (await fixture.get(path('a.service'))).json.currentState;
+    await fixture.call('PUT', path('a.service'), { desiredState: 'loaded' });
+    expect(await current()).toBe('launched');
+    await fixture.report('a.service', machineId(1), {});
+    expect(await current()).toBe('loaded');
+    await fixture.call('PUT', path('a.service'), { desiredState: 'launched' });
+    expect(await current()).toBe('loaded');
+    await fixture.report('a.service', machineId(1), { started: 3 });
+    expect(await current()).toBe('launched');
+  });
+
+  it('lists in pages of the limit that is asked for', async () => {
+    await fixture.call('PUT', path('z.service'), { text: '' });
+    const first = await fixture.get('/fleet/v2/units?limit=1');
+    expect(first.json).toEqual({
+      units: [expect.objectContaining({ name: 'a.service' })],
+      revision: expect.any(String),
+      nextPageToken: expect.any(String),
+    });
+    await fixture.call('DELETE', path('z.service'));
+    const second = await fixture.get(
+      `/fleet/v2/units?limit=1&nextPageToken=${first.json.nextPageToken}`,
+    );
+    expect(second.json).toEqual({
+      units: [expect.objectContaining({ name: 'z.service' })],
+      revision: first.json.revision,
+    });
+    for (const limit of ['0', '1001', 'x', '-1'])
+      expect((await fixture.get(`/fleet/v2/units?limit=${limit}`)).status).toBe(400);
+  });
+
+  it('machines says which are absent, states what hosts say, version and daemon who answers', async () => {
+    await fixture.put('host', fixture.keys.host(machineId(9)), {
+      id: machineId(9),
+      absentSinceMs: 5,
+    });
+    const { json } = await fixture.get('/fleet/v2/machines');
+    expect(json.machines).toMatchObject([
+      { id: machineId(1), status: 'ready', metadata: { role: 'web' } },
+      { id: machineId(9), status: 'absent', absentSinceMs: 5 },
+    ]);
+    expect((await fixture.get('/fleet/v2/states')).json.states).toMatchObject([
+      { name: 'a.service', started: 3 },
+    ]);
+    expect((await fixture.get('/fleet/v2/version')).json).toEqual({ version: '2.0.0' });
+    expect((await fixture.get('/fleet/v2/daemon')).json).toEqual({
+      machineID: machineId(1),
+      systemd: 'user',
+      version: '2.0.0',
+    });
+  });
+
+  it('GET is 404 at once after DELETE, and PUT is 201 while the old placement is still there', async () => {
+    expect((await fixture.call('DELETE', path('a.service'))).status).toBe(204);
+    expect((await fixture.get(path('a.service'))).status).toBe(404);
+    expect((await fixture.call('PUT', path('a.service'), { text: TEXT })).status).toBe(201);
+    expect((await fixture.get(path('a.service'))).json).toMatchObject({
+      machineID: machineId(1),
+      desiredState: 'inactive',
+      generation: 4,
+    });
+  });
+});

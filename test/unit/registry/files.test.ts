@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { MachineId } from '../../../src/model/machine.ts';
+import type { DesiredState, UnitName, UnitOption } from '../../../src/model/unit.ts';
+import { collectFiles } from '../../../src/registry/files.ts';
+import type { Registry } from '../../../src/registry/registry.ts';
+import {
+  destroyUnit,
+  putUnit,
+  type PutAnswer,
+  type UnitFile,
+} from '../../../src/registry/units.ts';
+import { sha256Of } from '../../../src/unitfile/hash.ts';
+import { ApiFixture, forever, machineId } from '../../support/api.ts';
+
+const NAME = 'a.service' as UnitName;
+const M1: MachineId = machineId(1);
+function file(hash: string, text = hash, options: readonly UnitOption[] = []): UnitFile {
+  return { text, hash: hash.repeat(40), sha256: sha256Of(text), options, description: '' };
+}
+
+let requests = 0;
+let fixture: ApiFixture;
+let registry: Registry;
+beforeEach(() => {
+  fixture = new ApiFixture();
+  registry = { kv: fixture.kv, keys: fixture.keys, unreadable: () => undefined };
+});
+afterEach(() => fixture.stop());
+
+function put(desiredState?: DesiredState, given?: UnitFile, ifHash?: string): Promise<PutAnswer> {
+  return putUnit(
+    registry,
+    {
+      name: NAME,
+      requestId: `request${(requests += 1)}`,
+      ...(desiredState === undefined ? {} : { desiredState }),
+      ...(given === undefined ? {} : { file: given }),
+      ...(ifHash === undefined ? {} : { ifHash }),
+    },
+    forever,
+  );
+}
+
+describe('collectFiles', () => {
+  const files = async () =>
+    (await fixture.kv.range(fixture.keys.files, {}, forever)).kvs.map(({ value }) => value).sort();
+
+  it('deletes what two collections found unnamed, and nothing that is named or put again', async () => {
+    await put('launched', file('a'));
+    await fixture.place(NAME, M1);
+    await put(undefined, file('b')); // the host's copy names a still
+    const first = await collectFiles(registry, new Map(), forever);
+    expect([first.deleted, first.unnamed.size]).toEqual([0, 0]);
+    await fixture.place(NAME, M1);
+    const second = await collectFiles(registry, first.unnamed, forever);
+    expect([second.deleted, await files()]).toEqual([0, ['a', 'b']]);
+    const third = await collectFiles(registry, second.unnamed, forever);
+    expect([third.deleted, await files()]).toEqual([1, ['b']]);
+    await destroyUnit(registry, NAME, forever);
+    await fixture.remove(fixture.keys.schedule(M1, NAME));
+    const fourth = await collectFiles(registry, third.unnamed, forever);
+    await put(undefined, file('b')); // named again between
+    expect([
+      (await collectFiles(registry, fourth.unnamed, forever)).deleted,
+      await files(),
+    ]).toEqual([0, ['b']]);
+  });
+
+  it('deletes nothing while a record cannot be read', async () => {
+    await put(undefined, file('a'));
+    await put(undefined, file('b'));
+    const first = await collectFiles(registry, new Map(), forever);
+    expect(first.unnamed.size).toBe(1);
+    await fixture.putRaw(fixture.keys.unit('z.service' as UnitName), 'nonsense');
+    const second = await collectFiles(registry, first.unnamed, forever);
+    expect([second.deleted, await files()]).toEqual([0, ['a', 'b']]);
+  });
+});

@@ -1,0 +1,201 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isFleetError } from '../../../src/model/errors.ts';
+import type { MachineId } from '../../../src/model/machine.ts';
+import type { UnitName, UnitOption } from '../../../src/model/unit.ts';
+import { decode, encode } from '../../../src/registry/codec.ts';
+import type { Registry } from '../../../src/registry/registry.ts';
+import { destroyUnit, putUnit, type UnitFile } from '../../../src/registry/units.ts';
+import { sha256Of } from '../../../src/unitfile/hash.ts';
+import { ApiFixture, forever, machineId } from '../../support/api.ts';
+import { LossyKv, type Fate } from '../../support/lossy-kv.ts';
+
+const NAME = 'a.service' as UnitName;
+const M1: MachineId = machineId(1);
+function file(hash: string, text = hash, options: readonly UnitOption[] = []): UnitFile {
+  return { text, hash: hash.repeat(40), sha256: sha256Of(text), options, description: '' };
+}
+
+let fixture: ApiFixture;
+let registry: Registry;
+beforeEach(() => {
+  fixture = new ApiFixture();
+  registry = { kv: fixture.kv, keys: fixture.keys, unreadable: () => undefined };
+});
+afterEach(() => fixture.stop());
+
+/** A random source with a seed: mulberry32. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+describe('requests at the same time over a failing store', () => {
+  it.for([1, 2, 3, 4, 5, 6, 7, 8])(
+    'lose no acknowledged write and apply none twice (seed %i)',
+    async (seed) => {
+      const random = randomFrom(seed);
+      const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+      const fates: readonly Fate[] = [
+        'done',
+        'done',
+        'done',
+        'done',
+        'refused',
+        'lost-request',
+        'lost-answer',
+      ];
+      registry = { ...registry, kv: new LossyKv(fixture.kv, () => pick(fates)) };
+      const acknowledged: { requestId: string; generation: number; revision: bigint }[] = [];
+      const expected = ['STORE_UNAVAILABLE', 'REGISTRY_BUSY', 'UNIT_NOT_FOUND'];
+      const client = async (id: number): Promise<void> => {
+        for (let n = 0; n < 15; n += 1) {
+          for (let pause = random() * 4; pause > 1; pause -= 1) await Promise.resolve();
+          const kind = pick([
+            'put',
+            'put',
+            'state',
+            'state',
+            'state',
+            'destroy',
+            'place',
+            'place',
+            'hand over',
+          ] as const);
+          try {
+            if (kind === 'destroy') await destroyUnit(registry, NAME, forever);
+            else if (kind === 'place') await placeFenced(fixture);
+            else if (kind === 'hand over') await handOver(fixture);
+            else {
+              const requestId = `client${id}-${n}`;
+              const answer = await putUnit(
+                registry,
+                {
+                  name: NAME,
+                  requestId,
+                  ...(kind === 'put'
+                    ? { file: file(pick(['a', 'b', 'c'])) }
+                    : { desiredState: pick(['inactive', 'loaded', 'launched'] as const) }),
+                },
+                forever,
+              );
+              if (answer.outcome !== 'unchanged')
+                acknowledged.push({
+                  requestId,
+                  generation: answer.unit.generation,
+                  revision: answer.revision,
+                });
+            }
+          } catch (error) {
+            if (!(isFleetError(error) && expected.includes(error.code))) throw error;
+          }
+        }
+      };
+      await Promise.all([1, 2, 3, 4].map(client));
+
+      const history = await writesOf(fixture, fixture.keys.unit(NAME));
+      expect(acknowledged.length).toBeGreaterThan(2);
+      for (const { requestId, generation, revision } of acknowledged) {
+        const writes = history.filter((write) => write.unit?.requestId === requestId);
+        expect(writes.map((write) => [write.unit?.generation, write.revision])).toEqual([
+          [generation, revision],
+        ]);
+      }
+      const ids = history.flatMap(({ unit }) => unit?.requestId ?? []);
+      expect(new Set(ids).size).toBe(ids.length);
+      let before = 0;
+      for (const { unit } of history) {
+        if (unit !== undefined && before > 0)
+          expect(unit.generation - before).toBeLessThanOrEqual(1);
+        before = unit?.generation ?? 0;
+      }
+      const unit = await fixture.read('unit', fixture.keys.unit(NAME));
+      const left = await fixture.read('placement', fixture.keys.placed(NAME));
+      if (left !== undefined && (unit === undefined || unit.desiredState === 'inactive'))
+        expect(left.release).toBe(true);
+      const copy = await fixture.read('assignment', fixture.keys.schedule(M1, NAME));
+      expect(copy?.release).toBe(left?.release);
+      if (copy !== undefined && unit?.hash === copy.hash && !copy.release)
+        expect([copy.desiredState, copy.generation]).toEqual([unit.desiredState, unit.generation]);
+    },
+  );
+});
+
+/** Places the unit as the engine does: only if neither it nor its placement has changed meanwhile. */
+async function placeFenced({ kv, keys }: ApiFixture): Promise<void> {
+  const view = await kv.txn({ then: [{ kind: 'get', key: keys.unit(NAME) }] }, forever);
+  const found = view.gets[0];
+  if (found === undefined) return;
+  const { hash, sha256, desiredState, generation, options } = decode(
+    'unit',
+    found.key,
+    found.value,
+  );
+  if (desiredState === 'inactive') return;
+  const placed = { name: NAME, machine: M1, generation, hash, release: false };
+  const copy = {
+    name: NAME,
+    hash,
+    sha256,
+    desiredState,
+    generation,
+    options,
+    machine: M1,
+    release: false,
+  };
+  await kv.txn(
+    {
+      compares: [
+        { key: found.key, target: 'mod', equals: found.modRevision },
+        { key: keys.placed(NAME), target: 'mod', equals: 0n },
+      ],
+      then: [
+        { kind: 'put', key: keys.placed(NAME), value: encode('placement', placed) },
+        { kind: 'put', key: keys.schedule(M1, NAME), value: encode('assignment', copy) },
+      ],
+    },
+    forever,
+  );
+}
+
+/** Hands over as host and engine do, so that the unit can be placed anew. */
+async function handOver({ kv, keys }: ApiFixture): Promise<void> {
+  const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.placed(NAME) }] }, forever);
+  const found = gets[0];
+  if (found === undefined || !decode('placement', found.key, found.value).release) return;
+  await kv.txn(
+    {
+      compares: [{ key: found.key, target: 'mod', equals: found.modRevision }],
+      then: [
+        { kind: 'delete', key: found.key },
+        { kind: 'delete', key: keys.schedule(M1, NAME) },
+      ],
+    },
+    forever,
+  );
+}
+
+/** Every write of the key, from the store's own history. */
+async function writesOf(from: ApiFixture, key: string) {
+  const stop = new AbortController();
+  const { revision: now } = await from.kv.range(key, { limit: 1 }, forever);
+  await from.putRaw(`${key}~end`, '');
+  const writes: {
+    revision: bigint;
+    unit: { requestId: string; generation: number } | undefined;
+  }[] = [];
+  for await (const batch of from.kv.watch(key, 1n, stop.signal)) {
+    if (batch.revision > now) break;
+    for (const event of batch.events) {
+      if (event.kind === 'put')
+        writes.push({ revision: batch.revision, unit: JSON.parse(event.kv.value) });
+      else writes.push({ revision: batch.revision, unit: undefined });
+    }
+  }
+  stop.abort();
+  return writes;
+}
