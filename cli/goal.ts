@@ -15,6 +15,8 @@ export interface UnitView {
   readonly wasLaunched: boolean;
   /** The store's revision of this view: older events are known to it. */
   readonly revision: bigint;
+  /** Something was written for it: what comes of that will be heard of. */
+  readonly isAsked: boolean;
   /** That of the request: changes of the unit up to it are the request's own, or overruled by it. */
   readonly askedAt: bigint;
   /** The generation that the request made, or the unit has. */
@@ -48,6 +50,7 @@ export function viewOf(
     global: newest?.global ?? false,
     wasLaunched: before?.desiredState === 'launched',
     revision: BigInt((before ?? answer)?.revision ?? 0),
+    isAsked: answer !== undefined,
     askedAt: BigInt(newest?.revision ?? 0),
     generation: newest?.generation ?? 0,
     machineID: before?.machineID,

@@ -1,19 +1,19 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { constants, homedir } from 'node:os';
+import { constants } from 'node:os';
 import { FleetError } from '../src/model/errors.ts';
 import { systemClock } from '../src/runtime/clock.ts';
+import { VERSION } from '../src/runtime/version.ts';
 import type { Io } from './context.ts';
 import { fleetctl } from './fleetctl.ts';
+import { readLocalFile } from './local-file.ts';
 
 function ioOf(signal: AbortSignal): Io {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
   return {
     env: process.env,
-    version: ownVersion(),
+    version: VERSION,
     clock: systemClock,
     signal,
     colours: {
@@ -25,19 +25,6 @@ function ioOf(signal: AbortSignal): Io {
     readFile: readLocalFile,
     spawn: (command, env) => spawnHere(command, env, signal),
   };
-}
-
-async function readLocalFile(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path.replace(/^~(?=\/)/, homedir()));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'EISDIR') || hasCode(error, 'ENOTDIR'))
-      return undefined;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new FleetError('NOT_FOUND', `the file '${path}' cannot be read: ${why}`, {
-      cause: error,
-    });
-  }
 }
 
 /** Answers the program's exit status; 128 and the signal's number where one ended it, as a shell has it. */
@@ -64,15 +51,6 @@ async function spawnHere(
       resolve(status ?? 128 + (name === null ? 0 : constants.signals[name]));
     });
   });
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
-
-function ownVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 // A reader that went away (`fleetctl list-units | head`) is no failure.

@@ -114,8 +114,11 @@ function addOwnWords(program: Command, io: Io, handlers: Handlers): void {
 function optionOf(definition: OptionDefinition): Option {
   const { name, short, value, kind, description, initial, hidden } = definition;
   const flags = `${short === undefined ? '' : `-${short}, `}--${name}`;
-  const option = new Option(kind === 'flag' ? flags : `${flags} <${value ?? ''}>`, description);
-  if (initial !== undefined) option.default(undefined, String(initial));
+  const option = new Option(
+    kind === 'flag' ? flags : `${flags} <${value ?? ''}>`,
+    initial === undefined ? description : `${description} (default: ${String(initial)})`,
+  );
+
   return hidden === undefined ? option : option.hideHelp();
 }
 

@@ -71,8 +71,8 @@ class Wait {
   async follow(signal: AbortSignal): Promise<void> {
     const { client, clock } = this.#context;
     for (const view of this.open.values()) await this.#settle(view);
-    // What waited before the request is told again only when something changes.
-    const waiting = [...this.open.values()].filter((view) => view.askedAt === view.revision);
+    // Why they wait was told before this began, and is told again only when it changes.
+    const waiting = [...this.open.values()].filter(({ isAsked }) => !isAsked);
     await inParallel(waiting.slice(0, SAID_MAX), (view) => this.#sayWhy(view, signal));
     let backoffMs = BACKOFF_FIRST_MS;
     while (this.open.size > 0) {
@@ -101,7 +101,7 @@ class Wait {
     const views = [...this.open.values()];
     for (const view of views.slice(0, SAID_MAX)) {
       this.#context.stderr(`Waiting for ${view.name}: ${whatIsMissing(view)}\n`);
-      await this.#sayWhy(view, signal);
+      await this.#sayWhy(view, signal, 'any');
     }
     if (views.length > SAID_MAX)
       this.#context.stderr(`Waiting for ${views.length - SAID_MAX} more units\n`);
@@ -151,12 +151,15 @@ class Wait {
     this.#isLost = false;
   }
 
-  async #sayWhy(view: UnitView, signal: AbortSignal): Promise<void> {
+  /** Asks why a unit is not placed. `any`: also what only the absence of a reason says, such as that no engine leads. */
+  async #sayWhy(view: UnitView, signal: AbortSignal, any?: 'any'): Promise<void> {
     if (view.goal !== 'launched' && view.goal !== 'loaded') return;
     if (view.machineID !== undefined || view.global) return;
     try {
-      const { lines } = await this.#context.client.explain(view.name, signal);
-      if (this.open.has(view.name)) this.#sayPending(view, lines);
+      const answer = await this.#context.client.explain(view.name, signal);
+      if (answer.machineID !== undefined || !this.open.has(view.name)) return;
+      if (answer.pending !== undefined) view.pending = answer.lines;
+      if (answer.pending !== undefined || any === 'any') this.#sayPending(view, answer.lines);
     } catch (error) {
       signal.throwIfAborted();
       if (!isFleetError(error)) throw error; // the stream says what has become of it
