@@ -190,6 +190,8 @@ export class HostReporter {
 
   async #write(signal: AbortSignal): Promise<number> {
     const orphans = await this.#orphans(signal);
+    // What the store is told must not be unknown to a fleetd that begins anew: it would start a unit again.
+    await this.#deps.carriedOut.save();
     return await this.#deps.report.write(() => this.#rows(orphans), signal);
   }
 

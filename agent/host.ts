@@ -131,6 +131,7 @@ export class Host {
       ]);
     } finally {
       await this.#jobs.settled();
+      await this.#deps.carriedOut.save();
     }
   }
 

@@ -7,7 +7,6 @@ import { openLog, type Log } from '../src/runtime/log.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { parseConfig, type ConfigResult } from './config.ts';
-import { runDaemon } from './daemon.ts';
 
 const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version]';
 const DEFAULT_FILE = '/etc/fleet/fleet.conf';
@@ -95,6 +94,8 @@ async function run(given: Arguments, log: Log): Promise<void> {
   process.on('SIGINT', onStop);
   process.on('SIGHUP', () => reload.set());
   process.on('SIGUSR1', () => dump.set());
+  // Loaded here: its libraries cost more than all that --version and a usage error need.
+  const { runDaemon } = await import('./daemon.ts');
   await runDaemon({
     config,
     readConfig: async () => (await read()).config,

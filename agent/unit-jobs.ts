@@ -1,5 +1,5 @@
 // The jobs that this host has under way at systemd, unit by unit: a unit that hangs holds only itself.
-// Invariant: what became of a job is in the record, and on disk, before anyone is woken for it.
+// Invariant: what became of a job is in the record, and on disk, before the store is told of it.
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { JobResult } from '../src/model/unit-state.ts';
 import type { UnitName } from '../src/model/unit.ts';
@@ -25,6 +25,13 @@ export interface UnitJobsDeps {
 const AGAIN_MS = 1_000;
 /** ms; a stop that is younger is expected to end soon. */
 const SOON_MS = 500;
+/** ms; while one stop has ended so lately, the next is expected as well, */
+const NEXT_MS = 150;
+/** ms; but not for longer than this after the first of them was asked. */
+const TOGETHER_MS = 3_000;
+
+/** ms between two writes of what became of jobs. */
+const SAVE_GATHER_MS = 20;
 
 interface Start {
   readonly generation: number;
@@ -36,6 +43,10 @@ export class UnitJobs {
   readonly #deps: UnitJobsDeps;
   readonly #starts = new Map<UnitName, Start>();
   readonly #stops = new Map<UnitName, number>();
+  /** When the first of the stops under way was asked, and when the last of them ended. */
+  #stopsSinceMs = 0;
+  #stopEndedAtMs = -Infinity;
+  #nextSaveAtMs = 0;
   /** Start jobs that systemd has taken on and that have not ended, by generation. */
   readonly #running = new Map<UnitName, number>();
   readonly #tasks = new Set<Promise<void>>();
@@ -62,10 +73,14 @@ export class UnitJobs {
     return this.#running.has(name) || this.#starts.has(name);
   }
 
-  /** ms until no stop is younger than SOON_MS; 0 where none is. */
+  /** ms for which more stops are expected to end, so that one reload serves all; 0 where none is. */
   moreStopsWithinMs(): number {
-    const newest = Math.max(-Infinity, ...this.#stops.values());
-    return Math.max(0, newest + SOON_MS - this.#deps.clock.now());
+    if (this.#stops.size === 0) return 0;
+    let asked = -Infinity;
+    for (const at of this.#stops.values()) asked = Math.max(asked, at);
+    const expected = Math.max(asked + SOON_MS, this.#stopEndedAtMs + NEXT_MS);
+    const until = Math.min(expected, this.#stopsSinceMs + TOGETHER_MS);
+    return Math.max(0, until - this.#deps.clock.now());
   }
 
   /** Asks systemd to start the unit; takes the place of a start that still waits. */
@@ -74,20 +89,28 @@ export class UnitJobs {
     const start = { generation, cancel: new AbortController() };
     this.#starts.set(name, start);
     this.#run(name, signal, async () => {
-      const ended = await this.#ask(name, start, signal);
-      if (ended !== undefined) await this.#await(name, generation, ended, signal);
+      const job = await this.#ask(name, start, signal);
+      if (job === undefined) this.#deps.wakePlan();
+      else
+        await Promise.all([
+          this.#noteStart(name, generation, { job: 'running' }, signal),
+          this.#await(name, generation, job, signal),
+        ]);
     });
   }
 
   /** Asks systemd to stop the unit, also in the midst of its start. */
   stop(name: UnitName, signal: AbortSignal): void {
     this.#starts.get(name)?.cancel.abort(new Error('a stop was asked'));
-    this.#stops.set(name, this.#deps.clock.now());
+    const now = this.#deps.clock.now();
+    if (this.#stops.size === 0) this.#stopsSinceMs = now;
+    this.#stops.set(name, now);
     this.#run(name, signal, async () => {
       try {
         await this.#stopNow(name, signal);
       } finally {
         this.#stops.delete(name);
+        this.#stopEndedAtMs = this.#deps.clock.now();
         this.#deps.wakePlan();
       }
     });
@@ -112,15 +135,18 @@ export class UnitJobs {
   async #ask(name: UnitName, start: Start, signal: AbortSignal): Promise<Job | undefined> {
     const { systemd, clock, log } = this.#deps;
     try {
-      const job = await this.#whileWanted(start, signal, (wanted) => systemd.start(name, wanted));
-      await this.#noteStart(name, start.generation, { job: 'running' });
-      return job;
+      return await this.#whileWanted(start, signal, (wanted) => systemd.start(name, wanted));
     } catch (error) {
       if (start.cancel.signal.aborted || signal.aborted) return undefined;
       if (!isFleetError(error)) throw error;
       if (isFleetError(error, 'DBUS_CALL_FAILED')) {
         log.info({ unit: name, err: error.message }, 'systemd refuses to start a unit');
-        await this.#noteStart(name, start.generation, { job: 'failed', result: error.message });
+        await this.#noteStart(
+          name,
+          start.generation,
+          { job: 'failed', result: error.message },
+          signal,
+        );
         return undefined;
       }
       log.warn({ unit: name, code: error.code }, 'a start was not answered, asking again');
@@ -128,7 +154,6 @@ export class UnitJobs {
       return undefined;
     } finally {
       if (this.#starts.get(name) === start) this.#starts.delete(name);
-      this.#deps.wakePlan();
     }
   }
 
@@ -151,12 +176,10 @@ export class UnitJobs {
     this.#running.set(name, generation);
     try {
       const end = await job.ended;
-      if (end === 'done') return await this.#noteStart(name, generation, { job: end });
+      if (end === 'done') return await this.#noteStart(name, generation, { job: end }, signal);
       const result = await this.#resultOf(name, signal);
-      await this.#noteStart(name, generation, {
-        job: end,
-        ...(result === undefined ? {} : { result }),
-      });
+      const why = result === undefined ? {} : { result };
+      await this.#noteStart(name, generation, { job: end, ...why }, signal);
     } finally {
       if (this.#running.get(name) === generation) this.#running.delete(name);
     }
@@ -175,6 +198,7 @@ export class UnitJobs {
     name: UnitName,
     generation: number,
     end: Readonly<{ job: JobResult; result?: string }>,
+    signal: AbortSignal,
   ): Promise<void> {
     const { carriedOut, wakeReport } = this.#deps;
     const before = carriedOut.records.get(name);
@@ -182,8 +206,19 @@ export class UnitJobs {
     if (before?.desiredState !== 'launched' || before.generation !== generation) return;
     const { result: _result, ...rest } = before;
     carriedOut.set({ ...rest, started: generation, ...end });
-    await carriedOut.save();
+    await this.#save(signal);
     wakeReport(name);
+  }
+
+  /** Notes of many jobs that move at the same time share few writes; the first is written at once. */
+  async #save(signal: AbortSignal): Promise<void> {
+    const { clock, carriedOut } = this.#deps;
+    const now = clock.now();
+    this.#nextSaveAtMs = Math.max(now, this.#nextSaveAtMs);
+    const waitMs = this.#nextSaveAtMs - now;
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+    else this.#nextSaveAtMs = now + SAVE_GATHER_MS;
+    await carriedOut.save();
   }
 
   async #stopNow(name: UnitName, signal: AbortSignal): Promise<void> {

@@ -128,7 +128,10 @@ async function startPrivate(dir: string): Promise<Manager> {
     child.once('close', () => resolve(false));
     child.once('error', () => resolve(false));
   });
-  if (!isUp) throw new Error(`no private systemd: ${complaint.trim()}`);
+  if (!isUp)
+    throw new Error(
+      `no systemd runs here, and a private one cannot be started: ${complaint.trim().replaceAll('\n', '; ')}; in a container, give it --privileged`,
+    );
   const runtimeDir = path.join(dir, 'run');
   return {
     kind: 'private',

@@ -30,7 +30,11 @@ function placementLines(facts: UnitFacts): readonly string[] {
       return [`${where} is asked to stop ${unit.name} and hand it over${then}`];
     }
     if (current === 'lost')
-      return [`it is placed on ${where}, which is absent, and has not been placed elsewhere`];
+      return [
+        `it is placed on ${where}, which is absent, and has not been placed elsewhere`,
+        ...(pending === undefined ? [] : pendingSentences(pending)),
+        ...leaderless(led),
+      ];
     if (isWanted && unit.hash !== placed.hash)
       return [
         `${where} runs an older version; the engine has not handed over the new one yet`,

@@ -12,6 +12,7 @@ export interface V1Unit {
   /** Absent where not placed. */
   readonly machineID?: string;
 }
+/** `GET /fleet/v1/units`. @public */
 export interface V1UnitPage {
   readonly units?: readonly V1Unit[];
   readonly nextPageToken?: string;
@@ -103,7 +104,7 @@ export interface V2PutUnit {
   readonly ifHash?: string;
 }
 
-/** `GET /fleet/v2/states?unitName=&machineID=&limit=`: rows of present machines, orphans included. */
+/** `GET /fleet/v2/states?unitName=&machineID=&limit=`: rows of present machines, orphans included. @public */
 export interface V2StatePage {
   readonly states: readonly V2UnitState[];
   readonly revision: string;

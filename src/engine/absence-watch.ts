@@ -75,7 +75,10 @@ export class AbsenceWatch {
   /** Judges again and tells the picture. Answers the ms after which time alone may change a verdict. */
   look(): number {
     if (!this.#scanned) this.#scan();
-    if (this.#gone.size === 0) return Infinity;
+    if (this.#gone.size === 0) {
+      this.#brake = undefined;
+      return Infinity;
+    }
     const nowMs = this.#deps.clock.now();
     const answeredSinceMs = this.#deps.evidence.answeredSince();
     if (nowMs - answeredSinceMs < 1) this.#memory.discontinuityAtMs = nowMs; // own renewals are unanswered

@@ -63,7 +63,7 @@ function rowOf(input: RowsInput, done: CarriedOut): UnitState {
 }
 
 /** For a person: why the host does not do what is asked. */
-export function refusalSentence(refusal: HostRefusal): string {
+function refusalSentence(refusal: HostRefusal): string {
   switch (refusal.kind) {
     case 'elsewhere':
       return `systemd has a unit of this name already, from '${refusal.path}'`;

@@ -47,15 +47,15 @@ export async function readUnit(
   const { text, machines } = await fileAndMachines(registry, unit.sha256, [...ids], signal);
   const placedRow = rows.find((row) => row.machine === placed?.machine);
   const row = unitRow(unit, placed, placedRow, machines);
-  const isWaiting =
-    row.global || (placed !== undefined && !placed.release) || unit.desiredState === 'inactive';
+  const isKept = placed !== undefined && !placed.release && row.current !== 'lost';
+  const isSettled = row.global || isKept || unit.desiredState === 'inactive';
   return {
     row,
     revision,
     text,
     states: rows.filter((state) => isCurrent(state, machines)),
     placed,
-    pending: isWaiting ? undefined : readFound(registry, 'pending', pendingKv),
+    pending: isSettled ? undefined : readFound(registry, 'pending', pendingKv),
     led: leaderKv !== undefined,
   };
 }

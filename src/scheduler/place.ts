@@ -17,10 +17,7 @@ export function pickMachine(
 }
 
 /** The candidates that an index can tell apart from the rest, in the order of preference: all that may take the unit are among them. */
-export function candidatesFor(
-  picture: ClusterPicture,
-  { needs }: UnitEntry,
-): Iterable<MachineEntry> {
+function candidatesFor(picture: ClusterPicture, { needs }: UnitEntry): Iterable<MachineEntry> {
   const { candidates } = picture;
   if (needs.machineId !== undefined) return candidates.withId(needs.machineId);
   for (const name of needs.machineOf) {

@@ -7,7 +7,7 @@ import type { MakeSubject } from './kv/subject.ts';
 import { describeTxn } from './kv/txn.ts';
 import { describeWatch } from './kv/watch.ts';
 
-export type { MakeSubject, Subject } from './kv/subject.ts';
+export type { MakeSubject } from './kv/subject.ts';
 
 /** Holds the store `name` to the contract. `makeSubject` starts an empty one; it is called a few times. */
 export function describeKvContract(name: string, makeSubject: MakeSubject): void {

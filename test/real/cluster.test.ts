@@ -46,7 +46,7 @@ async function invocations(
         host,
         'sh',
         '-c',
-        `systemctl show -p Id,InvocationID,ActiveState $(systemctl list-units --plain --no-legend '${pattern}' | cut -d' ' -f1) /dev/null`,
+        `systemctl show -p Id,InvocationID,ActiveState -- $(systemctl list-units --plain --no-legend '${pattern}' --type=service | cut -d' ' -f1)`,
       );
       return shown
         .split('\n\n')

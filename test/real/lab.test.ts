@@ -113,7 +113,7 @@ describe.skipIf(noLab() !== undefined)('lab', () => {
 
   it.for([100, 300, 600])('down leaves nothing of an up killed after %i ms', async (ms) => {
     const lab = labNamed(`mid${ms}`);
-    const child = spawn('lab/lab.sh', ['up', '3'], {
+    const child = spawn('./lab/lab.sh', ['up', '3'], {
       env: { ...process.env, LAB: lab.name },
       stdio: 'ignore',
     });

@@ -6,7 +6,13 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
   ['types', 'tsc', '-p', '.'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', '--quiet'],
   ['dead code', 'knip'],
-  ['fast tests', 'vitest', 'run', '--reporter=dot', ...projects('unit', 'property', 'cli', 'tidy')],
+  [
+    'fast tests',
+    'vitest',
+    'run',
+    '--reporter=default',
+    ...projects('unit', 'property', 'cli', 'tidy'),
+  ],
 ];
 
 function projects(...names: readonly string[]): string[] {

@@ -147,7 +147,7 @@ export function machineRecord(name: string, metadata: Metadata = {}, leaving = f
 }
 
 /** The [X-Fleet] options that the words stand for. */
-export function optionsOf(words: UnitWords): readonly UnitOption[] {
+function optionsOf(words: UnitWords): readonly UnitOption[] {
   const lines: [string, string][] = [];
   if (words.id !== undefined) lines.push(['MachineID', words.id]);
   for (const value of words.metadata ?? []) lines.push(['MachineMetadata', value]);

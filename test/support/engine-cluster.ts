@@ -34,11 +34,11 @@ export class EngineCluster {
   /** Registers a machine; `ttlSec` is renewed only by `renew`. */
   async join(
     name: string,
-    options: { metadata?: Machine['metadata']; ttlSec?: number } = {},
+    options: { metadata?: Machine['metadata']; ttlSec?: number; leaseSec?: number } = {},
   ): Promise<MachineId> {
-    const { ttlSec = 30 } = options;
+    const { ttlSec = 30, leaseSec = ttlSec } = options;
     const record = { ...machineRecord(name, options.metadata), ttlSec };
-    const lease = await this.kv.grantLease(ttlSec, never);
+    const lease = await this.kv.grantLease(leaseSec, never);
     this.#leases.set(name, lease);
     await this.#put(this.keys.machine(record.id), encode('machine', record), lease);
     return record.id;

@@ -27,7 +27,7 @@ const hex = (kind: 'sha1' | 'sha256', text: string): string =>
   createHash(kind).update(text).digest('hex');
 const name = (text: string): UnitName => text as UnitName;
 
-export function target(unit: string, words: string): UnitTarget {
+function target(unit: string, words: string): UnitTarget {
   const [desiredState, generation, version = 'A'] = words.split(' ');
   return {
     name: name(unit),

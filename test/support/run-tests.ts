@@ -30,7 +30,14 @@ for (const suite of suites) {
   process.stdout.write(`\n== ${suite}\n`);
   const { status } = spawnSync(
     'node_modules/.bin/vitest',
-    ['run', '--project', suite, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
+    [
+      'run',
+      '--project',
+      suite,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ],
     { stdio: 'inherit' },
   );
   const counts = JSON.parse(readFileSync(report, 'utf8')) as Counts;

@@ -70,7 +70,7 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
   };
 }
 
-export function targetOf(
+function targetOf(
   name: string,
   text: string,
   desired: DesiredState,

@@ -67,6 +67,29 @@ describe('runEngine', () => {
     expect(JSON.parse(kvs[0]!.value)).toMatchObject({ release: true });
   });
 
+  it('evicts at once from one machine after others had vanished together and come back', async () => {
+    begin();
+    let answered = true;
+    const away = { ttlSec: 3, leaseSec: 10_000 };
+    for (const name of ['m1', 'm2', 'm3']) await cluster.join(name, away);
+    await cluster.start('a.service');
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => (answered ? -1e9 : clock.now()), ttlSec: 3 },
+    });
+    await settle();
+    expect(await cluster.placements()).toEqual(['a.service on m1']);
+    answered = false; // the store is away, and takes two leases with it
+    for (const name of ['m1', 'm3']) await cluster.vanish(name);
+    await settle();
+    for (const name of ['m1', 'm3']) await cluster.join(name, away);
+    answered = true;
+    await settle();
+    expect(await cluster.placements()).toEqual(['a.service on m1']);
+    await cluster.vanish('m1');
+    await settle(4_000);
+    expect(await cluster.placements()).toEqual(['a.service on m2']);
+  });
+
   it('evicts nothing while its own renewals are unanswered', async () => {
     begin();
     await cluster.join('m1', { ttlSec: 10_000 });

@@ -1,0 +1,99 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CarriedOutFile } from '../../../agent/carried-out.ts';
+import { IdentityFile } from '../../../agent/identity.ts';
+import {
+  machineSize,
+  primaryAddress,
+  readMachineId,
+  standaloneMachineId,
+} from '../../../agent/machine-facts.ts';
+import type { UnitName } from '../../../src/model/unit.ts';
+import type { CarriedOut } from '../../../src/reconcile/host-picture.ts';
+import { silentLog } from '../../../src/runtime/log.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'fleet-facts-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const record: CarriedOut = {
+  name: 'a.service' as UnitName,
+  hash: 'h',
+  sha256: 's',
+  generation: 3,
+  desiredState: 'launched',
+  enabled: true,
+  started: 3,
+  job: 'failed',
+  result: 'exit-code',
+};
+
+describe('CarriedOutFile', () => {
+  const path = (): string => join(dir, 'runtime', 'carried-out.json');
+
+  it('CarriedOutFile gives back what was set before a save', async () => {
+    const file = await CarriedOutFile.open(path(), 'boot');
+    file.set(record);
+    await Promise.all([file.save(), file.save()]);
+    const again = await CarriedOutFile.open(path(), 'boot');
+    expect([...again.records.values()]).toEqual([record]);
+    again.delete(record.name);
+    await again.save();
+    expect((await CarriedOutFile.open(path(), 'boot')).records.size).toBe(0);
+  });
+
+  it('CarriedOutFile counts a file of another boot, or a damaged one, as none, and says so', async () => {
+    const file = await CarriedOutFile.open(path(), 'boot');
+    file.set(record);
+    await file.save();
+    const other = await CarriedOutFile.open(path(), 'next boot');
+    expect([other.records.size, other.problem]).toEqual([0, 'it is of another boot']);
+    writeFileSync(path(), readFileSync(path(), 'utf8').slice(0, 40));
+    const damaged = await CarriedOutFile.open(path(), 'boot');
+    expect([damaged.records.size, damaged.problem]).toEqual([0, 'it cannot be understood']);
+  });
+});
+
+describe('IdentityFile', () => {
+  it('IdentityFile is the same within a boot and another in the next', async () => {
+    const path = join(dir, 'identity.json');
+    const first = await IdentityFile.open(path, 'boot');
+    await first.keepLease('77');
+    expect((await IdentityFile.open(path, 'boot')).identity).toEqual({
+      ...first.identity,
+      lease: '77',
+    });
+    const { identity } = await IdentityFile.open(path, 'next boot');
+    expect(identity.incarnation).not.toBe(first.identity.incarnation);
+    expect(identity.nonce).not.toBe(first.identity.nonce);
+    expect(identity.lease).toBeUndefined();
+  });
+});
+
+describe('machine facts', () => {
+  it('readMachineId takes what machine-id(5) describes, and invents none', async () => {
+    const path = join(dir, 'machine-id');
+    await expect(readMachineId(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    writeFileSync(path, '');
+    await expect(readMachineId(path)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    writeFileSync(path, `${'0a'.repeat(16)}\n`);
+    expect(await readMachineId(path)).toBe('0a'.repeat(16));
+  });
+
+  it('standaloneMachineId makes one where there is none, and keeps it', async () => {
+    const missing = join(dir, 'none');
+    const state = join(dir, 'state');
+    const made = await standaloneMachineId(state, silentLog, missing);
+    expect(made).toMatch(/^[0-9a-f]{32}$/);
+    expect(await standaloneMachineId(state, silentLog, missing)).toBe(made);
+  });
+
+  it('primaryAddress and machineSize answer something of this machine', async () => {
+    expect(await primaryAddress()).toMatch(/^[\d.:a-f]+$/);
+    expect(machineSize().capacity.memoryBytes).toBeGreaterThan(0);
+  });
+});
