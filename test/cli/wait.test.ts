@@ -223,7 +223,7 @@ describe('fleetctl start when it loses the server', () => {
     faulty.faults.fails = undefined;
     faulty.cutWatches();
     expect(await placedAfter(running)).toMatchObject({ status: 0, stderr: '' });
-    await other.api.close();
+    await other.stop();
   });
 
   async function otherApi(kv: Kv): Promise<ApiFixture> {
