@@ -139,6 +139,7 @@ async function startPrivate(dir: string): Promise<Manager> {
       XDG_RUNTIME_DIR: runtimeDir,
       DBUS_SESSION_BUS_ADDRESS: `unix:path=${dir}/bus`,
       FLEET_SYSTEMD_USER: 'true',
+      FLEET_JOURNAL_DIRECTORY: path.join(dir, 'journal'),
       FLEET_RUNTIME_DIRECTORY: path.join(runtimeDir, 'fleet'),
       FLEET_SOCKET: '/run/fleet.sock',
     },

@@ -235,6 +235,8 @@ function fail(why: string): number {
   return 1;
 }
 
+// The terminal may be gone before this is (SIGHUP): what cannot be said any more must not keep it from ending in order.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const stop = new AbortController();
 let stoppedAt = 0;
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
