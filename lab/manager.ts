@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { projectDir, run } from './script.ts';
@@ -17,6 +18,10 @@ export interface Manager {
   /** What follows a unit's output. */
   readonly journal: (unit: string) => string;
   readonly systemctl: string;
+  /** A private one lives until the last process that holds this open: fleetd holds it too, to stop its units in order. */
+  readonly lifeline: Writable | undefined;
+  /** When it ends by itself; tells nothing of a systemd that was there. */
+  readonly ended: Promise<void>;
   /** Ends what was started for this run; nothing for a systemd that was there. */
   readonly stop: () => Promise<void>;
 }
@@ -87,7 +92,11 @@ export async function openManager(
   around: Surroundings,
   dir: string,
 ): Promise<Manager> {
-  const nothing = (): Promise<void> => Promise.resolve();
+  const outlivesUs = {
+    lifeline: undefined,
+    ended: new Promise<void>(() => undefined),
+    stop: () => Promise.resolve(),
+  };
   if (kind === 'private') return startPrivate(dir);
   if (kind === 'system')
     return {
@@ -96,7 +105,7 @@ export async function openManager(
       socket: '/run/fleet.sock',
       journal: (unit) => `journalctl -f -u ${unit}`,
       systemctl: 'systemctl',
-      stop: nothing,
+      ...outlivesUs,
     };
   const runtimeDir = around.userRuntimeDir ?? '';
   const socket = path.join(runtimeDir, 'fleet.sock');
@@ -106,11 +115,12 @@ export async function openManager(
     socket,
     journal: (unit) => `journalctl --user -f -u ${unit}`,
     systemctl: 'systemctl --user',
-    stop: nothing,
+    ...outlivesUs,
   };
 }
 
 async function startPrivate(dir: string): Promise<Manager> {
+  const privateSocket = '/run/fleet.sock';
   // Detached: Ctrl-C in a terminal must reach fleetd's units by way of fleetd, not this systemd first. It ends with its
   // standard input, so also when this process is killed.
   const child = spawn(path.join(projectDir, 'lab/private-systemd'), ['run', dir, '--until-eof'], {
@@ -141,15 +151,18 @@ async function startPrivate(dir: string): Promise<Manager> {
       FLEET_SYSTEMD_USER: 'true',
       FLEET_JOURNAL_DIRECTORY: path.join(dir, 'journal'),
       FLEET_RUNTIME_DIRECTORY: path.join(runtimeDir, 'fleet'),
-      FLEET_SOCKET: '/run/fleet.sock',
+      FLEET_SOCKET: privateSocket,
     },
-    socket: '/run/fleet.sock',
+    socket: privateSocket,
     journal: (unit) => `journalctl --directory=${dir}/journal -f --user-unit=${unit}`,
     systemctl: `XDG_RUNTIME_DIR=${runtimeDir} systemctl --user`,
+    lifeline: child.stdin,
+    ended,
     stop: async () => {
       child.stdin.end();
       await ended;
       await rm(dir, { recursive: true, force: true });
+      await rm(privateSocket, { force: true }); // a killed fleetd leaves it
     },
   };
 }

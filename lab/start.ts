@@ -52,7 +52,7 @@ async function main(signal: AbortSignal): Promise<number> {
     const status = await show(manager, signal);
     if (signal.aborted) return 130;
     if (status !== 0) return fail(await tail(logFile(state)));
-    return await stayUp(fleetd, state, signal);
+    return await stayUp(manager, fleetd, state, signal);
   } finally {
     if (fleetd !== undefined) await stopFleetd(fleetd);
     await manager?.stop();
@@ -76,7 +76,7 @@ function startFleetd(manager: Manager, state: string): ChildProcess {
     cwd: '/',
     detached: true,
     env,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log, ...(manager.lifeline === undefined ? [] : [manager.lifeline])],
   });
   closeSync(log);
   return child;
@@ -123,13 +123,25 @@ Ctrl-C here ends fleetd and the units that it runs.`);
   return 0;
 }
 
-async function stayUp(fleetd: ChildProcess, state: string, signal: AbortSignal): Promise<number> {
+async function stayUp(
+  manager: Manager,
+  fleetd: ChildProcess,
+  state: string,
+  signal: AbortSignal,
+): Promise<number> {
   const ended = new Promise<void>((resolve) => {
     if (hasEnded(fleetd)) resolve();
     else fleetd.once('exit', () => resolve());
   });
-  await Promise.race([aborted(signal), ended]);
-  if (!signal.aborted) return fail(`fleetd ended\n${await tail(logFile(state))}`);
+  const managerEnded = manager.ended.then(() => {
+    fleetd.kill('SIGKILL'); // its units are gone, and nobody is there who could tell it so
+  });
+  await Promise.race([aborted(signal), ended, managerEnded]);
+  if (!signal.aborted) {
+    const runsOn =
+      manager.kind === 'private' ? '' : '; its units run on, the next npm start has them again';
+    return fail(`fleetd or its systemd ended${runsOn}\n${await tail(logFile(state))}`);
+  }
   say('\nStopping the units of this machine, and fleetd.');
   return 0;
 }
