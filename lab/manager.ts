@@ -130,7 +130,8 @@ async function startPrivate(dir: string): Promise<Manager> {
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
   child.stdin.on('error', () => undefined);
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const isUp = await new Promise<boolean>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (line.startsWith('units=')) resolve(true);
@@ -160,7 +161,7 @@ async function startPrivate(dir: string): Promise<Manager> {
     ended,
     stop: async () => {
       child.stdin.end();
-      await ended;
+      await closed;
       await rm(dir, { recursive: true, force: true });
       await rm(privateSocket, { force: true }); // a killed fleetd leaves it
     },
