@@ -13,6 +13,8 @@ export interface Manager {
   readonly kind: 'system' | 'user' | 'private';
   /** What fleetd needs in its environment to use it. */
   readonly env: Readonly<Record<string, string>>;
+  /** fleetd's, of this run: not the one of an installed fleetd. */
+  readonly runtimeDirectory: string;
   /** Where fleetctl looks by itself. */
   readonly socket: string;
   /** What follows a unit's output. */
@@ -98,20 +100,30 @@ export async function openManager(
     stop: () => Promise.resolve(),
   };
   if (kind === 'private') return startPrivate(dir);
-  if (kind === 'system')
+  if (kind === 'system') {
+    const runtimeDirectory = '/run/fleet-standalone';
     return {
       kind,
-      env: { FLEET_SOCKET: '/run/fleet.sock' },
+      env: { FLEET_RUNTIME_DIRECTORY: runtimeDirectory, FLEET_SOCKET: '/run/fleet.sock' },
+      runtimeDirectory,
       socket: '/run/fleet.sock',
       journal: (unit) => `journalctl -f -u ${unit}`,
       systemctl: 'systemctl',
       ...outlivesUs,
     };
-  const runtimeDir = around.userRuntimeDir ?? '';
-  const socket = path.join(runtimeDir, 'fleet.sock');
+  }
+  const userDir = around.userRuntimeDir ?? '';
+  const runtimeDirectory = path.join(userDir, 'fleet-standalone');
+  const socket = path.join(userDir, 'fleet.sock');
   return {
     kind,
-    env: { XDG_RUNTIME_DIR: runtimeDir, FLEET_SYSTEMD_USER: 'true', FLEET_SOCKET: socket },
+    env: {
+      XDG_RUNTIME_DIR: userDir,
+      FLEET_SYSTEMD_USER: 'true',
+      FLEET_RUNTIME_DIRECTORY: runtimeDirectory,
+      FLEET_SOCKET: socket,
+    },
+    runtimeDirectory,
     socket,
     journal: (unit) => `journalctl --user -f -u ${unit}`,
     systemctl: 'systemctl --user',
@@ -143,20 +155,22 @@ async function startPrivate(dir: string): Promise<Manager> {
     throw new Error(
       `no systemd runs here, and a private one cannot be started: ${complaint.trim().replaceAll('\n', '; ')}; in a container, give it --privileged`,
     );
-  const runtimeDir = path.join(dir, 'run');
+  const userDir = path.join(dir, 'run');
+  const runtimeDirectory = path.join(userDir, 'fleet');
   return {
     kind: 'private',
     env: {
-      XDG_RUNTIME_DIR: runtimeDir,
+      XDG_RUNTIME_DIR: userDir,
       DBUS_SESSION_BUS_ADDRESS: `unix:path=${dir}/bus`,
       FLEET_SYSTEMD_USER: 'true',
       FLEET_JOURNAL_DIRECTORY: path.join(dir, 'journal'),
-      FLEET_RUNTIME_DIRECTORY: path.join(runtimeDir, 'fleet'),
+      FLEET_RUNTIME_DIRECTORY: runtimeDirectory,
       FLEET_SOCKET: privateSocket,
     },
+    runtimeDirectory,
     socket: privateSocket,
     journal: (unit) => `journalctl --directory=${dir}/journal -f --user-unit=${unit}`,
-    systemctl: `XDG_RUNTIME_DIR=${runtimeDir} systemctl --user`,
+    systemctl: `XDG_RUNTIME_DIR=${userDir} systemctl --user`,
     lifeline: child.stdin,
     ended,
     stop: async () => {

@@ -2,7 +2,7 @@
 // Invariant: however it ends, nothing that it started runs on; what was submitted is kept in the state directory.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -55,6 +55,9 @@ async function main(signal: AbortSignal): Promise<number> {
     return await stayUp(manager, fleetd, state, signal);
   } finally {
     if (fleetd !== undefined) await stopFleetd(fleetd);
+    // After a crash it says which units still run: the next run's fleetd takes them on.
+    if (fleetd?.exitCode === 0 && manager !== undefined)
+      await rm(manager.runtimeDirectory, { recursive: true, force: true });
     await manager?.stop();
     await writeFile(pidFile(state), '');
   }
