@@ -113,8 +113,11 @@ async function show(manager: Manager, signal: AbortSignal): Promise<number> {
     process.stdout.write(ended.stdout + ended.stderr);
     if (ended.status !== 0) return ended.status;
   }
+  // fleetctl and systemctl find a user's sockets by it; su and the like do not set it.
+  const user = manager.env['XDG_RUNTIME_DIR'];
+  const isToldApart = manager.kind === 'user' && process.env['XDG_RUNTIME_DIR'] !== user;
   say(`
-Next, in another terminal, in this directory:
+Next, in another terminal, in this directory:${isToldApart ? `\n  export XDG_RUNTIME_DIR=${user}` : ''}
   npx fleetctl list-units
   npx fleetctl cat hello.service
   npx fleetctl submit 'units/examples/hello@.service' && npx fleetctl start hello@1 hello@2
