@@ -2,7 +2,7 @@
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
 import type { Context, Io } from './context.ts';
 import { report } from './exit.ts';
-import { DEFAULT_ENDPOINT } from './options.ts';
+import { endpointsOf } from './endpoints.ts';
 import type { Values } from './values.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
@@ -50,14 +50,6 @@ async function withContext(
   } finally {
     client.close();
   }
-}
-
-/** Where nothing else is asked for: the system's socket, then the user's. */
-function endpointsOf(option: string, env: Io['env']): readonly string[] {
-  const given = option.split(',').map((endpoint) => endpoint.trim());
-  const runtimeDir = env['XDG_RUNTIME_DIR'] ?? '';
-  if (option !== DEFAULT_ENDPOINT || runtimeDir === '') return given;
-  return [...given, `unix://${runtimeDir}/fleet.sock`];
 }
 
 function sayCauses(error: FleetError, io: Io): void {

@@ -1,6 +1,7 @@
 // Follows the event stream until every awaited unit is where it should be; says at once why one is not.
 // Invariant: it never hangs in silence: what it waits for is printed, and --block-attempts or --timeout end it.
 import type { Happening } from '../src/api/client.ts';
+import type { V2Explanation } from '../src/api/types.ts';
 import { isFleetError, type ErrorCode } from '../src/model/errors.ts';
 import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Context } from './context.ts';
@@ -99,10 +100,7 @@ class Wait {
   async breakSilence(signal: AbortSignal): Promise<never> {
     await this.#context.clock.sleep(SILENCE_MS, signal);
     const views = [...this.open.values()];
-    for (const view of views.slice(0, SAID_MAX)) {
-      this.#context.stderr(`Waiting for ${view.name}: ${whatIsMissing(view)}\n`);
-      await this.#sayWhy(view, signal, 'any');
-    }
+    for (const view of views.slice(0, SAID_MAX)) await this.#sayWaiting(view, signal);
     if (views.length > SAID_MAX)
       this.#context.stderr(`Waiting for ${views.length - SAID_MAX} more units\n`);
     return await new Promise<never>((_, reject) => {
@@ -151,18 +149,33 @@ class Wait {
     this.#isLost = false;
   }
 
-  /** Asks why a unit is not placed. `any`: also what only the absence of a reason says, such as that no engine leads. */
-  async #sayWhy(view: UnitView, signal: AbortSignal, any?: 'any'): Promise<void> {
+  /** Why a unit waits that nothing was written for: nobody will tell it anew. */
+  async #sayWhy(view: UnitView, signal: AbortSignal): Promise<void> {
     if (view.goal !== 'launched' && view.goal !== 'loaded') return;
-    if (view.machineID !== undefined || view.global) return;
+    const answer = await this.#explain(view, signal);
+    if (answer?.pending === undefined || !this.open.has(view.name)) return;
+    view.pending = answer.lines;
+    this.#sayPending(view, answer.lines);
+  }
+
+  async #sayWaiting(view: UnitView, signal: AbortSignal): Promise<void> {
+    const lines = (await this.#explain(view, signal))?.lines ?? [];
+    if (!this.open.has(view.name)) return;
+    const text = lines.map((line) => `  ${line}\n`).join('');
+    const isNew = text !== '' && this.#said.get(view.name) !== text;
+    if (isNew) this.#said.set(view.name, text);
+    const { stderr } = this.#context;
+    stderr(`Waiting for ${view.name}:${isNew ? `\n${text}` : ` ${whatIsMissing(view)}\n`}`);
+  }
+
+  /** What the server knows of it; undefined where that is nothing, or it cannot be asked: the stream says what becomes of that. */
+  async #explain(view: UnitView, signal: AbortSignal): Promise<V2Explanation | undefined> {
     try {
-      const answer = await this.#context.client.explain(view.name, signal);
-      if (answer.machineID !== undefined || !this.open.has(view.name)) return;
-      if (answer.pending !== undefined) view.pending = answer.lines;
-      if (answer.pending !== undefined || any === 'any') this.#sayPending(view, answer.lines);
+      return await this.#context.client.explain(view.name, signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!isFleetError(error)) throw error; // the stream says what has become of it
+      if (!isFleetError(error)) throw error;
+      return undefined;
     }
   }
 

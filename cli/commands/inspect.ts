@@ -58,7 +58,8 @@ export async function journal(
   const unit = await context.client.unit(nameOfArgument(argument), context.signal);
   const lines = String(options.lines);
   const daemon = await context.client.daemon(context.signal);
-  if (daemon.outputFile !== undefined && context.client.isLocal) {
+  const isHere = machineIdOf(unit, daemon.machineID) === daemon.machineID && context.client.isLocal;
+  if (isHere && daemon.outputFile !== undefined) {
     const follow = options.follow ? ['-f'] : [];
     return await context.spawn(['tail', '-n', lines, ...follow, daemon.outputFile], context.env);
   }

@@ -349,7 +349,9 @@ function notFleet(response: IncomingMessage): FleetError {
 
 function unreachable(targets: readonly Target[], cause: unknown): FleetError {
   const names = targets.map((target) => target.name).join(', ');
-  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  // Where a name has several addresses, Node's error has no message.
+  const inner: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const why = inner instanceof Error ? `: ${inner.message}` : '';
   return new FleetError('API_UNREACHABLE', `no fleet API at ${names}${why}`, {
     cause,
     hint: 'Is fleetd running? systemctl status fleet; or name another with --endpoint.',

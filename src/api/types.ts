@@ -25,6 +25,7 @@ export interface V1UnitState {
   readonly systemdActiveState: string;
   readonly systemdSubState: string;
 }
+/** `GET /fleet/v1/state`. @public */
 export interface V1StatePage {
   readonly states?: readonly V1UnitState[];
   readonly nextPageToken?: string;
@@ -34,6 +35,7 @@ export interface V1Machine {
   readonly primaryIP: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
+/** `GET /fleet/v1/machines`. @public */
 export interface V1MachinePage {
   readonly machines?: readonly V1Machine[];
   readonly nextPageToken?: string;

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readBoolean, readNumber, usualWords, variableOf } from '../../cli/arguments.ts';
+import { endpointsOf } from '../../cli/endpoints.ts';
+import { DEFAULT_ENDPOINT } from '../../cli/options.ts';
 import { Values } from '../../cli/values.ts';
 
 const forms = [
@@ -74,5 +76,19 @@ describe('readBoolean and readNumber', () => {
   });
   it('a number may have a fraction', () => {
     expect(readNumber('--x', '0.5')).toBe(0.5);
+  });
+});
+
+describe('endpointsOf', () => {
+  it.for([
+    [DEFAULT_ENDPOINT, {}, ['unix:///var/run/fleet.sock']],
+    [
+      DEFAULT_ENDPOINT,
+      { XDG_RUNTIME_DIR: '/run/user/1' },
+      ['unix:///var/run/fleet.sock', 'unix:///run/user/1/fleet.sock'],
+    ],
+    ['http://a:1, http://b:1', { XDG_RUNTIME_DIR: '/run/user/1' }, ['http://a:1', 'http://b:1']],
+  ] as const)('%s with %o', ([option, env, endpoints]) => {
+    expect(endpointsOf(option, env)).toEqual(endpoints);
   });
 });

@@ -190,7 +190,7 @@ describe('applyEvent', () => {
   });
 
   it('a placement ends what it waited for', () => {
-    const view = viewFor('launched', { machineID: undefined });
+    const view = viewFor('launched');
     applyEvent(view, { kind: 'pending', name: NAME, lines: ['no machine'] }, 21n);
     expect(view.pending).toEqual(['no machine']);
     applyEvent(view, { kind: 'placed', name: NAME, machineID: 'm2' }, 22n);
