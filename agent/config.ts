@@ -27,6 +27,8 @@ export interface Config {
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
   readonly systemdUser: boolean;
+  /** Where that systemd's journal is; '' means: the machine's. */
+  readonly journalDirectory: string;
   readonly tokenLimit: number;
   readonly disableEngine: boolean;
   readonly disableWatches: boolean;
@@ -74,6 +76,7 @@ const KNOWN = [
   'state_directory',
   'runtime_directory',
   'systemd_user',
+  'journal_directory',
   'token_limit',
   'disable_engine',
   'disable_watches',
@@ -136,6 +139,7 @@ function configFrom(read: Reader, { env, uid, standalone }: ConfigSources): Conf
     stateDirectory: read.path('state_directory', directories.state),
     runtimeDirectory,
     systemdUser,
+    journalDirectory: read.path('journal_directory', ''),
     tokenLimit: read.number('token_limit', 100, 1),
     disableEngine: read.boolean('disable_engine', false),
     disableWatches: read.boolean('disable_watches', false),
@@ -208,6 +212,7 @@ class Reader {
 
   path(key: Key, byDefault: string): string {
     const path = this.text(key, byDefault);
+    if (path === '' && byDefault === '') return '';
     if (!path.startsWith('/')) this.#wrong(key, path, 'is no absolute path');
     return path.length > 1 ? path.replace(/\/+$/, '') : path;
   }

@@ -88,10 +88,10 @@ export interface V2Daemon {
   readonly version: string;
   readonly machineID: string;
   readonly systemd: 'system' | 'user';
-  /** D-Bus address of that systemd where it is not the default one of its kind. */
-  readonly busAddress?: string;
-  /** File that units write to where no journald runs. */
-  readonly outputFile?: string;
+  /** XDG_RUNTIME_DIR of a user's systemd: systemctl finds it by that. */
+  readonly runtimeDirectory?: string;
+  /** Where its journal is, unless it is the machine's. */
+  readonly journalDirectory?: string;
 }
 
 /**
