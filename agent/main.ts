@@ -9,13 +9,14 @@ import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { parseConfig, type ConfigResult } from './config.ts';
 
-const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version]';
+const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version] [--help]';
 const DEFAULT_FILE = '/etc/fleet/fleet.conf';
 
 interface Arguments {
   readonly config: string | undefined;
   readonly standalone: boolean;
   readonly version: boolean;
+  readonly help: boolean;
 }
 
 process.title = 'fleetd'; // pidof fleetd finds it
@@ -25,6 +26,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const log = openLog(false);
   try {
     const given = parseArguments(argv);
+    if (given.help) {
+      process.stdout.write(`${USAGE}\n`);
+      return 0;
+    }
     if (given.version) {
       process.stdout.write(`fleetd version ${VERSION}\n`);
       return 0;
@@ -53,6 +58,7 @@ function parseArguments(argv: readonly string[]): Arguments {
         config: { type: 'string' },
         standalone: { type: 'boolean', default: false },
         version: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     });
     const isVersion = positionals.length === 1 && positionals[0] === 'version';
@@ -60,12 +66,14 @@ function parseArguments(argv: readonly string[]): Arguments {
       throw new FleetError('CONFIG_INVALID', `'${positionals[0]}' is not an option`, {
         hint: USAGE,
       });
-    const { config, standalone, version } = values;
-    return { config, standalone, version: version || isVersion };
+    const { config, standalone, version, help } = values;
+    return { config, standalone, version: version || isVersion, help };
   } catch (error) {
     if (isFleetError(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw new FleetError('USAGE', message.toLowerCase().split('\n', 1)[0] ?? '', { hint: USAGE });
+    throw new FleetError('USAGE', message.toLowerCase().split(/\n|\. /, 1)[0] ?? '', {
+      hint: USAGE,
+    });
   }
 }
 
