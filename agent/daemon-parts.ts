@@ -97,7 +97,10 @@ async function openBase({ config, log, env, random }: PartsOptions): Promise<Bas
   const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
   const address = config.systemdUser ? 'user' : 'system';
   const systemd = openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
-  const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), boot);
+  const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), {
+    bootId: boot,
+    machineId: machine,
+  });
   return { clock, machine, registry, systemd, settings, identity, bootId: boot };
 }
 
