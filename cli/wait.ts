@@ -1,13 +1,8 @@
 // Follows the event stream until every awaited unit is where it should be; says at once why one is not.
 // Invariant: it never hangs in silence: what it waits for is printed, and --block-attempts or --timeout end it.
-<<<<<<< HEAD
 import type { Happening } from '../src/api/client.ts';
 import type { V2Explanation } from '../src/api/types.ts';
 import { isFleetError, type ErrorCode } from '../src/model/errors.ts';
-=======
-import { FleetError, isFleetError } from '../src/model/errors.ts';
-import type { V2Explanation } from '../src/api/types.ts';
->>>>>>> attack
 import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Context } from './context.ts';
 import { applyEvent, judge, type UnitView, type Verdict } from './goal.ts';
@@ -182,7 +177,6 @@ class Wait {
       if (!isFleetError(error)) throw error;
       return undefined;
     }
-<<<<<<< HEAD
   }
 
   #sayPending(view: UnitView, lines: readonly string[]): void {
@@ -191,42 +185,6 @@ class Wait {
     this.#said.set(view.name, text);
     const { stderr, colours } = this.#context;
     stderr(`Unit ${view.name} ${paint('waits for a machine', 'yellow', colours.stderr)}:\n${text}`);
-=======
-    sayPending(context, view);
-    return view;
-  } catch (error) {
-    if (!isFleetError(error, 'UNIT_NOT_FOUND') || goal !== 'destroyed') throw error;
-    return await lookAtLeft(context, name, signal);
-  }
-}
-
-/** A destroyed unit: where it is still to be stopped. An orphan is not: nobody has asked its host. */
-async function lookAtLeft(context: Context, name: string, signal: AbortSignal): Promise<UnitView> {
-  const left = await explanationOfLeft(context, name, signal);
-  const rows = (left?.left ?? []).filter(({ orphan }) => orphan !== true);
-  return {
-    name,
-    goal: 'destroyed',
-    revision: 0n,
-    generation: 0,
-    global: false,
-    machineID: left?.machineID,
-    states: new Map(rows.map((row) => [row.machineID, row])),
-    pending: [],
-  };
-}
-
-async function explanationOfLeft(
-  context: Context,
-  name: string,
-  signal: AbortSignal,
-): Promise<V2Explanation | undefined> {
-  try {
-    return await context.client.explain(name, signal);
-  } catch (error) {
-    if (isFleetError(error, 'UNIT_NOT_FOUND')) return undefined;
-    throw error;
->>>>>>> attack
   }
 }
 
