@@ -332,7 +332,10 @@ export class ClusterPicture {
   }
 
   #touchRelated(entry: UnitEntry): void {
-    if (entry.at !== undefined) this.#touchAt(entry, entry.at);
+    if (entry.at !== undefined) {
+      this.#touchAt(entry, entry.at);
+      for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
+    }
     if (entry.globalActive) this.#touchGlobal(entry);
     else this.#touchAt(entry, WAITING);
   }

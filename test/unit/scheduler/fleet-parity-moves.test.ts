@@ -215,6 +215,18 @@ const UNITS: readonly ParityRow[] = [
     places: 'a:m1',
   },
   {
+    name: 'a unit is replaced by a version that a global one gives way to: what follows that moves',
+    steps: [
+      machines('m1', 'm2'),
+      [put('a')],
+      [put('x')],
+      [put('g', { global: true, conflicts: ['q'] })],
+      [put('f', { of: ['g'] })],
+      [put('a', { conflicts: ['g'] })],
+    ],
+    places: 'a:m1 f:m2 g:m2 x:m2',
+  },
+  {
     name: 'a global unit is unloaded: what conflicts with it is placed',
     steps: [
       machines('m1'),
