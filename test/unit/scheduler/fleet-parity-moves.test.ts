@@ -196,6 +196,16 @@ const UNITS: readonly ParityRow[] = [
     original: 'in some order',
   },
   {
+    name: 'a unit becomes global: it runs everywhere, and its old place is free',
+    steps: [machines('m1', 'm2'), [put('a')], [put('a', { global: true })], [put('b')], [put('c')]],
+    places: 'a:m1,m2 b:m1 c:m2',
+  },
+  {
+    name: 'a global unit becomes one of one machine: the least loaded',
+    steps: [machines('m1', 'm2'), [put('a', { global: true })], [put('b')], [put('a')]],
+    places: 'a:m2 b:m1',
+  },
+  {
     name: 'a conflicting unit is destroyed: what waited for that is placed, the others stay',
     steps: [
       machines('m1', 'm2'),

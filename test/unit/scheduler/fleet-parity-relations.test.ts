@@ -105,6 +105,22 @@ const TOGETHER: readonly ParityRow[] = [
     places: 'app.socket:m2 app:m2 x:m1',
   },
   {
+    name: 'MachineOf=db@%l: beside the one that is named after the machine',
+    steps: [
+      machines('m1', 'm2'),
+      [put('x')],
+      [put('db@m2')],
+      [put('y')],
+      [put('db@m1', { id: '00000002' })],
+      [put('app', { of: ['db@%l'] })],
+    ],
+    places: 'app:m2 db@m1:m2 db@m2:m2 x:m1 y:m1',
+    original: {
+      places: 'db@m1:m2 db@m2:m2 x:m1 y:m1',
+      because: 'DESIGN §3: and the rest of systemd’s specifiers that make sense',
+    },
+  },
+  {
     name: 'MachineOf=db@%i of an instance',
     steps: [machines('m1', 'm2'), [put('db@1')], [put('db@2')], [put('app@2', { of: ['db@%i'] })]],
     places: 'app@2:m2 db@1:m1 db@2:m2',
