@@ -1,9 +1,8 @@
-// Runs a command where a unit runs: here without SSH when it is this machine, else through the system's OpenSSH client.
-// Invariant: the command's own exit status is passed on, its output is not touched.
-import { spawn } from 'node:child_process';
+// Which command reaches a machine: the words for OpenSSH, and the environment for a systemd of this machine.
+// Invariant: pure; the command's own exit status and output are passed on untouched by whoever runs it.
+import { homedir } from 'node:os';
 import type { V2Daemon } from '../src/api/types.ts';
-import { FleetError } from '../src/model/errors.ts';
-import type { Context } from './context.ts';
+import type { Io } from './context.ts';
 
 export interface SshOptions {
   readonly port: number | undefined;
@@ -13,40 +12,18 @@ export interface SshOptions {
   readonly timeoutSec: number;
 }
 
-export interface Place {
-  readonly machineID: string;
-  readonly ip: string;
-}
-
-/** Runs `command` at `place` with our own terminal; answers its exit status. */
-export async function runAt(
-  context: Context,
-  place: Place,
-  command: readonly string[],
-  ssh: SshOptions,
-): Promise<number> {
-  if ((await context.localMachineId()) === place.machineID) return await run(command, {});
-  return await run(sshCommand(place.ip, command, ssh), {});
-}
-
-/** Runs a command of this machine with the environment that reaches its systemd. */
-export async function runHere(command: readonly string[], daemon: V2Daemon): Promise<number> {
-  return await run(
-    command,
-    daemon.busAddress === undefined ? {} : { DBUS_SESSION_BUS_ADDRESS: daemon.busAddress },
-  );
-}
-
 /** The OpenSSH command line; words are quoted for the shell on the far side. */
 export function sshCommand(ip: string, command: readonly string[], ssh: SshOptions): string[] {
+  const { strictHostKeyChecking: isStrict, knownHostsFile } = ssh;
+  const options = [
+    `UserKnownHostsFile=${isStrict ? knownHostsFile.replace(/^~(?=\/)/, homedir()) : '/dev/null'}`,
+    `StrictHostKeyChecking=${isStrict ? 'ask' : 'no'}`,
+    `ConnectTimeout=${Math.ceil(ssh.timeoutSec)}`,
+    ...(isStrict ? [] : ['LogLevel=ERROR']),
+  ];
   return [
     'ssh',
-    '-o',
-    `UserKnownHostsFile=${ssh.strictHostKeyChecking ? ssh.knownHostsFile : '/dev/null'}`,
-    '-o',
-    `StrictHostKeyChecking=${ssh.strictHostKeyChecking ? 'ask' : 'no'}`,
-    '-o',
-    `ConnectTimeout=${ssh.timeoutSec}`,
+    ...options.flatMap((option) => ['-o', option]),
     ...(ssh.port === undefined ? [] : ['-p', String(ssh.port)]),
     `${ssh.username}@${ip}`,
     '--',
@@ -54,25 +31,13 @@ export function sshCommand(ip: string, command: readonly string[], ssh: SshOptio
   ];
 }
 
-function shellQuote(word: string): string {
-  return /^[A-Za-z0-9_\-./=:@,%+]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+/** What makes systemctl of this machine speak with the systemd of that fleetd. */
+export function environmentFor(daemon: V2Daemon, env: Io['env']): Io['env'] {
+  const { runtimeDirectory } = daemon;
+  if (runtimeDirectory === undefined) return env;
+  return { ...env, XDG_RUNTIME_DIR: runtimeDirectory, DBUS_SESSION_BUS_ADDRESS: undefined };
 }
 
-async function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const [program = '', ...args] = command;
-  return await new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
-    child.once('error', (cause) => {
-      reject(
-        new FleetError('USAGE', `'${program}' cannot be run here: ${cause.message}`, {
-          cause,
-          hint:
-            program === 'ssh'
-              ? 'Install OpenSSH: apt-get install openssh-client'
-              : 'Is it installed?',
-        }),
-      );
-    });
-    child.once('exit', (status) => resolve(status ?? 1));
-  });
+function shellQuote(word: string): string {
+  return /^[A-Za-z0-9_\-./=:@,%+]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -284,6 +284,10 @@ function newServer(app: FastifyInstance, name: string): Server {
     },
     (request, response) => {
       response.setHeader('server', name);
+      // A client keeps its connection: on a server that closes, it must not be waited for.
+      response.once('close', () => {
+        if (!server.listening) server.closeIdleConnections();
+      });
       app.routing(request, response);
     },
   );

@@ -104,7 +104,7 @@ export function oursPlaces({ steps }: Pick<ParityRow, 'steps'>): string {
 }
 
 /** All that the original comes to in one order or another. */
-export function originalPlaces({ steps }: Pick<ParityRow, 'steps'>): ReadonlySet<string> {
+function originalPlaces({ steps }: Pick<ParityRow, 'steps'>): ReadonlySet<string> {
   const found = new Set<string>();
   for (let seed = 1; seed <= ORDERS; seed += 1) found.add(originalIn(shuffled(seed), steps));
   return found;

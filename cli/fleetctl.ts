@@ -1,0 +1,61 @@
+// One call of fleetctl, from its words to its exit status; main.ts hands it the process, tests hand it their own.
+import { isFleetError, type FleetError } from '../src/model/errors.ts';
+import type { Context, Io } from './context.ts';
+import { report } from './exit.ts';
+import { endpointsOf } from './endpoints.ts';
+import type { Values } from './values.ts';
+
+/** Runs fleetctl with the words after its name; answers the exit status. */
+export async function fleetctl(words: readonly string[], io: Io): Promise<number> {
+  const [first, second] = words;
+  if (second === undefined && first !== undefined && VERSION_WORDS.has(first)) {
+    io.stdout(`fleetctl version ${io.version}\n`); // without loading the rest
+    return 0;
+  }
+  let causes = false;
+  try {
+    const { readCommandLine } = await import('./program.ts');
+    const asked = readCommandLine(words, io);
+    if (asked.kind === 'printed') return 0;
+    if (asked.kind === 'wrong') {
+      io.stderr(`fleetctl: ${asked.problem}\n${asked.usage}\n`);
+      return 2;
+    }
+    const { command, args, values } = asked;
+    causes = values.flag('debug');
+    return await withContext(values, io, (context) => command.run({ context, args, values }));
+  } catch (error) {
+    if (io.signal.aborted) return INTERRUPTED;
+    if (causes && isFleetError(error)) sayCauses(error, io);
+    return report(error, io.stderr);
+  }
+}
+
+const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v']);
+/** As a shell counts a process that SIGINT ended. */
+const INTERRUPTED = 130;
+
+async function withContext(
+  values: Values,
+  io: Io,
+  run: (context: Context) => Promise<number>,
+): Promise<number> {
+  const { FleetClient } = await import('../src/api/client.ts');
+  const client = new FleetClient({
+    endpoints: endpointsOf(values.text('endpoint') ?? '', io.env),
+    requestTimeoutMs: (values.number('request-timeout') ?? 0) * 1000,
+  });
+  try {
+    return await run({ ...io, client });
+  } finally {
+    client.close();
+  }
+}
+
+function sayCauses(error: FleetError, io: Io): void {
+  let cause: unknown = error;
+  while (cause instanceof Error) {
+    io.stderr(`${cause.stack ?? cause.message}\n`);
+    cause = cause.cause;
+  }
+}
