@@ -147,6 +147,8 @@ export interface V2Explanation {
   readonly currentState?: DesiredState | 'lost';
   readonly machineID?: string;
   readonly pending?: Pending;
+  /** Only of a unit that the cluster has no record of any more: what hosts still report of it, orphans included. */
+  readonly left?: readonly V2UnitState[];
   /** The same for a person, one sentence a line; empty when all is as desired. */
   readonly lines: readonly string[];
 }
