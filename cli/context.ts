@@ -1,6 +1,8 @@
 // What a command gets from the outside: the process as main.ts has it, and the API. Tests hand in their own.
+import type { Readable, Writable } from 'node:stream';
 import type { FleetClient } from '../src/api/client.ts';
 import type { Clock } from '../src/runtime/clock.ts';
+import type { Ssh } from './ssh.ts';
 
 /** The process as fleetctl sees it. */
 export interface Io {
@@ -11,6 +13,10 @@ export interface Io {
   readonly signal: AbortSignal;
   /** Whether a person looks at that output, and wants colours. */
   readonly colours: Readonly<{ stdout: boolean; stderr: boolean }>;
+  /** Whether a person can be asked on it. */
+  readonly stdinIsTerminal: boolean;
+  /** For whole streams of bytes; what `openStdout` answers closes standard output with its own end. */
+  readonly streams: Readonly<{ stdin: Readable; openStdout: () => Writable }>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   /** Reads a local file; undefined where there is none. */
@@ -24,4 +30,5 @@ export interface Io {
 
 export interface Context extends Io {
   readonly client: FleetClient;
+  readonly ssh: Ssh;
 }

@@ -3,6 +3,7 @@ import { isFleetError, type FleetError } from '../src/model/errors.ts';
 import type { Context, Io } from './context.ts';
 import { report } from './exit.ts';
 import { endpointsOf } from './endpoints.ts';
+import type { SshSettings } from './remote.ts';
 import type { Values } from './values.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
@@ -11,6 +12,9 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
   if (second === undefined && first !== undefined && VERSION_WORDS.has(first)) {
     io.stdout(`fleetctl version ${io.version}\n`); // without loading the rest
     return 0;
+  }
+  if (first === 'fd-forward' && second !== undefined && words.length === 2) {
+    return await forward(second, io);
   }
   let causes = false;
   try {
@@ -23,7 +27,9 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
     }
     const { command, args, values } = asked;
     causes = values.flag('debug');
-    return await withContext(values, io, (context) => command.run({ context, args, values }));
+    const { run } = command;
+    if (typeof run !== 'function') return await run.offline(io, args);
+    return await withContext(values, io, (context) => run({ context, args, values }));
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED;
     if (causes && isFleetError(error)) sayCauses(error, io);
@@ -35,6 +41,16 @@ const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v'
 /** As a shell counts a process that SIGINT ended. */
 const INTERRUPTED = 130;
 
+/** Without loading the rest: --tunnel runs it once a connection. */
+async function forward(socket: string, io: Io): Promise<number> {
+  const { fdForward } = await import('./commands/fd-forward.ts');
+  try {
+    return await fdForward(io, socket);
+  } catch (error) {
+    return io.signal.aborted ? INTERRUPTED : report(error, io.stderr);
+  }
+}
+
 async function withContext(
   values: Values,
   io: Io,
@@ -45,11 +61,23 @@ async function withContext(
     endpoints: endpointsOf(values.text('endpoint') ?? '', io.env),
     requestTimeoutMs: (values.number('request-timeout') ?? 0) * 1000,
   });
+  const { Ssh } = await import('./ssh.ts');
+  const ssh = new Ssh(io, sshSettingsOf(values));
   try {
-    return await run({ ...io, client });
+    return await run({ ...io, client, ssh });
   } finally {
     client.close();
+    await ssh.close();
   }
+}
+
+function sshSettingsOf(values: Values): SshSettings {
+  return {
+    username: values.text('ssh-username') ?? 'core',
+    strictHostKeyChecking: values.flag('strict-host-key-checking'),
+    knownHostsFile: values.text('known-hosts-file') ?? '',
+    timeoutSec: values.number('ssh-timeout') ?? 0,
+  };
 }
 
 function sayCauses(error: FleetError, io: Io): void {

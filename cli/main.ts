@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { FleetError } from '../src/model/errors.ts';
 import { systemClock } from '../src/runtime/clock.ts';
 import { VERSION } from '../src/runtime/version.ts';
@@ -20,11 +23,29 @@ function ioOf(signal: AbortSignal): Io {
       stdout: !noColour && process.stdout.isTTY,
       stderr: !noColour && process.stderr.isTTY,
     },
+    stdinIsTerminal: isatty(0),
+    streams: {
+      get stdin() {
+        return process.stdin;
+      },
+      openStdout,
+    },
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readFile: readLocalFile,
     spawn: (command, env) => spawnHere(command, env, signal),
   };
+}
+
+/** Node never closes its standard output: whoever reads it would not learn that it has ended while we go on. */
+function openStdout(): Writable {
+  return new Writable({
+    write: (chunk, _encoding, done) => void process.stdout.write(chunk, done),
+    final: (done) => {
+      closeSync(1);
+      done();
+    },
+  });
 }
 
 /** Answers the program's exit status; 128 and the signal's number where one ended it, as a shell has it. */

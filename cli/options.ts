@@ -93,6 +93,19 @@ export function listOptions(fields: string): readonly OptionDefinition[] {
 /** `--ssh-port`. */
 export const sshPortOption: OptionDefinition = number('ssh-port', 'PORT', 'port of SSH');
 
+/** Of `ssh`. */
+export const sshOptions: readonly OptionDefinition[] = [
+  { ...flag('forward-agent', 'forward the SSH agent'), short: 'A' },
+  {
+    name: 'machine',
+    kind: 'text',
+    value: 'ID',
+    description: 'the machine, or what its id begins with',
+  },
+  { name: 'unit', kind: 'text', value: 'NAME', description: 'the unit whose machine it is to be' },
+  sshPortOption,
+];
+
 /** Of `status`: scripts give it what only others have. */
 export const statusOptions: readonly OptionDefinition[] = [
   sshPortOption,

@@ -3,8 +3,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { FleetError } from '../src/model/errors.ts';
 import { usualWords } from './arguments.ts';
+import { withCommandApart } from './command-operand.ts';
 import type { Io } from './context.ts';
-import { commands, type CommandDefinition } from './definition.ts';
+import { argumentForms, commands, type CommandDefinition } from './definition.ts';
 import { globalOptions, type OptionDefinition } from './options.ts';
 import { Values } from './values.ts';
 
@@ -17,7 +18,8 @@ export type Asked =
 
 /** Reads the words after the program's name. Throws USAGE for a value that is none. */
 export function readCommandLine(words: readonly string[], io: Io): Asked {
-  const { words: usual, off } = usualWords(allForms(), words);
+  const forms = allForms();
+  const { words: usual, off } = usualWords(forms, withCommandApart(forms, words));
   let asked: Asked = { kind: 'printed' };
   let current: Command | undefined;
   const program = makeProgram(io, {
@@ -73,9 +75,9 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   for (const option of globalOptions) program.addOption(optionOf(option));
   for (const definition of commands) {
     const command = program.command(definition.name).description(definition.description);
-    const { takes } = definition;
-    if (takes !== 'nothing') command.argument(takes === 'UNIT' ? '<UNIT>' : '<UNIT...>');
-    command.usage(`[OPTION…]${{ nothing: '', UNIT: ' UNIT', UNITS: ' UNIT…' }[takes]}`);
+    const { declared, shown } = argumentForms[definition.takes];
+    if (declared !== undefined) command.argument(declared);
+    command.usage(`[OPTION…]${shown}`);
     for (const option of definition.options) command.addOption(optionOf(option));
     command.action(() => handlers.run(command, definition));
     noteFailures(command, handlers);

@@ -1,6 +1,7 @@
 // A small fleet in this process: the real API and engine over a store in memory, hosts that do as a script says; and fleetctl.
 // Invariant: hosts write only what an agent would: state rows, and the end of their schedule keys.
 import { spawn } from 'node:child_process';
+import { PassThrough, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { fleetctl } from '../../cli/fleetctl.ts';
 import type { Io } from '../../cli/context.ts';
@@ -97,6 +98,8 @@ export class Fleet {
       clock: systemClock,
       signal: interrupt.signal,
       colours: { stdout: false, stderr: false },
+      stdinIsTerminal: true,
+      streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
       stdout: (text) => void (printed.stdout += text),
       stderr: (text) => void (printed.stderr += text),
       readFile: readLocalFile,
