@@ -9,6 +9,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   readonly clock: Clock;
+  /** As Math.random. */
+  readonly random: () => number;
   /** Aborts when the person interrupts. */
   readonly signal: AbortSignal;
   /** Whether a person looks at that output, and wants colours. */
@@ -26,6 +28,22 @@ export interface Io {
     command: readonly string[],
     env: Readonly<Record<string, string | undefined>>,
   ) => Promise<number>;
+  /** Starts a program of this machine that is spoken with. */
+  readonly start: (
+    command: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+  ) => Child;
+}
+
+/** A program that was started. */
+export interface Child {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Its exit status, when its outputs have ended too. */
+  readonly ended: Promise<number>;
+  /** What it has written to its standard error output. */
+  said(): string;
+  kill(): void;
 }
 
 export interface Context extends Io {

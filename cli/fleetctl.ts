@@ -1,10 +1,7 @@
 // One call of fleetctl, from its words to its exit status; main.ts hands it the process, tests hand it their own.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
-import type { Context, Io } from './context.ts';
+import type { Io } from './context.ts';
 import { report } from './exit.ts';
-import { endpointsOf } from './endpoints.ts';
-import type { SshSettings } from './remote.ts';
-import type { Values } from './values.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
 export async function fleetctl(words: readonly string[], io: Io): Promise<number> {
@@ -29,6 +26,7 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
     causes = values.flag('debug');
     const { run } = command;
     if (typeof run !== 'function') return await run.offline(io, args);
+    const { withContext } = await import('./reach.ts');
     return await withContext(values, io, (context) => run({ context, args, values }));
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED;
@@ -49,35 +47,6 @@ async function forward(socket: string, io: Io): Promise<number> {
   } catch (error) {
     return io.signal.aborted ? INTERRUPTED : report(error, io.stderr);
   }
-}
-
-async function withContext(
-  values: Values,
-  io: Io,
-  run: (context: Context) => Promise<number>,
-): Promise<number> {
-  const { FleetClient } = await import('../src/api/client.ts');
-  const client = new FleetClient({
-    endpoints: endpointsOf(values.text('endpoint') ?? '', io.env),
-    requestTimeoutMs: (values.number('request-timeout') ?? 0) * 1000,
-  });
-  const { Ssh } = await import('./ssh.ts');
-  const ssh = new Ssh(io, sshSettingsOf(values));
-  try {
-    return await run({ ...io, client, ssh });
-  } finally {
-    client.close();
-    await ssh.close();
-  }
-}
-
-function sshSettingsOf(values: Values): SshSettings {
-  return {
-    username: values.text('ssh-username') ?? 'core',
-    strictHostKeyChecking: values.flag('strict-host-key-checking'),
-    knownHostsFile: values.text('known-hosts-file') ?? '',
-    timeoutSec: values.number('ssh-timeout') ?? 0,
-  };
 }
 
 function sayCauses(error: FleetError, io: Io): void {

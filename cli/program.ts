@@ -29,7 +29,6 @@ export function readCommandLine(words: readonly string[], io: Io): Asked {
       const given = (option: OptionDefinition): string | boolean | undefined =>
         valueGiven([program, command], option) ?? (off.has(option.name) ? false : undefined);
       const values = new Values(options, given, io.env);
-      refuseUnsupported(values);
       asked = { kind: 'run', command: definition, args: command.args, values };
     },
   });
@@ -135,18 +134,6 @@ function valueGiven(
     return definition.kind === 'flag' || (command.getOptionValue(attribute) as string); // commander's own
   }
   return undefined;
-}
-
-/** `--driver=API` asks for what is there. */
-function refuseUnsupported(values: Values): void {
-  for (const { name, hidden } of globalOptions) {
-    if (hidden !== 'not supported yet') continue;
-    const value = values.text(name) ?? '';
-    if (value === '' || (name === 'driver' && value.toLowerCase() === 'api')) continue;
-    throw new FleetError('USAGE', `--${name} is not supported yet`, {
-      hint: 'Reach a fleetd with --endpoint.',
-    });
-  }
 }
 
 function usageOf(command: Command): string {

@@ -98,6 +98,10 @@ export class Fleet {
       clock: systemClock,
       signal: interrupt.signal,
       colours: { stdout: false, stderr: false },
+      random: () => 0,
+      start: () => {
+        throw new Error('nothing is to be started');
+      },
       stdinIsTerminal: true,
       streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
       stdout: (text) => void (printed.stdout += text),
