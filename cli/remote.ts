@@ -64,6 +64,18 @@ export function shellText(words: readonly string[]): string {
   return words.map(shellQuote).join(' ');
 }
 
+/** For any shell on the far side: joins its standard input and output to that socket. */
+export function forwardCommand(socketPath: string): string {
+  return `exec sh -c ${shellText([FORWARD, 'fleetctl', socketPath])}`;
+}
+
+/** A fleetctl that only a login shell finds is found too; what its profile prints is no part of the answer. */
+const FORWARD = [
+  'command -v fleetctl >/dev/null && exec fleetctl fd-forward "$1"',
+  'exec 3>&1 >&2',
+  `exec "$SHELL" -lc 'exec fleetctl fd-forward "$0" >&3' "$1"`,
+].join('; ');
+
 /** What makes systemctl and journalctl of this machine speak with the systemd of that fleetd. */
 export function environmentFor(daemon: V2Daemon, env: Io['env']): Io['env'] {
   const { busAddress, systemd } = daemon;

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import type { EndpointTarget, Passage } from '../src/api/connections.ts';
 import { FleetError } from '../src/model/errors.ts';
 import type { Child, Io } from './context.ts';
-import { optionValue, shellText, sshCommand, type SshCall, type SshSettings } from './remote.ts';
+import {
+  forwardCommand,
+  optionValue,
+  shellText,
+  sshCommand,
+  type SshCall,
+  type SshSettings,
+} from './remote.ts';
 
 export interface TunnelOptions {
   /** `HOST[:PORT]`. */
@@ -74,7 +81,7 @@ export class Tunnel implements Passage {
     const target = 'TARGET';
     const words = this.#command({ words: ['-W', target] });
     const escaped = words.map((word) => (word === target ? '[%h]:%p' : word.replaceAll('%', '%%')));
-    return `exec ${shellText(escaped)}`;
+    return shellText(escaped); // ssh itself puts `exec` before it
   }
 
   async close(): Promise<void> {
@@ -136,15 +143,8 @@ function callTo({ socketPath, host = '', port = 0 }: EndpointTarget): Omit<SshCa
     const name = host.includes(':') ? `[${host}]` : host;
     return { words: ['-W', `${name}:${port}`] };
   }
-  return { command: `exec sh -c ${shellText([FORWARD, 'fleetctl', socketPath])}` };
+  return { command: forwardCommand(socketPath) };
 }
-
-/** A fleetctl that only a login shell finds is found too; what its profile prints is no part of the answer. */
-const FORWARD = [
-  'command -v fleetctl >/dev/null && exec fleetctl fd-forward "$1"',
-  'exec 3>&1 >&2',
-  `exec "$SHELL" -lc 'exec fleetctl fd-forward "$0" >&3' "$1"`,
-].join('; ');
 
 /** Reads `HOST[:PORT]`, also `[::1]:22`. */
 function parseAddress(text: string): { host: string; port?: number } {
