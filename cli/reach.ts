@@ -106,8 +106,12 @@ async function tlsFilesOf(values: Values, io: Io): Promise<TlsFiles> {
   };
 }
 
+/** ms; 0: no bound. Through a tunnel, each connection begins with what is one more over SSH. */
 function requestTimeoutMsOf(values: Values): number {
-  return (values.number('request-timeout') ?? 0) * 1000;
+  const requestMs = (values.number('request-timeout') ?? 0) * 1000;
+  if ((values.text('tunnel') ?? '') === '') return requestMs;
+  const sshMs = (values.number('ssh-timeout') ?? 0) * 1000;
+  return requestMs === 0 || sshMs === 0 ? 0 : requestMs + sshMs;
 }
 
 function sshSettingsOf(values: Values): SshSettings {

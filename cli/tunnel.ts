@@ -27,16 +27,20 @@ export interface TunnelOptions {
 
 /** s that a master outlives a fleetctl that was killed. */
 const ORPHANED_SEC = 60;
+/** s without a sign of life after which ssh asks for one; after three it gives up (ServerAliveCountMax). */
+const ALIVE_SEC = 10;
 
 /** The SSH connection of one call of fleetctl. `open` before all else; `close` leaves nothing behind. */
 export class Tunnel implements Passage {
   readonly name: string;
-  /** sshd allows 10 sessions a connection (MaxSessions of sshd_config(5)). */
-  readonly connectionsMax = 6;
+  /** Each is a fleetctl on the far side; sshd allows 10 sessions a connection (MaxSessions of sshd_config(5)). */
+  readonly connectionsMax = 4;
   readonly #io: Io;
   readonly #options: TunnelOptions;
   readonly #host: Readonly<{ host: string; port?: number }>;
-  readonly #servers = new Map<string, Promise<Server>>();
+  /** By what runs on the far side: the path of a socket here. */
+  readonly #paths = new Map<string, Promise<string>>();
+  readonly #servers: Server[] = [];
   readonly #children = new Set<Child>();
   /** What children have said: a request that is sent again is not to say it twice. */
   readonly #said = new Set<string>();
@@ -52,8 +56,12 @@ export class Tunnel implements Passage {
   /** Logs in. API_UNREACHABLE where that fails; ssh has then said why. */
   async open(): Promise<void> {
     const { settings, env } = this.#options;
-    const words = ['-f', '-N', '-o', 'ControlMaster=yes', '-o', `ControlPersist=${ORPHANED_SEC}`];
-    const call = { ...this.#host, words: [...words, ...this.#control] };
+    const options = [
+      'ControlMaster=yes',
+      `ControlPersist=${ORPHANED_SEC}`,
+      `ServerAliveInterval=${ALIVE_SEC}`,
+    ].flatMap((option) => ['-o', option]);
+    const call = { ...this.#host, words: ['-f', '-N', ...options, ...this.#control] };
     const status = await this.#io.spawn(sshCommand(settings, call), env);
     if (status !== 0)
       throw new FleetError('API_UNREACHABLE', `no SSH connection to '${this.name}'`, {
@@ -66,14 +74,11 @@ export class Tunnel implements Passage {
   async socketTo(target: EndpointTarget): Promise<string> {
     const call = callTo(target);
     const id = JSON.stringify(call);
-    const path = join(this.#options.dir, `api${[...this.#servers.keys(), id].indexOf(id)}`);
-    let server = this.#servers.get(id);
-    if (server === undefined) {
-      server = this.#serve(path, call);
-      this.#servers.set(id, server);
-    }
-    await server;
-    return path;
+    const known = this.#paths.get(id);
+    if (known !== undefined) return await known;
+    const path = this.#serve(join(this.#options.dir, `api${this.#paths.size}`), call);
+    this.#paths.set(id, path);
+    return await path;
   }
 
   /** For ssh: the way to further machines is through this one. */
@@ -86,7 +91,7 @@ export class Tunnel implements Passage {
 
   async close(): Promise<void> {
     for (const child of this.#children) child.kill();
-    for (const server of this.#servers.values()) (await server).close();
+    for (const server of this.#servers) server.close();
     if (!this.#isOpen) return;
     const child = this.#io.start(this.#command({ words: ['-O', 'exit'] }), this.#io.env);
     await child.ended;
@@ -103,11 +108,12 @@ export class Tunnel implements Passage {
     return sshCommand(settings, { ...call, ...this.#host, words: [...this.#control, ...words] });
   }
 
-  async #serve(path: string, call: Omit<SshCall, 'host'>): Promise<Server> {
+  async #serve(path: string, call: Omit<SshCall, 'host'>): Promise<string> {
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#join(socket, call));
+    this.#servers.push(server);
     server.listen({ path });
     await once(server, 'listening');
-    return server;
+    return path;
   }
 
   #join(socket: Socket, call: Omit<SshCall, 'host'>): void {

@@ -23,7 +23,9 @@ export async function fdForward(io: Io, socket: string): Promise<number> {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new FleetError('API_UNREACHABLE', `the socket '${path}': ${why}`, {
       cause,
-      hint: 'Is fleetd running? systemctl status fleet',
+      hint: why.includes('EACCES')
+        ? "It is for root and for the group 'fleet'."
+        : 'Is fleetd running? systemctl status fleet',
     });
   } finally {
     io.signal.removeEventListener('abort', leave);
