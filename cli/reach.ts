@@ -1,7 +1,7 @@
 // How one call reaches the fleet: an endpoint, a tunnel to one, or the store itself; and the ways to other machines.
 // Invariant: what was opened is closed when the command has ended, however it ended.
 import type { ClientOptions } from '../src/api/client.ts';
-import type { TlsFiles } from '../src/api/connections.ts';
+import { parseEndpoint, type TlsFiles } from '../src/api/connections.ts';
 import { FleetError } from '../src/model/errors.ts';
 import type { Context, Io } from './context.ts';
 import { endpointsOf } from './endpoints.ts';
@@ -62,7 +62,9 @@ async function clientOptionsOf(values: Values, opened: Opened): Promise<How> {
   }
   const tls = endpoint.includes('https://') ? { tls: await tlsFilesOf(values, io) } : {};
   if (address === '') return { endpoints: endpointsOf(endpoint, io.env), ...tls };
-  return { endpoints: endpointsOf(endpoint, {}), passage: await ssh.openTunnel(address), ...tls };
+  const endpoints = endpointsOf(endpoint, {});
+  for (const each of endpoints) parseEndpoint(each); // before a person is asked for anything
+  return { endpoints, passage: await ssh.openTunnel(address), ...tls };
 }
 
 function usesStore(values: Values): boolean {

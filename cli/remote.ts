@@ -73,7 +73,7 @@ export function forwardCommand(socketPath: string): string {
 const FORWARD = [
   'command -v fleetctl >/dev/null && exec fleetctl fd-forward "$1"',
   'exec 3>&1 >&2',
-  `exec "$SHELL" -lc 'exec fleetctl fd-forward "$0" >&3' "$1"`,
+  `exec "$SHELL" -lc 'exec fleetctl fd-forward "$1" >&3' "$0" "$1"`,
 ].join('; ');
 
 /** What makes systemctl and journalctl of this machine speak with the systemd of that fleetd. */
