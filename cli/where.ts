@@ -7,18 +7,21 @@ import { environmentFor, type SshCall } from './remote.ts';
 /** What to run on a machine: as words here, where a shell is not needed, and as SSH has it elsewhere. */
 export interface Errand {
   /** For the systemd of this machine. */
-  readonly here: (systemd: V2Daemon['systemd']) => readonly string[];
+  readonly here: (at: SystemdHere) => readonly string[];
   readonly there: Omit<SshCall, 'host'>;
 }
+
+/** Which systemd of this machine, and where its journal is. */
+export type SystemdHere = Pick<V2Daemon, 'systemd' | 'journalDirectory'>;
 
 /** Runs it on the machine with that id: here without SSH when it is this one. */
 export async function runOnMachine(context: Context, id: string, errand: Errand): Promise<number> {
   const daemon = await context.client.daemon(context.signal);
   // A fleetd that answers through a socket in the file system is on this machine.
   if (daemon.machineID === id && context.client.isLocal)
-    return await context.spawn(errand.here(daemon.systemd), environmentFor(daemon, context.env));
+    return await context.spawn(errand.here(daemon), environmentFor(daemon, context.env));
   if ((await localMachineId(context)) === id)
-    return await context.spawn(errand.here('system'), context.env);
+    return await context.spawn(errand.here({ systemd: 'system' }), context.env);
   return await context.ssh.run({ host: await addressOf(context, id), ...errand.there });
 }
 

@@ -1,11 +1,11 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
-import type { V2Daemon, V2Unit } from '../../src/api/types.ts';
+import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
 import { shellText } from '../remote.ts';
 import { findUnits, nameOfArgument } from '../unit-argument.ts';
-import { machineIdOf, runOnMachine } from '../where.ts';
+import { machineIdOf, runOnMachine, type SystemdHere } from '../where.ts';
 
 export interface JournalOptions {
   readonly lines: number;
@@ -15,7 +15,7 @@ export interface JournalOptions {
 }
 
 /** A command for the systemd of its machine: `--user` where that is a user's. */
-type CommandFor = (systemd: V2Daemon['systemd']) => readonly string[];
+type CommandFor = (at: SystemdHere) => readonly string[];
 
 /** `systemctl status -l` of each unit where it runs; the worst status of all. */
 export async function status(
@@ -31,7 +31,7 @@ export async function status(
         throw new FleetError('UNIT_NOT_FOUND', `unit '${name}' does not exist`, {
           hint: 'See: fleetctl list-unit-files',
         });
-      const command: CommandFor = (systemd) => [
+      const command: CommandFor = ({ systemd }) => [
         'systemctl',
         ...(systemd === 'user' ? ['--user'] : []),
         'status',
@@ -49,7 +49,7 @@ export async function status(
   return worst;
 }
 
-/** `journalctl` of a unit where it runs; where no journald runs, the file that its units write to. */
+/** `journalctl` of a unit where it runs. */
 export async function journal(
   context: Context,
   argument: string,
@@ -57,21 +57,15 @@ export async function journal(
   sshPort: number | undefined,
 ): Promise<number> {
   const unit = await context.client.unit(nameOfArgument(argument), context.signal);
-  const lines = String(options.lines);
-  const daemon = await context.client.daemon(context.signal);
-  const isHere = machineIdOf(unit, daemon.machineID) === daemon.machineID && context.client.isLocal;
-  if (isHere && daemon.outputFile !== undefined) {
-    const follow = options.follow ? ['-f'] : [];
-    return await context.spawn(['tail', '-n', lines, ...follow, daemon.outputFile], context.env);
-  }
-  const command: CommandFor = (systemd) => [
+  const command: CommandFor = ({ systemd, journalDirectory }) => [
     ...(options.sudo ? ['sudo'] : []),
     'journalctl',
+    ...(journalDirectory === undefined ? [] : ['--directory', journalDirectory]),
     ...(systemd === 'user' ? ['--user-unit'] : ['--unit']),
     unit.name,
     '--no-pager',
     '-n',
-    lines,
+    String(options.lines),
     '--output',
     options.output,
     ...(options.follow ? ['-f'] : []),
@@ -88,6 +82,6 @@ async function runAtUnit(
   const { machineID } = await context.client.daemon(context.signal);
   return await runOnMachine(context, machineIdOf(unit, machineID), {
     here: command,
-    there: { port: sshPort, command: shellText(command('system')) },
+    there: { port: sshPort, command: shellText(command({ systemd: 'system' })) },
   });
 }

@@ -111,7 +111,7 @@ describe('fleetctl ssh', () => {
   beforeEach(async () => {
     fleet = new Fleet();
     const { api } = await fleet.start({
-      daemon: { machineID: machineId(1), systemd: 'user', busAddress: 'unix:path=/tmp/bus' },
+      daemon: { machineID: machineId(1), systemd: 'user', runtimeDirectory: '/tmp/run' },
     });
     for (const n of [1, 2]) await api.machine(machineId(n), { primaryIp: `10.0.0.${n}` });
     for (const name of ['a.service', 'b.service'])
@@ -139,7 +139,7 @@ describe('fleetctl ssh', () => {
   it('runs here without SSH what is for this machine', async () => {
     await ssh('0001', 'systemctl', '--user', 'status');
     expect(fleet.spawned[0]?.command).toEqual(['/bin/sh', '-c', 'systemctl --user status']);
-    expect(fleet.spawned[0]?.env['DBUS_SESSION_BUS_ADDRESS']).toBe('unix:path=/tmp/bus');
+    expect(fleet.spawned[0]?.env['XDG_RUNTIME_DIR']).toBe('/tmp/run');
     await ssh('0001');
     expect(fleet.spawned[1]?.command).toEqual(['/bin/sh', '-l']);
   });
