@@ -9,6 +9,7 @@ import { runProcess } from '../support/cli.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const dir = tempDir();
 const servers: Server[] = [];
 afterEach(() => {
   for (const server of servers.splice(0)) server.close();
@@ -18,7 +19,7 @@ afterEach(() => {
 async function listening(serve: (socket: Socket) => void): Promise<string> {
   const server = createServer({ allowHalfOpen: true }, serve);
   servers.push(server);
-  const path = join(tempDir(), 's');
+  const path = join(dir, `s${performance.now()}`);
   await new Promise<void>((resolve) => server.listen(path, resolve));
   return path;
 }

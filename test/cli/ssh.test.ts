@@ -64,6 +64,7 @@ describe('shellText', () => {
 });
 
 describe('forwardCommand', () => {
+  const dir = tempDir();
   it.for([
     { name: 'finds fleetctl in the PATH', profile: '', path: 'bin' },
     {
@@ -72,8 +73,8 @@ describe('forwardCommand', () => {
       path: 'none',
     },
   ])('$name', ({ profile, path }) => {
-    const home = tempDir();
-    mkdirSync(join(home, 'bin'));
+    const home = join(dir, path);
+    mkdirSync(join(home, 'bin'), { recursive: true });
     const script = '#!/bin/sh\necho "$*"\ncat\n';
     writeFileSync(join(home, 'bin', 'fleetctl'), script, { mode: 0o755 });
     writeFileSync(join(home, '.bash_profile'), profile);
