@@ -1,11 +1,12 @@
 // The commands of fleetctl as data: names, arguments and options are those of fleet 1.0. What runs is imported when it runs.
-import type { Context } from './context.ts';
+import type { Context, Io } from './context.ts';
 import {
   blockOptions,
   fileOptions,
   jsonOption,
   journalOptions,
   listOptions,
+  sshOptions,
   sshPortOption,
   statusOptions,
   waitOptions,
@@ -13,7 +14,6 @@ import {
 } from './options.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { ChangeVerb } from './commands/change.ts';
-import type { SshOptions } from './remote.ts';
 import type { Values } from './values.ts';
 
 /** One call of a command. */
@@ -25,13 +25,28 @@ export interface Call {
 
 export interface CommandDefinition {
   readonly name: string;
-  /** How many arguments it takes; `UNITS`: one or more. */
-  readonly takes: 'nothing' | 'UNIT' | 'UNITS';
+  readonly takes: keyof typeof argumentForms;
   readonly description: string;
   readonly options: readonly OptionDefinition[];
   /** Answers the exit status. */
-  readonly run: (call: Call) => Promise<number>;
+  readonly run: OnlineRun | OfflineRun;
 }
+
+/** Of a command that speaks with the API. */
+export type OnlineRun = (call: Call) => Promise<number>;
+/** Of one that does not, whatever --tunnel and --driver say. */
+export type OfflineRun = Readonly<{
+  offline: (io: Io, args: readonly string[]) => Promise<number>;
+}>;
+
+/** What a command takes after its name: as commander declares it, and as help shows it. */
+export const argumentForms = {
+  nothing: { declared: undefined, shown: '' },
+  UNIT: { declared: '<UNIT>', shown: ' UNIT' },
+  UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
+  SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
+  COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
+} as const;
 
 /** All commands that speak with the API, in the order of help. */
 export const commands: readonly CommandDefinition[] = [
@@ -65,7 +80,7 @@ export const commands: readonly CommandDefinition[] = [
     description: "print systemd's status of units, from where they run",
     options: statusOptions,
     run: async ({ context, args, values }) =>
-      (await import('./commands/inspect.ts')).status(context, args, sshOf(values)),
+      (await import('./commands/inspect.ts')).status(context, args, sshPortOf(values)),
   },
   {
     name: 'journal',
@@ -80,7 +95,22 @@ export const commands: readonly CommandDefinition[] = [
         sudo: values.flag('sudo'),
       };
       const { journal } = await import('./commands/inspect.ts');
-      return await journal(context, unit, options, sshOf(values));
+      return await journal(context, unit, options, sshPortOf(values));
+    },
+  },
+  {
+    name: 'ssh',
+    takes: 'COMMAND',
+    description: 'open a shell or run a command on a machine, or where a unit is',
+    options: sshOptions,
+    run: async ({ context, args, values }) => {
+      const { ssh } = await import('./commands/ssh.ts');
+      return await ssh(context, args, {
+        machine: values.text('machine'),
+        unit: values.text('unit'),
+        port: sshPortOf(values),
+        forwardAgent: values.flag('forward-agent'),
+      });
     },
   },
   {
@@ -121,13 +151,25 @@ export const commands: readonly CommandDefinition[] = [
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
   {
+    name: 'fd-forward',
+    takes: 'SOCKET',
+    description: 'join standard input and output to a unix socket; --tunnel runs it',
+    options: [],
+    run: {
+      offline: async (io, [socket = '']) =>
+        (await import('./commands/fd-forward.ts')).fdForward(io, socket),
+    },
+  },
+  {
     name: 'verify',
     takes: 'UNIT',
     description: 'deprecated: there are no signatures any more',
     options: [],
-    run: ({ context }) => {
-      context.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
-      return Promise.resolve(2);
+    run: {
+      offline: (io) => {
+        io.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
+        return Promise.resolve(2);
+      },
     },
   },
 ];
@@ -157,7 +199,7 @@ function listing(
   name: string,
   description: string,
   fields: string,
-  run: CommandDefinition['run'],
+  run: OnlineRun,
 ): CommandDefinition {
   return { name, takes: 'nothing', description, options: listOptions(fields), run };
 }
@@ -184,12 +226,6 @@ function listOf(values: Values): ListOptions {
   };
 }
 
-function sshOf(values: Values): SshOptions {
-  return {
-    port: values.number(sshPortOption.name),
-    username: values.text('ssh-username') ?? 'core',
-    strictHostKeyChecking: values.flag('strict-host-key-checking'),
-    knownHostsFile: values.text('known-hosts-file') ?? '',
-    timeoutSec: values.number('ssh-timeout') ?? 0,
-  };
+function sshPortOf(values: Values): number | undefined {
+  return values.number(sshPortOption.name);
 }

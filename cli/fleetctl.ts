@@ -1,9 +1,7 @@
 // One call of fleetctl, from its words to its exit status; main.ts hands it the process, tests hand it their own.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
-import type { Context, Io } from './context.ts';
+import type { Io } from './context.ts';
 import { report } from './exit.ts';
-import { endpointsOf } from './endpoints.ts';
-import type { Values } from './values.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
 export async function fleetctl(words: readonly string[], io: Io): Promise<number> {
@@ -11,6 +9,9 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
   if (second === undefined && first !== undefined && VERSION_WORDS.has(first)) {
     io.stdout(`fleetctl version ${io.version}\n`); // without loading the rest
     return 0;
+  }
+  if (first === 'fd-forward' && second !== undefined && words.length === 2) {
+    return await forward(second, io);
   }
   let causes = false;
   try {
@@ -23,7 +24,10 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
     }
     const { command, args, values } = asked;
     causes = values.flag('debug');
-    return await withContext(values, io, (context) => command.run({ context, args, values }));
+    const { run } = command;
+    if (typeof run !== 'function') return await run.offline(io, args);
+    const { withContext } = await import('./reach.ts');
+    return await withContext(values, io, (context) => run({ context, args, values }));
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED;
     if (causes && isFleetError(error)) sayCauses(error, io);
@@ -35,20 +39,13 @@ const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v'
 /** As a shell counts a process that SIGINT ended. */
 const INTERRUPTED = 130;
 
-async function withContext(
-  values: Values,
-  io: Io,
-  run: (context: Context) => Promise<number>,
-): Promise<number> {
-  const { FleetClient } = await import('../src/api/client.ts');
-  const client = new FleetClient({
-    endpoints: endpointsOf(values.text('endpoint') ?? '', io.env),
-    requestTimeoutMs: (values.number('request-timeout') ?? 0) * 1000,
-  });
+/** Without loading the rest: --tunnel runs it once a connection. */
+async function forward(socket: string, io: Io): Promise<number> {
+  const { fdForward } = await import('./commands/fd-forward.ts');
   try {
-    return await run({ ...io, client });
-  } finally {
-    client.close();
+    return await fdForward(io, socket);
+  } catch (error) {
+    return io.signal.aborted ? INTERRUPTED : report(error, io.stderr);
   }
 }
 

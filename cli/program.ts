@@ -3,8 +3,9 @@
 import { Command, CommanderError, Option } from 'commander';
 import { FleetError } from '../src/model/errors.ts';
 import { usualWords } from './arguments.ts';
+import { withCommandApart } from './command-operand.ts';
 import type { Io } from './context.ts';
-import { commands, type CommandDefinition } from './definition.ts';
+import { argumentForms, commands, type CommandDefinition } from './definition.ts';
 import { globalOptions, type OptionDefinition } from './options.ts';
 import { Values } from './values.ts';
 
@@ -17,7 +18,8 @@ export type Asked =
 
 /** Reads the words after the program's name. Throws USAGE for a value that is none. */
 export function readCommandLine(words: readonly string[], io: Io): Asked {
-  const { words: usual, off } = usualWords(allForms(), words);
+  const forms = allForms();
+  const { words: usual, off } = usualWords(forms, withCommandApart(forms, words));
   let asked: Asked = { kind: 'printed' };
   let current: Command | undefined;
   const program = makeProgram(io, {
@@ -27,7 +29,6 @@ export function readCommandLine(words: readonly string[], io: Io): Asked {
       const given = (option: OptionDefinition): string | boolean | undefined =>
         valueGiven([program, command], option) ?? (off.has(option.name) ? false : undefined);
       const values = new Values(options, given, io.env);
-      refuseUnsupported(values);
       asked = { kind: 'run', command: definition, args: command.args, values };
     },
   });
@@ -73,9 +74,9 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   for (const option of globalOptions) program.addOption(optionOf(option));
   for (const definition of commands) {
     const command = program.command(definition.name).description(definition.description);
-    const { takes } = definition;
-    if (takes !== 'nothing') command.argument(takes === 'UNIT' ? '<UNIT>' : '<UNIT...>');
-    command.usage(`[OPTION…]${{ nothing: '', UNIT: ' UNIT', UNITS: ' UNIT…' }[takes]}`);
+    const { declared, shown } = argumentForms[definition.takes];
+    if (declared !== undefined) command.argument(declared);
+    command.usage(`[OPTION…]${shown}`);
     for (const option of definition.options) command.addOption(optionOf(option));
     command.action(() => handlers.run(command, definition));
     noteFailures(command, handlers);
@@ -133,18 +134,6 @@ function valueGiven(
     return definition.kind === 'flag' || (command.getOptionValue(attribute) as string); // commander's own
   }
   return undefined;
-}
-
-/** `--driver=API` asks for what is there. */
-function refuseUnsupported(values: Values): void {
-  for (const { name, hidden } of globalOptions) {
-    if (hidden !== 'not supported yet') continue;
-    const value = values.text(name) ?? '';
-    if (value === '' || (name === 'driver' && value.toLowerCase() === 'api')) continue;
-    throw new FleetError('USAGE', `--${name} is not supported yet`, {
-      hint: 'Reach a fleetd with --endpoint.',
-    });
-  }
 }
 
 function usageOf(command: Command): string {
