@@ -97,7 +97,10 @@ async function openBase({ config, log, env, random }: PartsOptions): Promise<Bas
   const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
   const address = config.systemdUser ? 'user' : 'system';
   const systemd = openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
-  const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), boot);
+  const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), {
+    bootId: boot,
+    machineId: machine,
+  });
   return { clock, machine, registry, systemd, settings, identity, bootId: boot };
 }
 
@@ -143,7 +146,8 @@ async function openApi(
   { registry, machine, clock }: Base,
   presence: Presence,
 ): Promise<Api> {
-  const busAddress = env['DBUS_SESSION_BUS_ADDRESS'];
+  const runtimeDirectory = config.systemdUser ? env['XDG_RUNTIME_DIR'] : undefined;
+  const { journalDirectory } = config;
   return await createApi({
     kv: registry.kv,
     keys: registry.keys,
@@ -155,7 +159,8 @@ async function openApi(
     daemon: {
       machineID: machine,
       systemd: config.systemdUser ? 'user' : 'system',
-      ...(config.systemdUser && busAddress !== undefined ? { busAddress } : {}),
+      ...(runtimeDirectory === undefined ? {} : { runtimeDirectory }),
+      ...(journalDirectory === '' ? {} : { journalDirectory }),
     },
   });
 }

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isFleetError } from '../src/model/errors.ts';
-import { aborted, withTimeout } from '../src/runtime/abort.ts';
+import { aborted, TimeoutError, withTimeout } from '../src/runtime/abort.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
@@ -29,8 +29,9 @@ export interface DaemonOptions extends PartsOptions {
 
 /** ms; a part that ended by a fault begins again after this. */
 const RESTART_MS = 5_000;
-/** ms that a leaving machine tries to tell a store that does not answer. */
+/** ms that a leaving machine tries in all to tell a store that does not answer; and for the first word of it. */
 const STORE_PATIENCE_MS = 5_000;
+const ANNOUNCE_MS = 1_500;
 const CLOSE_MS = 2_000;
 
 /** Runs fleetd until `stop` aborts and all has ended. Throws what keeps it from starting. */
@@ -45,6 +46,7 @@ class Daemon {
   /** Whether the host may run is to be looked at again. */
   readonly #gate = new Wake();
   #isLeaving = false;
+  #patienceMs = STORE_PATIENCE_MS;
 
   private constructor(options: DaemonOptions, parts: Parts) {
     this.#options = options;
@@ -221,21 +223,29 @@ class Daemon {
   /** Announced, units stopped in parallel, each key handed over, then the machine's own key. */
   async #leave(patient: AbortSignal): Promise<void> {
     const { host, presence } = this.#parts;
-    await this.#try('announce', (signal) => presence.announceLeave(signal));
+    await this.#try('announce', ANNOUNCE_MS, (signal) => presence.announceLeave(signal));
     host.leave();
     this.#isLeaving = true;
     this.#gate.set();
     await host.unitsGone(patient);
-    await this.#try('hand over', (signal) => host.handedOver(signal));
-    await this.#try('deregister', (signal) => presence.leave(signal));
+    await this.#try('hand over', STORE_PATIENCE_MS, (signal) => host.handedOver(signal));
+    await this.#try('deregister', STORE_PATIENCE_MS, (signal) => presence.leave(signal));
   }
 
   /** What needs the store is tried for a while: a machine can leave also without it. */
-  async #try(step: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #try(
+    step: string,
+    atMostMs: number,
+    work: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const { clock } = this.#parts;
+    const began = clock.now();
     try {
-      await withTimeout(this.#parts.clock, STORE_PATIENCE_MS, work);
+      await withTimeout(clock, Math.min(atMostMs, this.#patienceMs), work);
     } catch (error) {
-      this.#options.log.warn({ step, err: error }, 'the store was not told, going on');
+      this.#patienceMs = Math.max(1, this.#patienceMs - (clock.now() - began));
+      if (!isFleetError(error) && !(error instanceof TimeoutError)) throw error;
+      this.#options.log.warn({ step, err: error.message }, 'the store was not told, going on');
     }
   }
 

@@ -1,5 +1,5 @@
 // Who this machine is during one boot, kept in the runtime directory: what lets a restarted fleetd go on where it was.
-// Invariant: it ends with the boot, and is of this machine alone: a second one with the same machine-id has another nonce.
+// Invariant: it ends with the boot and with the machine-id, and is of this machine alone: a second one with that id has another nonce.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -14,9 +14,17 @@ export interface Identity {
   readonly lease?: string;
 }
 
+/** What an identity lasts as long as. */
+export interface IdentityOf {
+  readonly bootId: string;
+  /** The lease holds the key of this id: under another one it would keep a machine alive that is no more. */
+  readonly machineId: string;
+}
+
 const contents = z.object({
   v: z.literal(1),
   bootId: z.string(),
+  machineId: z.string(),
   incarnation: z.string().min(1),
   nonce: z.string().min(1),
   lease: z.string().optional(),
@@ -25,20 +33,20 @@ const contents = z.object({
 /** The file behind it. */
 export class IdentityFile {
   readonly #path: string;
-  readonly #bootId: string;
+  readonly #of: IdentityOf;
   #identity: Identity;
 
-  private constructor(path: string, bootId: string, identity: Identity) {
+  private constructor(path: string, of: IdentityOf, identity: Identity) {
     this.#path = path;
-    this.#bootId = bootId;
+    this.#of = of;
     this.#identity = identity;
   }
 
-  /** Reads the identity of this boot, or makes one. */
-  static async open(path: string, bootId: string): Promise<IdentityFile> {
+  /** Reads the identity of this boot under this machine-id, or makes one. */
+  static async open(path: string, { bootId, machineId }: IdentityOf): Promise<IdentityFile> {
     await mkdir(dirname(path), { recursive: true });
     const found = await read(path);
-    const isOurs = found !== undefined && found.bootId === bootId;
+    const isOurs = found !== undefined && found.bootId === bootId && found.machineId === machineId;
     const identity: Identity = isOurs
       ? {
           incarnation: found.incarnation,
@@ -46,7 +54,7 @@ export class IdentityFile {
           ...(found.lease === undefined ? {} : { lease: found.lease }),
         }
       : { incarnation: randomUUID(), nonce: randomUUID() };
-    const file = new IdentityFile(path, bootId, identity);
+    const file = new IdentityFile(path, { bootId, machineId }, identity);
     if (!isOurs) await file.#write();
     return file;
   }
@@ -64,7 +72,7 @@ export class IdentityFile {
   }
 
   async #write(): Promise<void> {
-    const text = JSON.stringify({ v: 1, bootId: this.#bootId, ...this.#identity });
+    const text = JSON.stringify({ v: 1, ...this.#of, ...this.#identity });
     await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
     await rename(`${this.#path}.new`, this.#path);
   }

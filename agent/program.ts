@@ -2,19 +2,21 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { FleetError, isFleetError } from '../src/model/errors.ts';
+import { systemClock } from '../src/runtime/clock.ts';
 import { openLog, type Log } from '../src/runtime/log.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
-import { parseConfig, type ConfigResult } from './config.ts';
 import type { DaemonOptions } from './daemon.ts';
+import { parseConfig, type ConfigResult } from './config.ts';
 
-const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version]';
+const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version] [--help]';
 const DEFAULT_FILE = '/etc/fleet/fleet.conf';
 
 interface Arguments {
   readonly config: string | undefined;
   readonly standalone: boolean;
   readonly version: boolean;
+  readonly help: boolean;
 }
 
 /** What only a test changes of a fleetd. */
@@ -28,6 +30,10 @@ export async function fleetd(
   const log = openLog(false);
   try {
     const given = parseArguments(argv);
+    if (given.help) {
+      process.stdout.write(`${USAGE}\n`);
+      return 0;
+    }
     if (given.version) {
       process.stdout.write(`fleetd version ${VERSION}\n`);
       return 0;
@@ -56,6 +62,7 @@ function parseArguments(argv: readonly string[]): Arguments {
         config: { type: 'string' },
         standalone: { type: 'boolean', default: false },
         version: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     });
     const isVersion = positionals.length === 1 && positionals[0] === 'version';
@@ -63,12 +70,14 @@ function parseArguments(argv: readonly string[]): Arguments {
       throw new FleetError('CONFIG_INVALID', `'${positionals[0]}' is not an option`, {
         hint: USAGE,
       });
-    const { config, standalone, version } = values;
-    return { config, standalone, version: version || isVersion };
+    const { config, standalone, version, help } = values;
+    return { config, standalone, version: version || isVersion, help };
   } catch (error) {
     if (isFleetError(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    throw new FleetError('USAGE', message.toLowerCase().split('\n', 1)[0] ?? '', { hint: USAGE });
+    throw new FleetError('USAGE', message.toLowerCase().split(/\n|\. /, 1)[0] ?? '', {
+      hint: USAGE,
+    });
   }
 }
 
@@ -87,10 +96,14 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
   log.setVerbose(config.verbosity > 0);
   for (const warning of warnings) log.warn({ warning }, 'configuration');
   const stop = new AbortController();
+  let stoppedAt = 0;
   const reload = new Wake();
   const dump = new Wake();
   const onStop = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted) process.exit(1); // the second time: at once
+    // One wish may come twice: npm passes on what the terminal has sent here already, and a parent's end is told for each of its threads.
+    if (stop.signal.aborted && systemClock.now() - stoppedAt > 1000) process.exit(1); // the second time: at once
+    if (stop.signal.aborted) return;
+    stoppedAt = systemClock.now();
     log.info({ signal }, 'ending');
     stop.abort(new Error(signal));
   };
@@ -101,7 +114,6 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
   // Loaded here: its libraries cost more than all that --version and a usage error need.
   const { runDaemon } = await import('./daemon.ts');
   await runDaemon({
-    ...options,
     config,
     readConfig: async () => (await read()).config,
     log,
@@ -112,6 +124,7 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
     reload,
     dump,
     stdout: (text) => process.stdout.write(text),
+    ...options,
   });
 }
 

@@ -44,7 +44,12 @@ export function report(error: unknown, stderr: (text: string) => void): number {
   }
   stderr(`fleetctl: ${error.message}\n`);
   if (error.hint !== undefined) stderr(`  ${error.hint}\n`);
-  return exitStatus[error.code];
+  return exitStatusOf(error.code);
+}
+
+/** A server newer than this program may have codes that are not known here. */
+function exitStatusOf(code: string): number {
+  return Object.hasOwn(exitStatus, code) ? exitStatus[code as ErrorCode] : 1;
 }
 
 function stackOf(error: unknown): string {

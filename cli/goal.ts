@@ -10,16 +10,26 @@ export type Goal = DesiredState | 'destroyed';
 export interface UnitView {
   readonly name: string;
   readonly goal: Goal;
+  readonly global: boolean;
+  /** It was launched when the request was made: its systemd unit has to end first. */
+  readonly wasLaunched: boolean;
   /** The store's revision of this view: older events are known to it. */
   readonly revision: bigint;
+  /** Something was written for it: what comes of that will be heard of. */
+  readonly isAsked: boolean;
+  /** That of the request: changes of the unit up to it are the request's own, or overruled by it. */
+  readonly askedAt: bigint;
   /** The generation that the request made, or the unit has. */
   generation: number;
-  global: boolean;
   machineID: string | undefined;
+  /** Its machine is asked to hand it over. */
+  releasing: boolean;
   /** Rows by machine. */
   readonly states: Map<string, V2UnitState>;
   /** Why it is not placed, one sentence a line. */
   pending: readonly string[];
+  /** What somebody else made of the unit since. */
+  since: DesiredState | 'destroyed' | undefined;
 }
 
 export type Verdict =
@@ -27,28 +37,51 @@ export type Verdict =
   | Readonly<{ kind: 'reached'; machineID: string | undefined }>
   | Readonly<{ kind: 'failed'; machineID: string | undefined; reason: string }>;
 
-/** A view of a unit as the API shows it now. */
-export function viewOf(unit: V2Unit, goal: Goal): UnitView {
+/** A view from the unit as it was before the request (if it was), and as the request's answer has it (if one was needed). */
+export function viewOf(
+  goal: Goal,
+  before: V2Unit | undefined,
+  answer: V2Unit | undefined,
+): UnitView {
+  const newest = answer ?? before;
   return {
-    name: unit.name,
+    name: newest?.name ?? '',
     goal,
-    revision: BigInt(unit.revision ?? 0),
-    generation: unit.generation,
-    global: unit.global,
-    machineID: unit.machineID,
-    states: new Map((unit.states ?? []).map((state) => [state.machineID, state])),
+    global: newest?.global ?? false,
+    wasLaunched: before?.desiredState === 'launched',
+    revision: BigInt((before ?? answer)?.revision ?? 0),
+    isAsked: answer !== undefined,
+    askedAt: BigInt(newest?.revision ?? 0),
+    generation: newest?.generation ?? 0,
+    machineID: before?.machineID,
+    releasing: false,
+    states: new Map((before?.states ?? []).map((state) => [state.machineID, state])),
     pending: [],
+    since: undefined,
   };
 }
 
-/** Takes an event into the view of its unit. */
-export function applyEvent(view: UnitView, event: V2Event): void {
+/** A view of what is left of a unit that is gone: the rows that machines still report. */
+export function viewOfRemains(
+  name: string,
+  states: readonly V2UnitState[],
+  revision: string,
+): UnitView {
+  const view = viewOf('destroyed', undefined, undefined);
+  const rows = new Map(states.map((state) => [state.machineID, state]));
+  return { ...view, name, revision: BigInt(revision), states: rows, since: 'destroyed' };
+}
+
+/** Takes an event at `revision` into the view of its unit. */
+export function applyEvent(view: UnitView, event: V2Event, revision: bigint): void {
+  if (revision <= view.revision) return;
   switch (event.kind) {
     case 'unit':
-      if (event.unit !== undefined) view.generation = event.unit.generation;
+      if (revision > view.askedAt) applyUnit(view, event.unit);
       return;
     case 'placed':
       view.machineID = event.machineID;
+      view.releasing = event.releasing ?? false;
       if (event.machineID !== undefined) view.pending = [];
       return;
     case 'state':
@@ -63,39 +96,84 @@ export function applyEvent(view: UnitView, event: V2Event): void {
   }
 }
 
-/** Says whether the view is where its goal is. */
-export function judge(view: UnitView): Verdict {
-  if (view.goal === 'inactive' || view.goal === 'destroyed') {
-    const gone = view.machineID === undefined && view.states.size === 0;
-    return gone ? { kind: 'reached', machineID: undefined } : { kind: 'waiting' };
-  }
-  const machineID = view.machineID;
-  const row = machineID === undefined ? undefined : view.states.get(machineID);
-  if (row === undefined || machineID === undefined || row.generation < view.generation)
-    return { kind: 'waiting' };
-  if (row.refusal !== undefined) return { kind: 'failed', machineID, reason: row.refusal };
-  return view.goal === 'launched'
-    ? judgeStart(machineID, row, view.generation)
-    : judgeLoad(machineID, row);
+function applyUnit(view: UnitView, unit: V2Unit | undefined): void {
+  if (unit !== undefined) view.generation = unit.generation;
+  if (unit === undefined) view.since = 'destroyed';
+  else if (view.goal !== 'destroyed') view.since = unit.desiredState;
+  else if (view.since === 'destroyed') view.since = unit.desiredState; // created anew
 }
 
-function judgeStart(machineID: string, row: V2UnitState, generation: number): Verdict {
-  if (row.started === undefined || row.started < generation) return { kind: 'waiting' };
-  if (row.job === undefined || row.job === 'running') return { kind: 'waiting' };
+/** Says whether the view is where its goal is. */
+export function judge(view: UnitView): Verdict {
+  const { goal, since, machineID } = view;
+  if (goal === 'destroyed') return judgeEnd(view);
+  if (since === 'destroyed' && goal !== 'inactive')
+    return { kind: 'failed', machineID: undefined, reason: 'it was destroyed meanwhile' };
+  if (since !== undefined && since !== 'destroyed' && since !== goal)
+    return { kind: 'failed', machineID, reason: `somebody made it ${since} meanwhile` };
+  if (goal === 'inactive') return judgeGone(view);
+  return view.global ? judgeGlobal(view, goal) : judgePlaced(view, goal);
+}
+
+const WAITING: Verdict = { kind: 'waiting' };
+
+/** A unit of the same name that was created since says nothing: once it is placed, the old one has left. */
+function judgeEnd(view: UnitView): Verdict {
+  const isAnew = view.since !== undefined && view.since !== 'destroyed';
+  if (isAnew && !view.releasing) return { kind: 'reached', machineID: undefined };
+  return judgeGone(view);
+}
+
+function judgeGone(view: UnitView): Verdict {
+  if (view.machineID !== undefined || view.states.size > 0) return WAITING;
+  return { kind: 'reached', machineID: undefined };
+}
+
+/** Every machine that reports it has carried out what was asked. */
+function judgeGlobal(view: UnitView, goal: 'loaded' | 'launched'): Verdict {
+  for (const row of view.states.values()) {
+    if (row.orphan === true) continue;
+    const verdict = judgeRow(view, goal, row);
+    if (verdict.kind !== 'reached') return verdict;
+  }
+  return { kind: 'reached', machineID: undefined };
+}
+
+function judgePlaced(view: UnitView, goal: 'loaded' | 'launched'): Verdict {
+  if (view.machineID === undefined || view.releasing) return WAITING;
+  const row = view.states.get(view.machineID);
+  return row === undefined ? WAITING : judgeRow(view, goal, row);
+}
+
+function judgeRow(view: UnitView, goal: 'loaded' | 'launched', row: V2UnitState): Verdict {
+  const { machineID } = row;
+  if (row.generation < view.generation) return WAITING;
+  if (row.refusal !== undefined) return { kind: 'failed', machineID, reason: row.refusal };
+  return goal === 'launched' ? judgeStart(row, view.generation) : judgeLoad(row, view.wasLaunched);
+}
+
+function judgeStart(row: V2UnitState, generation: number): Verdict {
+  const { machineID, started, job } = row;
+  if (started === undefined || started < generation) return WAITING;
+  if (job === undefined || job === 'running') return WAITING;
   // 'skipped': a Condition of the unit did not hold, which systemd counts as success.
-  if (row.job === 'done' || row.job === 'skipped') return { kind: 'reached', machineID };
+  if (job === 'done' || job === 'skipped') return { kind: 'reached', machineID };
   const result = row.result === undefined ? '' : `, Result=${row.result}`;
   return {
     kind: 'failed',
     machineID,
-    reason: `systemd's job ended with '${row.job}' (${row.systemdActiveState}/${row.systemdSubState}${result})`,
+    reason: `systemd's job ended with '${job}' (${row.systemdActiveState}/${row.systemdSubState}${result})`,
   };
 }
 
-function judgeLoad(machineID: string, row: V2UnitState): Verdict {
-  const busy = ['activating', 'deactivating', 'reloading'].includes(row.systemdActiveState);
-  const stopping = row.systemdActiveState === 'active' && row.started !== undefined;
-  if (busy || stopping) return { kind: 'waiting' };
-  if (row.systemdLoadState === 'loaded') return { kind: 'reached', machineID };
-  return { kind: 'failed', machineID, reason: `systemd says that it is '${row.systemdLoadState}'` };
+/** org.freedesktop.systemd1(5), LoadState: with these there is no unit to start. */
+const UNLOADABLE: ReadonlySet<string> = new Set(['bad-setting', 'error', 'masked']);
+
+/** `not-found` is what a host says before it has asked systemd: it waits. So does what was launched and has not ended. */
+function judgeLoad(row: V2UnitState, wasLaunched: boolean): Verdict {
+  const { machineID, systemdLoadState: load, systemdActiveState: active } = row;
+  if (UNLOADABLE.has(load))
+    return { kind: 'failed', machineID, reason: `systemd says that it is '${load}'` };
+  if (wasLaunched && active !== 'inactive' && active !== 'failed') return WAITING;
+  return load === 'not-found' ? WAITING : { kind: 'reached', machineID };
 }

@@ -1,118 +1,108 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
-import { readFile } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { FleetClient } from '../src/api/client.ts';
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
+import { FleetError } from '../src/model/errors.ts';
 import { systemClock } from '../src/runtime/clock.ts';
-import { longOptions } from './arguments.ts';
-import type { Context } from './context.ts';
-import { report } from './exit.ts';
-import { DEFAULT_ENDPOINT, makeProgram, usageProblem, type GlobalOptions } from './program.ts';
+import { VERSION } from '../src/runtime/version.ts';
+import type { Child, Io } from './context.ts';
+import { fleetctl } from './fleetctl.ts';
+import { readLocalFile } from './local-file.ts';
 
-/** Runs fleetctl with the words after its name; answers the exit status. */
-async function main(words: readonly string[]): Promise<number> {
-  let status = 0;
-  const program = makeProgram({
-    version: ownVersion(),
+function ioOf(signal: AbortSignal): Io {
+  const noColour = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
+  return {
     env: process.env,
-    run: async (options, body) => {
-      status = await withContext(options, body);
+    version: VERSION,
+    clock: systemClock,
+    signal,
+    colours: {
+      stdout: !noColour && process.stdout.isTTY,
+      stderr: !noColour && process.stderr.isTTY,
+    },
+    stdinIsTerminal: isatty(0),
+    streams: {
+      get stdin() {
+        return process.stdin;
+      },
+      openStdout,
+    },
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+    readFile: readLocalFile,
+    spawn: (command, env) => spawnHere(command, env, signal),
+    start: startHere,
+    random: Math.random, // oxlint-disable-line no-restricted-properties -- the one place where chance comes in
+  };
+}
+
+/** Node never closes its standard output: whoever reads it would not learn that it has ended while we go on. */
+function openStdout(): Writable {
+  return new Writable({
+    write: (chunk, _encoding, done) => void process.stdout.write(chunk, done),
+    final: (done) => {
+      closeSync(1);
+      done();
     },
   });
-  program
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined, outputError: () => undefined });
-  for (const command of program.commands)
-    command
-      .exitOverride()
-      .configureOutput({ writeErr: () => undefined, outputError: () => undefined });
-  if (words.length === 0) {
-    program.outputHelp();
-    return 0;
-  }
-  try {
-    await program.parseAsync(longOptions(program, words), { from: 'user' });
-    return status;
-  } catch (error) {
-    const problem = usageProblem(error);
-    if (problem === undefined) return report(error, writeStderr);
-    if (problem === '') return 0;
-    writeStderr(`fleetctl: ${problem}\n  See: fleetctl help\n`);
-    return 2;
-  }
 }
 
-async function withContext(
-  options: GlobalOptions,
-  body: (context: Context) => Promise<number>,
+/** Answers the program's exit status; 128 and the signal's number where one ended it, as a shell has it. */
+async function spawnHere(
+  [program = '', ...args]: readonly string[],
+  env: Io['env'],
+  signal: AbortSignal,
 ): Promise<number> {
-  const stop = new AbortController();
-  const end = (): void => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', end).once('SIGTERM', end);
-  const client = new FleetClient({
-    endpoints: endpointsOf(options.endpoint),
-    requestTimeoutMs: options.requestTimeout * 1000,
-  });
-  try {
-    return await body({
-      client,
-      clock: systemClock,
-      signal: stop.signal,
-      stdout: (text) => void process.stdout.write(text),
-      stderr: writeStderr,
-      readFile: readLocalFile,
-      localMachineId,
+  return await new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: 'inherit', env });
+    const end = (): void => void child.kill();
+    signal.addEventListener('abort', end, { once: true });
+    child.once('error', (cause) => {
+      const hint = program === 'ssh' ? 'Install it: apt-get install openssh-client' : undefined;
+      reject(
+        new FleetError('NOT_FOUND', `'${program}' cannot be run here: ${cause.message}`, {
+          cause,
+          ...(hint !== undefined && { hint }),
+        }),
+      );
     });
-  } catch (error) {
-    if (stop.signal.aborted) return 130; // as a shell counts SIGINT
-    throw error;
-  } finally {
-    client.close();
-    process.removeListener('SIGINT', end).removeListener('SIGTERM', end);
-  }
+    child.once('exit', (status, name) => {
+      signal.removeEventListener('abort', end);
+      resolve(status ?? 128 + (name === null ? 0 : constants.signals[name]));
+    });
+  });
 }
 
-/** The system's socket, then the user's: where nothing else is asked for. */
-function endpointsOf(option: string): readonly string[] {
-  const given = option.split(',').map((endpoint) => endpoint.trim());
-  const runtimeDir = process.env['XDG_RUNTIME_DIR'];
-  if (option === DEFAULT_ENDPOINT && runtimeDir !== undefined)
-    return [...given, `unix://${runtimeDir}/fleet.sock`];
-  return given;
+/** What it says on its standard error output is kept. */
+function startHere([program = '', ...args]: readonly string[], env: Io['env']): Child {
+  const child = spawn(program, args, { stdio: 'pipe', env });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => void (said += text));
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', (error) => {
+      said += `fleetctl: '${program}' cannot be run here: ${error.message}\n`;
+      resolve(NOT_RUN);
+    });
+    child.once('close', (status) => resolve(status ?? NOT_RUN));
+  });
+  const { stdin, stdout } = child;
+  return { stdin, stdout, ended, said: () => said, kill: () => void child.kill() };
 }
 
-async function readLocalFile(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path.replace(/^~(?=\/)/, homedir()));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'EISDIR') || hasCode(error, 'ENOTDIR'))
-      return undefined;
-    throw error;
-  }
-}
-
-async function localMachineId(): Promise<string | undefined> {
-  const bytes = await readLocalFile('/etc/machine-id');
-  return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8').trim();
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
-}
-
-function ownVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-function writeStderr(text: string): void {
-  process.stderr.write(text);
-}
+/** As a shell has it. */
+const NOT_RUN = 127;
 
 // A reader that went away (`fleetctl list-units | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
-process.exitCode = await main(process.argv.slice(2));
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+const stop = new AbortController();
+const end = (): void => stop.abort(new Error('interrupted'));
+process.once('SIGINT', end).once('SIGTERM', end); // a second one ends it at once
+process.exitCode = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
+process.removeListener('SIGINT', end).removeListener('SIGTERM', end);

@@ -14,31 +14,42 @@ export interface SubmitRequest {
   readonly replace: boolean;
 }
 
+/** A unit as it was found, and as the request left it. */
+export interface Submitted {
+  readonly before: V2Unit | undefined;
+  /** Absent where nothing had to be asked. */
+  readonly answer: V2Unit | undefined;
+}
+
 /** Submits, replaces (`--replace`) or only changes the desired state. A differing local file without `--replace` is a warning. */
 export async function submitUnit(
   context: Context,
-  { name, submitted, local }: UnitArgument,
+  { name, submitted: before, local }: UnitArgument,
   request: SubmitRequest,
-): Promise<V2Unit> {
-  const { signal, client } = context;
-  if (submitted === undefined) {
-    const text = local ?? '';
-    return await client.putUnit(
-      name,
-      { text, desiredState: request.desiredState, ifHash: '' },
-      signal,
-    );
-  }
-  const differs = local !== undefined && local !== submitted.text;
-  const put: V2PutUnit | undefined =
-    differs && request.replace
-      ? replacement(submitted, local, request)
-      : desiredOnly(submitted, request);
-  if (differs && !request.replace && hashOfText(local) !== submitted.hash)
+): Promise<Submitted> {
+  const put = putFor(context, { name, before, local }, request);
+  if (put === undefined) return { before, answer: undefined };
+  return { before, answer: await context.client.putUnit(name, put, context.signal) };
+}
+
+interface Found {
+  readonly name: string;
+  readonly before: V2Unit | undefined;
+  readonly local: string | undefined;
+}
+
+function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUnit | undefined {
+  const { name, before, local } = found;
+  const { desiredState } = request;
+  // Only if nobody else submits it at the same moment.
+  if (before === undefined) return { text: local ?? '', desiredState, ifHash: '' };
+  if (local === undefined || local === before.text) return desiredOnly(before, request);
+  if (request.replace) return replacement(before, local, request);
+  if (hashOfText(local) !== before.hash)
     context.stderr(
       `WARNING: Unit ${name} in registry differs from the local file. Add --replace to override.\n`,
     );
-  return put === undefined ? submitted : await client.putUnit(name, put, signal);
+  return desiredOnly(before, request);
 }
 
 /** Undefined for a text that is no unit file: the server says what is wrong with it when it is asked to take it. */
@@ -48,30 +59,25 @@ function hashOfText(text: string): string | undefined {
 }
 
 function replacement(unit: V2Unit, text: string, request: SubmitRequest): V2PutUnit {
-  if (!mayReplace(request.verb, unit))
+  const { verb, desiredState } = request;
+  if (!MAY_REPLACE[verb].includes(unit.desiredState))
     throw new FleetError(
       'UNIT_CONFLICT',
-      `unit '${unit.name}' is ${unit.currentState ?? unit.desiredState}: ${request.verb} --replace does not touch it`,
-      {
-        hint: `Use: fleetctl start --replace ${unit.name}`,
-      },
+      `unit '${unit.name}' is ${unit.desiredState}: ${verb} --replace does not touch it`,
+      { hint: `Use: fleetctl start --replace ${unit.name}` },
     );
-  return { text, desiredState: request.desiredState, ifHash: unit.hash };
+  return { text, desiredState, ifHash: unit.hash };
 }
 
-/** Nothing to write when it is wanted so already. `submit` and `load` lower nothing. */
-function desiredOnly(unit: V2Unit, request: SubmitRequest): V2PutUnit | undefined {
-  const rank: Readonly<Record<DesiredState, number>> = { inactive: 0, loaded: 1, launched: 2 };
-  if (request.verb === 'submit') return undefined;
-  if (request.verb === 'start' && rank[unit.desiredState] >= rank[request.desiredState])
-    return undefined;
-  if (unit.desiredState === request.desiredState) return undefined;
-  return { desiredState: request.desiredState };
+/** Nothing to write when it is wanted so already. `load` lowers what is launched, `submit` lowers nothing. */
+function desiredOnly(unit: V2Unit, { verb, desiredState }: SubmitRequest): V2PutUnit | undefined {
+  if (verb === 'submit' || unit.desiredState === desiredState) return undefined;
+  return { desiredState };
 }
 
-/** Which verbs may replace a unit in which state (fleet-interface: submit while inactive, load while loaded too, start always). */
-function mayReplace(verb: SubmitRequest['verb'], unit: V2Unit): boolean {
-  if (verb === 'start') return true;
-  const current = unit.currentState ?? unit.desiredState;
-  return current === 'inactive' || (verb === 'load' && current === 'loaded');
-}
+/** In which states each verb may replace a unit (fleet 1.0). */
+const MAY_REPLACE: Readonly<Record<SubmitRequest['verb'], readonly DesiredState[]>> = {
+  submit: ['inactive'],
+  load: ['inactive', 'loaded'],
+  start: ['inactive', 'loaded', 'launched'],
+};

@@ -7,6 +7,8 @@ import { decodeUnitBytes } from '../src/unitfile/parse.ts';
 import { problemLine } from '../src/unitfile/problem.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import type { Context } from './context.ts';
+import { inParallel } from './parallel.ts';
+import { expandGlobs } from './unit-glob.ts';
 
 /** One UNIT argument, looked up here and in the cluster. */
 export interface UnitArgument {
@@ -44,6 +46,15 @@ export async function lookUp(context: Context, argument: string): Promise<UnitAr
           : `Give the path of a unit file, or submit the template '${template}' first.`,
     },
   );
+}
+
+/** What an argument of a command that only speaks of units in the cluster found. */
+export async function findUnits(
+  context: Context,
+  args: readonly string[],
+): Promise<readonly { readonly name: UnitName; readonly unit: V2Unit | undefined }[]> {
+  const names = [...new Set((await expandGlobs(context, args)).map(nameOfArgument))];
+  return await inParallel(names, async (name) => ({ name, unit: await findUnit(context, name) }));
 }
 
 /** The cluster's unit of that name, with its text; undefined when there is none. */

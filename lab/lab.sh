@@ -11,6 +11,7 @@
 #   lab.sh cut|heal HOST [PEER]       drop all of HOST's packets, or those to and from PEER; undo it
 #   lab.sh kill HOST                  power cut: every process gone at once, the disk stays
 #   lab.sh halt|boot HOST             orderly shutdown; power on again (same disk, machine-id, address)
+#   lab.sh wipe HOST                  power cut, and its disk is gone; the next `up` makes it anew (same address only)
 #   lab.sh etcd start|kill|stop|pause|resume    the shared etcd, on the bridge's own address
 #   lab.sh ls                         hosts, state, address, machine-id, D-Bus address for use from outside
 #   lab.sh down                       remove every host, and all that they left (the image stays)
@@ -29,7 +30,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LAB=${LAB:-lab}
 LAB_HOME=${LAB_HOME:-/var/lib/fleet-lab}
 # libatomic1, libstdc++6: what Node needs
-LAB_PKGS=${LAB_PKGS:-systemd systemd-sysv dbus iproute2 iputils-ping procps nftables busybox-static libatomic1 libstdc++6}
+LAB_PKGS=${LAB_PKGS:-systemd systemd-sysv dbus iproute2 iputils-ping procps nftables busybox-static libatomic1 libstdc++6 openssh-server sudo}
 LAB_ROOT=${LAB_ROOT:-$LAB_HOME/image-$(echo "$LAB_PKGS" | sha256sum | cut -c1-12)}
 LAB_BIND=${LAB_BIND:-}
 LAB_SEED=${LAB_SEED:-}
@@ -157,8 +158,17 @@ cmd_image() (
   ) || { tail -20 "$LAB_ROOT.log" >&2; die "mmdebstrap failed, see $LAB_ROOT.log"; }
   cgroup_remove "$(cg image)"
   rm -f "$new/etc/machine-id" "$new/var/lib/dbus/machine-id"
+  image_ssh "$new"
   mv -T "$new" "$LAB_ROOT"
 )
+
+# Where the image has sshd and sudo: a user `core`, who may do all, as fleetctl's --ssh-username has it by default.
+image_ssh() { # DIR
+  [ -e "$1/usr/sbin/sshd" ] && [ -e "$1/usr/bin/sudo" ] || return 0
+  rm -f "$1"/etc/ssh/ssh_host_*                         # each host has its own, see host_ssh
+  chroot "$1" useradd --create-home --shell /bin/bash --password '*' core
+  echo 'core ALL=(ALL) NOPASSWD: ALL' > "$1/etc/sudoers.d/core"; chmod 440 "$1/etc/sudoers.d/core"
+}
 
 # --- network -----------------------------------------------------------------
 cmd_net() (
@@ -169,7 +179,9 @@ cmd_net() (
     n=$(($(echo "$LAB" | cksum | cut -d' ' -f1) % 256))
     while ip -4 -o addr | grep -qF " 10.77.$n."; do n=$(((n + 1) % 256)); done
     echo "10.77.$n" > "$DIR/net"
-    ip link add "$BRIDGE" type bridge forward_delay 0
+    # A bridge without an address of its own has one of its ports', and another when that host is killed: the other hosts
+    # would then send to the old one for seconds.
+    ip link add "$BRIDGE" address "$(printf '02:00:%02x:%02x:%02x:01' $(net | tr . ' '))" type bridge forward_delay 0
     ip addr add "$(net).1/24" dev "$BRIDGE"
     ip link set "$BRIDGE" up
     echo 0 > "/proc/sys/net/ipv4/conf/$BRIDGE/forwarding"          # nothing leaves the lab
@@ -237,6 +249,7 @@ host_create() { # HOST: its disk
     systemd-initctl.socket getty.target systemd-tmpfiles-clean.timer systemd-ask-password-console.path systemd-ask-password-wall.path; do
     ln -s /dev/null "$u/$l"
   done
+  host_ssh "$1"
   host_containers "$1"
   for l in all "$1"; do
     [ -n "$LAB_SEED" ] && [ -d "$LAB_SEED/$l" ] || continue
@@ -244,6 +257,18 @@ host_create() { # HOST: its disk
     if [ -d "$d/upper/etc/systemd/system" ]; then cp -a "$d/upper/etc/systemd/system/." "$u/"; rm -rf "$d/upper/etc/systemd/system"; fi
   done
   touch "$d/created"
+}
+
+# sshd, where the image has it: started by its socket, with a key that the host makes at its first boot.
+host_ssh() { # HOST
+  local u=$DIR/$1/units
+  [ -e "$LAB_ROOT/lib/systemd/system/ssh.socket" ] || return 0
+  mkdir -p "$u/sockets.target.wants" "$u/ssh.socket.d"
+  ln -s /lib/systemd/system/ssh.socket "$u/sockets.target.wants/"
+  cat > "$u/ssh.socket.d/lab.conf" << 'X'
+[Socket]
+ExecStartPre=/bin/sh -c '[ -e /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -N "" -t ed25519 -f /etc/ssh/ssh_host_ed25519_key'
+X
 }
 
 # Container runtimes, where the image has them, made to run without CAP_SYS_RESOURCE and on cgroup v1 as well as v2: their
@@ -440,6 +465,12 @@ cmd_halt() {
   cgroup_remove "$(cg "$1")"
 }
 
+cmd_wipe() {
+  need_host "${1:-}"
+  host_pid "$1" > /dev/null && cmd_kill "$1"
+  rm -rf "${DIR:?}/$1"
+}
+
 cmd_boot() { need_host "${1:-}"; host_boot "$1"; host_wait "$1"; }
 
 etcd_start() {
@@ -502,6 +533,6 @@ cmd_ls() {
 [[ $LAB =~ ^[a-z][a-z0-9]{0,7}$ ]] || die "LAB is 1 to 8 small letters and digits: '$LAB'"
 cmd=${1:-}; shift || true
 case $cmd in
-  deps | image | net | up | exec | cut | heal | kill | halt | boot | etcd | ls | down | clean | __init) "cmd_$cmd" "$@" ;;
+  deps | image | net | up | exec | cut | heal | kill | halt | wipe | boot | etcd | ls | down | clean | __init) "cmd_$cmd" "$@" ;;
   *) sed -n '5,/^set -/{/^#/s/^# \{0,1\}//p}' "$SELF" >&2; exit 2 ;;
 esac

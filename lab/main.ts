@@ -75,6 +75,7 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
     ttl,
     metadata,
     config,
+    service: [],
     fleet,
     ...(tcpPort === undefined ? {} : { tcpPort }),
     ...(fleetd === undefined ? {} : { fleetd }),

@@ -17,6 +17,8 @@ export interface SeedOptions {
   readonly metadata: string;
   /** More lines for fleet.conf. */
   readonly config: readonly string[];
+  /** More lines for fleet.service's [Service]. */
+  readonly service: readonly string[];
   /** TCP port of the API on every host, without which it is on the unix sockets only. */
   readonly tcpPort: number | undefined;
   /** What `fleetd` runs, as hosts see it. */
@@ -41,7 +43,7 @@ export function fleetSeed(host: string, options: SeedOptions): SeedFile[] {
   const config = [
     `etcd_servers=${JSON.stringify(options.etcdServers)}`,
     `agent_ttl=${options.ttl}`,
-    `metadata=${options.metadata.replaceAll('%H', host)}`,
+    ...(options.metadata === '' ? [] : [`metadata=${options.metadata.replaceAll('%H', host)}`]),
     `public_ip=${hostAddress(options.net, host)}`,
     ...options.config,
   ];
@@ -55,7 +57,12 @@ export function fleetSeed(host: string, options: SeedOptions): SeedFile[] {
       `${etc}/fleet.socket.d/lab.conf`,
       lines(['[Socket]', ...sockets.map((s) => `ListenStream=${s}`)]),
     ),
+    ...(options.service.length === 0
+      ? []
+      : [file(`${etc}/fleet.service.d/lab.conf`, lines(['[Service]', ...options.service]))]),
     file('usr/lib/sysusers.d/fleet.conf', options.units.sysusers),
+    // The user of SSH, where the image has one, uses the API as a member of the group.
+    file('usr/lib/sysusers.d/lab.conf', 'm core fleet\n'),
     file('usr/lib/tmpfiles.d/fleet.conf', options.units.tmpfiles),
     { path: `${etc}/multi-user.target.wants/fleet.service`, link: '../fleet.service' },
     { path: `${etc}/sockets.target.wants/fleet.socket`, link: '../fleet.socket' },

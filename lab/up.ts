@@ -31,6 +31,8 @@ export interface UpOptions {
   readonly ttl: string;
   readonly metadata: string;
   readonly config: readonly string[];
+  /** More lines for fleet.service's [Service]. */
+  readonly service: readonly string[];
   readonly tcpPort?: number;
   /** false: bare hosts. */
   readonly fleet: boolean;
@@ -77,8 +79,8 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
     const files: SeedFile[] = kept.members.includes(host) ? etcdSeed(host, kept.members, net) : [];
     if (!options.fleet) return files;
     const fleetd = path.join(hostProjectDir, options.fleetd ?? 'agent/main.ts');
-    const { ttl, metadata, config, tcpPort } = options;
-    const common = { net, etcdServers: servers, ttl, metadata, config, tcpPort, fleetd };
+    const { ttl, metadata, config, service, tcpPort } = options;
+    const common = { net, etcdServers: servers, ttl, metadata, config, service, tcpPort, fleetd };
     return [...files, ...fleetSeed(host, { ...common, units: await unitFiles() })];
   }
 }

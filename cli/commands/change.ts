@@ -1,14 +1,16 @@
-// submit, load, start, stop, unload, destroy: what each asks of the cluster, and the line it prints when it is so.
+// submit, load, start, stop, unload, destroy: what each asks of the cluster.
 // Invariant: one unit's failure never stops the others; the status is 1 if one failed.
+import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError, isFleetError } from '../../src/model/errors.ts';
-import type { DesiredState } from '../../src/model/unit.ts';
+import type { DesiredState, UnitName } from '../../src/model/unit.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
-import type { Goal, UnitView, Verdict } from '../goal.ts';
-import { placeName } from '../render/machine.ts';
+import { viewOf, type UnitView } from '../goal.ts';
+import { inParallel } from '../parallel.ts';
 import { expandGlobs } from '../unit-glob.ts';
 import { findUnit, lookUp, nameOfArgument } from '../unit-argument.ts';
-import { submitUnit } from '../submit.ts';
+import { submitUnit, type Submitted } from '../submit.ts';
+import { sayVerdicts } from '../verdict.ts';
 import { waitForGoals } from '../wait.ts';
 
 export interface ChangeOptions {
@@ -20,13 +22,6 @@ export interface ChangeOptions {
 
 export type ChangeVerb = 'submit' | 'load' | 'start' | 'stop' | 'unload' | 'destroy';
 
-/** A request that was accepted and may be waited for. */
-interface Asked {
-  readonly name: string;
-  readonly goal: Goal;
-  readonly global: boolean;
-}
-
 /** Runs one of the changing verbs over its UNIT arguments. */
 export async function change(
   context: Context,
@@ -34,75 +29,54 @@ export async function change(
   args: readonly string[],
   options: ChangeOptions,
 ): Promise<number> {
-  if (args.length === 0)
-    throw new FleetError('USAGE', `${verb} needs the name or the file of a unit`, {
-      hint: `Usage: fleetctl ${verb} [OPTION…] UNIT…`,
-    });
-  const after = await context.client.revision(context.signal);
+  const words = takesFiles(verb) ? args : await expandGlobs(context, args);
   let status = 0;
-  const asked: Asked[] = [];
-  const names = takesFiles(verb) ? args : await expandGlobs(context, args);
-  for (const result of await mapBounded(names, (argument) =>
-    ask(context, verb, argument, options),
+  const views: UnitView[] = [];
+  for (const result of await inParallel(onePerUnit(words), (argument) =>
+    tried(ask(context, verb, argument, options)),
   )) {
-    if (result.kind === 'asked') asked.push(result.asked);
-    else status = Math.max(status, report(result.error, context.stderr));
+    if ('error' in result) status = Math.max(status, report(result.error, context.stderr));
+    else if (result.ok !== undefined) views.push(result.ok);
   }
-  const waited = new Map<string, Goal>();
-  for (const { name, goal, global } of asked) {
-    if (verb === 'submit') context.stdout(`Unit ${name} inactive\n`);
-    else if (global && verb !== 'destroy')
-      context.stdout(`Triggered global unit ${name} ${verb}\n`);
-    else if (options.noBlock)
-      context.stdout(
-        verb === 'destroy' ? `Destroyed ${name}\n` : `Triggered unit ${name} ${verb}\n`,
-      );
-    else waited.set(name, goal);
-  }
-  if (waited.size > 0) {
-    const machines = machineNames(context);
-    await waitForGoals(
-      context,
-      waited,
-      { timeoutMs: options.timeoutMs, after },
-      async (view, verdict) => {
-        if (verdict.kind === 'failed') status = 1;
-        await sayVerdict(context, machines, view, verdict);
-      },
-    );
-  }
-  return status;
+  const waited = views.filter((view) => !sayWithoutWaiting(context, verb, view, options));
+  if (waited.length === 0) return status;
+  const verdicts = sayVerdicts(context);
+  await waitForGoals(context, waited, options.timeoutMs, verdicts.say);
+  return Math.max(status, verdicts.status());
 }
 
-function takesFiles(verb: ChangeVerb): boolean {
+function takesFiles(verb: ChangeVerb): verb is 'submit' | 'load' | 'start' {
   return verb === 'submit' || verb === 'load' || verb === 'start';
 }
 
-type AskResult =
-  | { readonly kind: 'asked'; readonly asked: Asked }
-  | { readonly kind: 'failed'; readonly error: unknown };
+/** `hello` and `hello.service` are one unit; what is no name is kept, to be complained of. */
+function onePerUnit(words: readonly string[]): readonly string[] {
+  const seen = new Map<string, string>();
+  for (const word of words) {
+    const name = nameOrWord(word);
+    if (!seen.has(name)) seen.set(name, word);
+  }
+  return [...seen.values()];
+}
 
-/** How many requests are under way at once: 500 units are not 500 connections. */
-const REQUESTS_MAX = 32;
+function nameOrWord(word: string): string {
+  try {
+    return nameOfArgument(word);
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return word;
+  }
+}
 
-async function mapBounded(
-  names: readonly string[],
-  ask: (name: string) => Promise<Asked | undefined>,
-): Promise<AskResult[]> {
-  const results: AskResult[] = [];
-  const queue = [...new Set(names)];
-  const worker = async (): Promise<void> => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      try {
-        const asked = await ask(name);
-        if (asked !== undefined) results.push({ kind: 'asked', asked });
-      } catch (error) {
-        results.push({ kind: 'failed', error });
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: REQUESTS_MAX }, worker));
-  return results;
+type Tried<T> = { readonly ok: T } | { readonly error: unknown };
+
+async function tried<T>(work: Promise<T>): Promise<Tried<T>> {
+  try {
+    return { ok: await work };
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return { error };
+  }
 }
 
 /** Sends what one argument asks for; undefined when there is nothing to do, which it has said. */
@@ -111,91 +85,96 @@ async function ask(
   verb: ChangeVerb,
   argument: string,
   options: ChangeOptions,
-): Promise<Asked | undefined> {
-  switch (verb) {
-    case 'submit':
-    case 'load':
-    case 'start': {
-      const desiredState = wantedBy(verb);
-      const unit = await submitUnit(context, await lookUp(context, argument), {
-        verb,
-        desiredState,
-        replace: options.replace,
-      });
-      return { name: unit.name, goal: desiredState, global: unit.global };
-    }
-    case 'stop':
-    case 'unload':
-      return await lower(context, verb, argument);
-    case 'destroy':
-      return await destroy(context, argument);
-  }
+): Promise<UnitView | undefined> {
+  if (verb === 'destroy') return await destroy(context, argument);
+  if (!takesFiles(verb)) return await lower(context, verb, argument);
+  const { before, answer } = await submit(context, verb, argument, options.replace);
+  return viewOf(WANTED[verb], before, answer);
 }
 
-function wantedBy(verb: 'submit' | 'load' | 'start' | 'stop' | 'unload'): DesiredState {
-  if (verb === 'start') return 'launched';
-  return verb === 'load' || verb === 'stop' ? 'loaded' : 'inactive';
+/** What each verb makes of a unit. */
+const WANTED: Readonly<Record<Exclude<ChangeVerb, 'destroy'>, DesiredState>> = {
+  submit: 'inactive',
+  load: 'loaded',
+  start: 'launched',
+  stop: 'loaded',
+  unload: 'inactive',
+};
+
+/** tries, when others write the same unit at the same moment */
+const TRIES = 3;
+
+async function submit(
+  context: Context,
+  verb: 'submit' | 'load' | 'start',
+  argument: string,
+  replace: boolean,
+): Promise<Submitted> {
+  for (let left = TRIES - 1; ; left -= 1) {
+    const found = await lookUp(context, argument);
+    try {
+      return await submitUnit(context, found, { verb, desiredState: WANTED[verb], replace });
+    } catch (error) {
+      const now = isFleetError(error, 'UNIT_CONFLICT')
+        ? await findUnit(context, found.name)
+        : found.submitted;
+      if (left === 0 || now?.hash === found.submitted?.hash) throw error;
+    }
+  }
 }
 
 async function lower(
   context: Context,
   verb: 'stop' | 'unload',
   argument: string,
-): Promise<Asked | undefined> {
+): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
-  const unit = await findUnit(context, name);
-  if (unit === undefined) return sayMissing(context, name);
-  if (verb === 'stop' && unit.desiredState === 'inactive')
+  const before = await findUnit(context, name);
+  if (before === undefined) return sayMissing(context, name);
+  if (verb === 'stop' && before.desiredState === 'inactive')
     throw new FleetError('REQUEST_INVALID', `unable to stop unit '${name}': it is inactive`, {
       hint: `Load it first: fleetctl load ${name}`,
     });
-  const desiredState = wantedBy(verb);
-  // A loaded unit is stopped already; to write it again would only raise its generation.
-  if (unit.desiredState !== desiredState)
-    await context.client.putUnit(name, { desiredState }, context.signal);
-  return { name, goal: desiredState, global: unit.global };
+  const desiredState = WANTED[verb];
+  // To write again what is wanted already would only raise its generation.
+  const answer: V2Unit | undefined =
+    before.desiredState === desiredState
+      ? undefined
+      : await context.client.putUnit(name, { desiredState }, context.signal);
+  return viewOf(desiredState, before, answer);
 }
 
-async function destroy(context: Context, argument: string): Promise<Asked | undefined> {
+async function destroy(context: Context, argument: string): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
+  const before = await findUnit(context, name);
+  if (before === undefined) return sayMissing(context, name);
   try {
     await context.client.destroyUnit(name, context.signal);
   } catch (error) {
-    if (isFleetError(error, 'UNIT_NOT_FOUND')) return sayMissing(context, name);
-    throw error;
+    if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
+    // Somebody else was faster: it is waited for all the same.
   }
-  return { name, goal: 'destroyed', global: false };
+  return viewOf('destroyed', before, undefined);
 }
 
-function sayMissing(context: Context, name: string): undefined {
+function sayMissing(context: Context, name: UnitName): undefined {
   context.stdout(`Unit ${name} does not exist\n`);
   return undefined;
 }
 
-type Names = (machineID: string) => Promise<string>;
-
-/** Machines by id, read once and only when a line needs one. */
-function machineNames(context: Context): Names {
-  let known: Promise<ReadonlyMap<string, string>> | undefined;
-  return async (machineID) => {
-    known ??= context.client
-      .machines(context.signal)
-      .then((all) => new Map(all.map((machine) => [machine.id, machine.primaryIP])));
-    return placeName(machineID, (await known).get(machineID));
-  };
-}
-
-async function sayVerdict(
+/** Prints the line of a unit that is not waited for; answers whether there was one. */
+function sayWithoutWaiting(
   context: Context,
-  names: Names,
-  view: UnitView,
-  verdict: Exclude<Verdict, { kind: 'waiting' }>,
-): Promise<void> {
-  const where = verdict.machineID === undefined ? '' : ` on ${await names(verdict.machineID)}`;
-  if (verdict.kind === 'failed')
-    context.stderr(
-      `Unit ${view.name} failed${where}: ${verdict.reason}\n  See: fleetctl journal ${view.name}\n`,
-    );
-  else if (view.goal === 'destroyed') context.stdout(`Destroyed ${view.name}\n`);
-  else context.stdout(`Unit ${view.name} ${view.goal}${where}\n`);
+  verb: ChangeVerb,
+  { name, global, goal }: UnitView,
+  { noBlock }: ChangeOptions,
+): boolean {
+  const line = ((): string | undefined => {
+    if (verb === 'submit') return `Unit ${name} inactive`;
+    if (goal !== 'destroyed' && global) return `Triggered global unit ${name} ${verb}`;
+    if (!noBlock) return undefined;
+    return goal === 'destroyed' ? `Destroyed ${name}` : `Triggered unit ${name} ${verb}`;
+  })();
+  if (line !== undefined) context.stdout(`${line}\n`);
+  return line !== undefined;
 }

@@ -1,10 +1,11 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
-import type { V1Machine, V2Unit } from '../../src/api/types.ts';
+import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
-import { runAt, runHere, type SshOptions } from '../remote.ts';
-import { nameOfArgument } from '../unit-argument.ts';
+import { shellText } from '../remote.ts';
+import { findUnits, nameOfArgument } from '../unit-argument.ts';
+import { machineIdOf, runOnMachine, type SystemdHere } from '../where.ts';
 
 export interface JournalOptions {
   readonly lines: number;
@@ -13,27 +14,35 @@ export interface JournalOptions {
   readonly sudo: boolean;
 }
 
+/** A command for the systemd of its machine: `--user` where that is a user's. */
+type CommandFor = (at: SystemdHere) => readonly string[];
+
 /** `systemctl status -l` of each unit where it runs; the worst status of all. */
 export async function status(
   context: Context,
   args: readonly string[],
-  ssh: SshOptions,
+  sshPort: number | undefined,
 ): Promise<number> {
   let worst = 0;
-  for (const [i, argument] of args.entries()) {
+  for (const [i, { name, unit }] of (await findUnits(context, args)).entries()) {
+    if (i > 0) context.stdout('\n');
     try {
-      if (i > 0) context.stdout('\n');
-      const unit = await context.client.unit(nameOfArgument(argument), context.signal);
-      const command = (scope: readonly string[]): string[] => [
+      if (unit === undefined)
+        throw new FleetError('UNIT_NOT_FOUND', `unit '${name}' does not exist`, {
+          hint: 'See: fleetctl list-unit-files',
+        });
+      const command: CommandFor = ({ systemd }) => [
         'systemctl',
-        ...scope,
+        ...(systemd === 'user' ? ['--user'] : []),
         'status',
         '-l',
         '--no-pager',
-        unit.name,
+        '--',
+        name,
       ];
-      worst = Math.max(worst, await inspect(context, unit, command, ssh));
+      worst = Math.max(worst, await runAtUnit(context, unit, command, sshPort));
     } catch (error) {
+      context.signal.throwIfAborted();
       worst = Math.max(worst, report(error, context.stderr));
     }
   }
@@ -45,21 +54,15 @@ export async function journal(
   context: Context,
   argument: string,
   options: JournalOptions,
-  ssh: SshOptions,
+  sshPort: number | undefined,
 ): Promise<number> {
   const unit = await context.client.unit(nameOfArgument(argument), context.signal);
-  const daemon = await context.client.daemon(context.signal);
-  if (daemon.outputFile !== undefined) {
-    const follow = options.follow ? ['-f'] : [];
-    return await runHere(
-      ['tail', '-n', String(options.lines), ...follow, daemon.outputFile],
-      daemon,
-    );
-  }
-  const command = (scope: readonly string[]): string[] => [
+  const command: CommandFor = ({ systemd, journalDirectory }) => [
     ...(options.sudo ? ['sudo'] : []),
     'journalctl',
-    ...(scope.length === 0 ? ['--unit', unit.name] : ['--user-unit', unit.name]),
+    ...(journalDirectory === undefined ? [] : ['--directory', journalDirectory]),
+    ...(systemd === 'user' ? ['--user-unit'] : ['--unit']),
+    unit.name,
     '--no-pager',
     '-n',
     String(options.lines),
@@ -67,39 +70,18 @@ export async function journal(
     options.output,
     ...(options.follow ? ['-f'] : []),
   ];
-  return await inspect(context, unit, command, ssh);
+  return await runAtUnit(context, unit, command, sshPort);
 }
 
-/** Runs what `command` gives for the scope of the far systemd, on the machine of `unit`. */
-async function inspect(
+async function runAtUnit(
   context: Context,
   unit: V2Unit,
-  command: (scope: readonly string[]) => string[],
-  ssh: SshOptions,
+  command: CommandFor,
+  sshPort: number | undefined,
 ): Promise<number> {
-  const machine = await machineOf(context, unit);
-  const daemon = await context.client.daemon(context.signal);
-  const scope = daemon.systemd === 'user' ? ['--user'] : [];
-  const here = daemon.machineID === machine.id && (await context.localMachineId()) === machine.id;
-  if (here || daemon.busAddress !== undefined) return await runHere(command(scope), daemon);
-  return await runAt(context, { machineID: machine.id, ip: machine.primaryIP }, command([]), ssh);
-}
-
-async function machineOf(context: Context, unit: V2Unit): Promise<V1Machine> {
-  const [row] = unit.states ?? [];
-  const id = unit.machineID ?? row?.machineID;
-  if (id === undefined)
-    throw new FleetError('REQUEST_INVALID', `unit '${unit.name}' is on no machine`, {
-      hint: `See why: fleetctl explain ${unit.name}`,
-    });
-  const machine = (await context.client.machines(context.signal)).find((found) => found.id === id);
-  if (machine === undefined)
-    throw new FleetError(
-      'MACHINE_NOT_FOUND',
-      `machine '${id}' of unit '${unit.name}' is not present`,
-      {
-        hint: 'See: fleetctl list-machines',
-      },
-    );
-  return machine;
+  const { machineID } = await context.client.daemon(context.signal);
+  return await runOnMachine(context, machineIdOf(unit, machineID), {
+    here: command,
+    there: { port: sshPort, command: shellText(command({ systemd: 'system' })) },
+  });
 }

@@ -1,8 +1,9 @@
 // list-units, list-unit-files, list-machines: rows from the API, columns as the original names them.
-import type { V1Machine, V1UnitState, V2Unit } from '../../src/api/types.ts';
+import type { V2Machine, V2Unit, V2UnitState } from '../../src/api/types.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
 import { placeName } from '../render/machine.ts';
+import { paint } from '../render/paint.ts';
 import { ellipsize, renderTable } from '../render/table.ts';
 
 export interface ListOptions {
@@ -17,8 +18,8 @@ type Column<Row> = (row: Row, full: boolean) => string | undefined;
 type Columns<Row> = Readonly<Record<string, Column<Row>>>;
 
 interface StateRow {
-  readonly state: V1UnitState;
-  readonly machine: V1Machine | undefined;
+  readonly state: V2UnitState;
+  readonly machine: V2Machine | undefined;
 }
 
 const stateColumns: Columns<StateRow> = {
@@ -32,7 +33,7 @@ const stateColumns: Columns<StateRow> = {
 
 interface FileRow {
   readonly unit: V2Unit;
-  readonly machine: V1Machine | undefined;
+  readonly machine: V2Machine | undefined;
 }
 
 const fileColumns: Columns<FileRow> = {
@@ -46,14 +47,22 @@ const fileColumns: Columns<FileRow> = {
   desc: ({ unit }) => unit.description,
 };
 
-const machineColumns: Columns<V1Machine> = {
+const machineColumns: Columns<V2Machine> = {
   machine: ({ id }, full) => ellipsize(id, full),
   ip: ({ primaryIP }) => primaryIP,
   metadata: ({ metadata = {} }) =>
     Object.entries(metadata)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .toSorted(([a], [b]) => compare(a, b))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
+  status: ({ status }) => status,
+};
+
+/** The fields of each listing, for help and for whoever asks for another. */
+export const listFields = {
+  'list-units': Object.keys(stateColumns),
+  'list-unit-files': Object.keys(fileColumns),
+  'list-machines': Object.keys(machineColumns),
 };
 
 /** What runs where, as systemd reports it. */
@@ -92,11 +101,14 @@ export async function listUnitFiles(context: Context, options: ListOptions): Pro
   return 0;
 }
 
-/** The machines that are present. */
+/** The machines that are present; where their status is asked for, also those that are not. */
 export async function listMachines(context: Context, options: ListOptions): Promise<number> {
   const columns = pick('list-machines', machineColumns, options.fields, 'machine,ip,metadata');
   const machines = await context.client.machines(context.signal);
-  const rows = machines.toSorted((a, b) => compare(a.id, b.id));
+  const showsStatus = columns.some(([name]) => name === 'status');
+  const rows = machines
+    .filter(({ status }) => showsStatus || status !== 'absent')
+    .toSorted((a, b) => compare(a.id, b.id));
   print(context, { columns, rows, json: machines, options });
   return 0;
 }
@@ -119,7 +131,10 @@ function print<Row>(context: Context, { columns, rows, json, options }: Listing<
     renderTable(
       columns.map(([name]) => name),
       cells,
-      { noLegend: options.noLegend },
+      {
+        noLegend: options.noLegend,
+        paint: (text) => (text === 'failed' ? paint(text, 'red', context.colours.stdout) : text),
+      },
     ),
   );
 }
@@ -131,7 +146,7 @@ function pick<Row>(
   usual: string,
 ): readonly (readonly [string, Column<Row>])[] {
   return (fields ?? usual).split(',').map((name) => {
-    const column = known[name];
+    const column = Object.hasOwn(known, name) ? known[name] : undefined;
     if (column === undefined)
       throw new FleetError('USAGE', `${command} has no field '${name}'`, {
         hint: `The fields are: ${Object.keys(known).join(',')}`,
@@ -140,12 +155,12 @@ function pick<Row>(
   });
 }
 
-async function machinesById(context: Context): Promise<ReadonlyMap<string, V1Machine>> {
+async function machinesById(context: Context): Promise<ReadonlyMap<string, V2Machine>> {
   const machines = await context.client.machines(context.signal);
   return new Map(machines.map((machine) => [machine.id, machine]));
 }
 
-function target(unit: V2Unit, machine: V1Machine | undefined, full: boolean): string | undefined {
+function target(unit: V2Unit, machine: V2Machine | undefined, full: boolean): string | undefined {
   if (unit.global) return 'global';
   return unit.machineID === undefined
     ? undefined

@@ -1,39 +1,33 @@
 // What fleetctl speaks with: HTTP to one fleetd, over a unix socket or TCP. Loads nothing but Node, so that fleetctl starts fast.
 // Invariant: an answer that is no success becomes a FleetError with the server's own words; nothing hangs past its timeout.
-import { Agent, request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { FleetError, type ErrorCode } from '../model/errors.ts';
+import {
+  Connections,
+  parseEndpoint,
+  type ConnectionOptions,
+  type Request,
+  type Target,
+} from './connections.ts';
 import type {
-  V1Machine,
-  V1MachinePage,
-  V1StatePage,
-  V1UnitState,
+  ApiErrorBody,
   V2Daemon,
   V2Event,
   V2Explanation,
+  V2Machine,
+  V2MachinePage,
   V2PutUnit,
+  V2StatePage,
   V2Unit,
   V2UnitPage,
+  V2UnitState,
 } from './types.ts';
 
-export interface ClientOptions {
-  /** `unix:///path` or `http://host:port`; several are tried in order until one accepts. */
+export interface ClientOptions extends ConnectionOptions {
+  /** `unix:///path`, `http://host:port` or `https://…`; several are tried in order until one can be connected to. */
   readonly endpoints: readonly string[];
-  /** ms for one whole answer; events have no such bound. */
+  /** ms for one whole answer, 0: no bound; events have none. */
   readonly requestTimeoutMs: number;
-}
-
-interface Target {
-  readonly name: string;
-  readonly socketPath?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly basePath: string;
-}
-
-interface Call {
-  readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
-  readonly path: string;
-  readonly body?: unknown;
 }
 
 /** An event and the store's revision that it happened at. */
@@ -42,38 +36,40 @@ export interface Happening {
   readonly event: V2Event;
 }
 
+/** ms; the server breaks the silence of an event stream every 15 s. */
+const SILENCE_MAX_MS = 45_000;
+
 /** A client of one fleet API. Connections are kept for its lifetime; `close` ends them. */
 export class FleetClient {
   readonly #targets: readonly Target[];
   readonly #timeoutMs: number;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  readonly #connections: Connections;
+  /** They are not reached from this machine itself. */
+  readonly #isAway: boolean;
+  #answered: Target | undefined;
 
   constructor(options: ClientOptions) {
-    this.#targets = options.endpoints.map(parseEndpoint);
+    const through = options.passage === undefined ? '' : ` through '${options.passage.name}'`;
+    this.#targets = options.endpoints.map((endpoint) => {
+      const target = parseEndpoint(endpoint);
+      return { ...target, name: target.name + through };
+    });
     this.#timeoutMs = options.requestTimeoutMs;
+    this.#connections = new Connections(options);
+    this.#isAway = options.passage !== undefined;
+  }
+
+  /** Where the last answer came from is on this machine: it came through a socket in the file system. */
+  get isLocal(): boolean {
+    return !this.#isAway && this.#answered?.at.socketPath !== undefined;
   }
 
   /** Every unit, in order of name. */
   async units(signal: AbortSignal): Promise<readonly V2Unit[]> {
     const all: V2Unit[] = [];
-    for (let token = ''; ;) {
-      const page = await this.#json<V2UnitPage>(
-        { method: 'GET', path: `/fleet/v2/units${pageQuery(token)}` },
-        signal,
-      );
+    for await (const page of this.#pages<V2UnitPage>('/fleet/v2/units', signal))
       all.push(...page.units);
-      if (page.nextPageToken === undefined) return all;
-      token = page.nextPageToken;
-    }
-  }
-
-  /** The store's revision now, to follow events from. */
-  async revision(signal: AbortSignal): Promise<string> {
-    const page = await this.#json<V2UnitPage>(
-      { method: 'GET', path: '/fleet/v2/units?limit=1' },
-      signal,
-    );
-    return page.revision;
+    return all;
   }
 
   /** One unit with its text and states; UNIT_NOT_FOUND when there is none. */
@@ -95,31 +91,25 @@ export class FleetClient {
   }
 
   /** What present machines report of units. */
-  async states(signal: AbortSignal): Promise<readonly V1UnitState[]> {
-    const all: V1UnitState[] = [];
-    for (let token = ''; ;) {
-      const page = await this.#json<V1StatePage>(
-        { method: 'GET', path: `/fleet/v1/state${pageQuery(token)}` },
-        signal,
-      );
-      all.push(...(page.states ?? []));
-      if (page.nextPageToken === undefined) return all;
-      token = page.nextPageToken;
-    }
+  async states(signal: AbortSignal): Promise<readonly V2UnitState[]> {
+    const all: V2UnitState[] = [];
+    for await (const page of this.#pages<V2StatePage>('/fleet/v2/states', signal))
+      all.push(...page.states);
+    return all;
   }
 
-  /** Machines that are present. */
-  async machines(signal: AbortSignal): Promise<readonly V1Machine[]> {
-    const all: V1Machine[] = [];
-    for (let token = ''; ;) {
-      const page = await this.#json<V1MachinePage>(
-        { method: 'GET', path: `/fleet/v1/machines${pageQuery(token)}` },
-        signal,
-      );
-      all.push(...(page.machines ?? []));
-      if (page.nextPageToken === undefined) return all;
-      token = page.nextPageToken;
-    }
+  /** What present machines report of one unit, also of one that is gone; without more pages than one. */
+  async statesOf(name: string, signal: AbortSignal): Promise<V2StatePage> {
+    const path = `/fleet/v2/states?unitName=${encodeURIComponent(name)}`;
+    return await this.#json({ method: 'GET', path }, signal);
+  }
+
+  /** Machines that are present, and absent ones that are remembered. */
+  async machines(signal: AbortSignal): Promise<readonly V2Machine[]> {
+    const all: V2Machine[] = [];
+    for await (const page of this.#pages<V2MachinePage>('/fleet/v2/machines', signal))
+      all.push(...page.machines);
+    return all;
   }
 
   /** The fleetd that answers. */
@@ -127,15 +117,13 @@ export class FleetClient {
     return await this.#json({ method: 'GET', path: '/fleet/v2/daemon' }, signal);
   }
 
-  /** Events of units whose name begins with `prefix`, after `revision`; ends quietly on abort, throws API_UNREACHABLE when cut. */
+  /** Events of units whose name begins with `prefix`, after `revision`; ends quietly on abort, throws API_UNREACHABLE when cut or silent. */
   async *events(prefix: string, revision: string, signal: AbortSignal): AsyncIterable<Happening> {
     const query = new URLSearchParams({ prefix, after: revision });
-    const response = await this.#open(
-      { method: 'GET', path: `/fleet/v2/events?${query.toString()}` },
-      signal,
-    );
-    if (response.statusCode !== 200) throw serverError(response, await textOf(response));
+    const path = `/fleet/v2/events?${query.toString()}`;
+    const response = await this.#open({ method: 'GET', path, silenceMs: SILENCE_MAX_MS }, signal);
     try {
+      if (response.statusCode !== 200) throw serverError(response, await textOf(response));
       let rest = '';
       response.setEncoding('utf8');
       for await (const chunk of response as AsyncIterable<string>) {
@@ -147,7 +135,8 @@ export class FleetClient {
         }
       }
     } catch (error) {
-      if (!signal.aborted) throw unreachable(this.#targets, error);
+      if (signal.aborted) return;
+      throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     } finally {
       response.destroy();
     }
@@ -155,70 +144,97 @@ export class FleetClient {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connections.close();
   }
 
-  async #json<T>(call: Call, signal: AbortSignal): Promise<T> {
-    const { text } = await this.#call(call, signal);
-    return JSON.parse(text) as T;
+  async *#pages<Page extends { readonly nextPageToken?: string }>(
+    path: string,
+    signal: AbortSignal,
+  ): AsyncIterable<Page> {
+    for (let token: string | undefined = ''; token !== undefined;) {
+      const query: string = token === '' ? '' : `?nextPageToken=${encodeURIComponent(token)}`;
+      const page: Page = await this.#json<Page>({ method: 'GET', path: path + query }, signal);
+      yield page;
+      token = page.nextPageToken;
+    }
   }
 
-  async #call(call: Call, signal: AbortSignal): Promise<{ status: number; text: string }> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
-    const either = AbortSignal.any([signal, timeout]); // once a request in a short-lived process
+  async #json<T>(call: Request, signal: AbortSignal): Promise<T> {
+    const { response, text } = await this.#call(call, signal);
+    try {
+      return JSON.parse(text) as T; // of our own server, which checks what it stores
+    } catch {
+      throw notFleet(response);
+    }
+  }
+
+  async #call(
+    call: Request,
+    signal: AbortSignal,
+  ): Promise<{ response: IncomingMessage; text: string }> {
+    const timeout = this.#timeoutMs === 0 ? undefined : AbortSignal.timeout(this.#timeoutMs);
+    // Once a request, in a process that is short-lived.
+    const either = timeout === undefined ? signal : AbortSignal.any([signal, timeout]);
     try {
       const response = await this.#open(call, either);
       const text = await textOf(response);
       const status = response.statusCode ?? 0;
       if (status < 200 || status > 299) throw serverError(response, text);
-      return { status, text };
+      return { response, text };
     } catch (error) {
       signal.throwIfAborted();
-      if (timeout.aborted) {
+      if (timeout?.aborted === true) {
         throw new FleetError(
           'API_UNREACHABLE',
           `no answer from ${this.#targets.map((t) => t.name).join(', ')} within ${this.#timeoutMs / 1000} s`,
           { cause: error, hint: 'Raise --request-timeout, or look at fleetd: journalctl -u fleet' },
         );
       }
-      throw error;
+      throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     }
   }
 
-  async #open(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+  /** The first target that can be connected to answers; a request that was sent is sent to no other. */
+  async #open(call: Request, signal: AbortSignal): Promise<IncomingMessage> {
     let last: unknown;
     for (const target of this.#targets) {
       try {
-        return await this.#send(target, call, signal);
+        const response = await this.#sendAgain(target, call, signal);
+        this.#answered = target;
+        return response;
       } catch (error) {
         signal.throwIfAborted();
         last = error;
+        if (!NOT_CONNECTED.has(codeOf(error)) && call.method !== 'GET') break;
       }
     }
     throw unreachable(this.#targets, last);
   }
 
-  #send(target: Target, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
-    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    return new Promise((resolve, reject) => {
-      const outgoing = request({
-        ...(target.socketPath === undefined
-          ? { host: target.host, port: target.port }
-          : { socketPath: target.socketPath }),
-        agent: this.#agent,
-        method: call.method,
-        path: target.basePath + call.path,
-        headers:
-          body === undefined
-            ? {}
-            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
-        signal,
-      });
-      outgoing.once('response', resolve);
-      outgoing.on('error', reject);
-      outgoing.end(body);
-    });
+  /** A kept connection may have been closed by the server just now: what only reads is sent once more. */
+  async #sendAgain(target: Target, call: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    try {
+      return await this.#connections.send(target, call, signal);
+    } catch (error) {
+      if (call.method !== 'GET' || codeOf(error) !== 'ECONNRESET' || signal.aborted) throw error;
+      return await this.#connections.send(target, call, signal);
+    }
   }
+}
+
+/** Failures to connect: nothing was sent. */
+const NOT_CONNECTED: ReadonlySet<string | undefined> = new Set([
+  'EACCES',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EPERM',
+]);
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
 
 /** One block of a server-sent event stream; undefined for a comment. */
@@ -234,32 +250,6 @@ function parseBlock(block: string): Happening | undefined {
   return { revision: BigInt(field('id') ?? 0), event: JSON.parse(data) as V2Event };
 }
 
-/** Reads `unix:///path`, `http://host[:port]`; anything else is USAGE. */
-function parseEndpoint(text: string): Target {
-  const usage = (): FleetError =>
-    new FleetError('USAGE', `'${text}' is no endpoint`, {
-      hint: 'Write unix:///var/run/fleet.sock or http://HOST:PORT.',
-    });
-  if (text.startsWith('unix://')) {
-    const socketPath = text.slice('unix://'.length);
-    if (socketPath === '') throw usage();
-    return { name: text, socketPath, basePath: '' };
-  }
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
-  if (url === null || url.protocol !== 'http:') throw usage();
-  const basePath = url.pathname.replace(/\/+$/, '');
-  return {
-    name: text,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 80 : Number(url.port),
-    basePath,
-  };
-}
-
-function pageQuery(token: string): string {
-  return token === '' ? '' : `?nextPageToken=${encodeURIComponent(token)}`;
-}
-
 function unitPath(name: string): string {
   return `/fleet/v2/units/${encodeURIComponent(name)}`;
 }
@@ -272,28 +262,43 @@ async function textOf(response: IncomingMessage): Promise<string> {
 
 /** The server's own words; v2 also carries our code and a hint. */
 function serverError(response: IncomingMessage, text: string): FleetError {
-  const status = response.statusCode ?? 0;
-  let message = `the server answered ${status}`;
-  let code: ErrorCode = status === 404 ? 'NOT_FOUND' : 'REQUEST_INVALID';
-  if (status >= 500) code = 'STORE_UNAVAILABLE';
-  let hint: string | undefined;
+  const body = errorOf(text);
+  if (body?.message === undefined) return notFleet(response);
+  const { message, hint, status: code } = body;
+  return new FleetError(
+    code === undefined ? codeOfStatus(response.statusCode ?? 0) : (code as ErrorCode), // ours: v2
+    message,
+    hint === undefined ? {} : { hint },
+  );
+}
+
+function errorOf(text: string): Partial<ApiErrorBody['error']> | undefined {
   try {
-    const body = JSON.parse(text) as {
-      error?: { message?: string; status?: string; hint?: string };
-    };
-    message = body.error?.message ?? message;
-    if (body.error?.status !== undefined) code = body.error.status as ErrorCode;
-    hint = body.error?.hint;
-  } catch {
-    // Not JSON: something else answers there.
-    message = `${message}, not in the words of fleet's API`;
+    return (JSON.parse(text) as Partial<ApiErrorBody> | null)?.error;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
   }
-  return new FleetError(code, message, hint === undefined ? {} : { hint });
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 404) return 'NOT_FOUND';
+  return status >= 500 ? 'STORE_UNAVAILABLE' : 'REQUEST_INVALID';
+}
+
+function notFleet(response: IncomingMessage): FleetError {
+  return new FleetError(
+    'API_UNREACHABLE',
+    `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
+    { hint: 'Look at --endpoint.' },
+  );
 }
 
 function unreachable(targets: readonly Target[], cause: unknown): FleetError {
   const names = targets.map((target) => target.name).join(', ');
-  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  // Where a name has several addresses, Node's error has no message.
+  const inner: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const why = inner instanceof Error ? `: ${inner.message}` : '';
   return new FleetError('API_UNREACHABLE', `no fleet API at ${names}${why}`, {
     cause,
     hint: 'Is fleetd running? systemctl status fleet; or name another with --endpoint.',

@@ -25,6 +25,7 @@ export interface V1UnitState {
   readonly systemdActiveState: string;
   readonly systemdSubState: string;
 }
+/** `GET /fleet/v1/state`. @public */
 export interface V1StatePage {
   readonly states?: readonly V1UnitState[];
   readonly nextPageToken?: string;
@@ -34,6 +35,7 @@ export interface V1Machine {
   readonly primaryIP: string;
   readonly metadata?: Readonly<Record<string, string>>;
 }
+/** `GET /fleet/v1/machines`. @public */
 export interface V1MachinePage {
   readonly machines?: readonly V1Machine[];
   readonly nextPageToken?: string;
@@ -86,10 +88,10 @@ export interface V2Daemon {
   readonly version: string;
   readonly machineID: string;
   readonly systemd: 'system' | 'user';
-  /** D-Bus address of that systemd where it is not the default one of its kind. */
-  readonly busAddress?: string;
-  /** File that units write to where no journald runs. */
-  readonly outputFile?: string;
+  /** XDG_RUNTIME_DIR of a user's systemd: systemctl finds it by that. */
+  readonly runtimeDirectory?: string;
+  /** Where its journal is, unless it is the machine's. */
+  readonly journalDirectory?: string;
 }
 
 /**

@@ -63,6 +63,8 @@ export interface UnitEntry {
   globalActive: boolean;
   conflicts: Links;
   replaces: Links;
+  /** MachineOf= by values that are others on each machine. */
+  follows: Links;
   /** Where the index of waiting units holds it. */
   waitingUnder: readonly string[];
 }
@@ -72,6 +74,7 @@ export interface MachineEntry extends MachineFacts {
   readonly id: MachineId;
   machine: Machine | undefined;
   host: Host | undefined;
+  hostname: string;
   overrides: ReadonlyMap<string, string | undefined>;
   unreadable: ReadonlySet<string>;
   presence: Presence;
@@ -83,7 +86,9 @@ export interface MachineEntry extends MachineFacts {
   located: number;
   /** Global units with requirements that it fulfils; those without count the same everywhere and are left out. */
   globals: number;
-  /** What it is ordered by: units and globals. */
+  /** Global units, of all, that give way here to another unit although it fulfils their requirements. */
+  displaced: number;
+  /** What it is ordered by: units and globals, but for a number that is the same for all machines. */
   load: number;
   /** It may take new units: present, and all of its records decode. */
   candidate: boolean;
@@ -118,6 +123,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     globalActive: false,
     conflicts: NO_LINKS,
     replaces: NO_LINKS,
+    follows: NO_LINKS,
     waitingUnder: [],
   };
 }
@@ -128,6 +134,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     id,
     machine: undefined,
     host: undefined,
+    hostname: '',
     overrides: NO_OVERRIDES,
     unreadable: NOTHING_UNREADABLE,
     presence: 'doubted',
@@ -135,6 +142,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     holds: new Set(),
     located: 0,
     globals: 0,
+    displaced: 0,
     load: 0,
     candidate: false,
   };

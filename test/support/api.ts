@@ -122,6 +122,11 @@ export class ApiFixture {
     await this.kv.txn({ then: [{ kind: 'delete', key }] }, forever);
   }
 
+  /** All at once. */
+  async removeAll(keys: readonly string[]): Promise<void> {
+    await this.kv.txn({ then: keys.map((key) => ({ kind: 'delete', key })) }, forever);
+  }
+
   async read<K extends RecordKind>(kind: K, key: string): Promise<Records[K] | undefined> {
     const { gets } = await this.kv.txn({ then: [{ kind: 'get', key }] }, forever);
     return gets[0] === undefined ? undefined : decode(kind, key, gets[0].value);

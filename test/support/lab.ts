@@ -17,6 +17,8 @@ export interface LabOptions {
   readonly metadata?: string;
   /** More lines of fleet.conf. */
   readonly config?: readonly string[];
+  /** More lines of fleet.service's [Service]. */
+  readonly service?: readonly string[];
   readonly tcpPort?: number;
   /** false: hosts without fleet. */
   readonly fleet?: boolean;
@@ -38,6 +40,8 @@ export interface Lab {
   readonly hosts: readonly string[];
   /** The command's end, whatever its status. */
   exec(host: string, ...command: readonly string[]): Promise<Ended>;
+  /** The same, with this on its standard input. */
+  feed(host: string, stdin: string, ...command: readonly string[]): Promise<Ended>;
   /** The command's stdout, trimmed; throws when it failed. */
   out(host: string, ...command: readonly string[]): Promise<string>;
   fleetctl(host: string, ...args: readonly string[]): Promise<Ended>;
@@ -47,6 +51,10 @@ export interface Lab {
   kill(host: string): Promise<void>;
   halt(host: string): Promise<void>;
   boot(host: string): Promise<void>;
+  /** Power cut, and the disk is gone: `up` makes a new host of that name and address. */
+  wipe(host: string): Promise<void>;
+  /** Boots new hosts until there are `hosts`, and waits until all are listed. */
+  up(hosts: number): Promise<void>;
   cut(host: string, peer?: string): Promise<void>;
   heal(host: string, peer?: string): Promise<void>;
   etcd(action: 'start' | 'stop' | 'kill' | 'pause' | 'resume'): Promise<void>;
@@ -70,23 +78,40 @@ export async function withLab(
   options: LabOptions,
   use: (lab: Lab) => Promise<void>,
 ): Promise<void> {
-  const name = labNamed(uniqueName(options.name ?? 't'));
+  const lab = await startLab(options);
   try {
-    await up(name, {
-      hosts: options.hosts,
+    await use(lab);
+  } finally {
+    await lab.down();
+  }
+}
+
+/** A fresh lab for several tests; whoever starts it calls `down`. One that does not come up leaves nothing. */
+export async function startLab(options: LabOptions): Promise<Lab & { down(): Promise<void> }> {
+  const name = labNamed(uniqueName(options.name ?? 't'));
+  const boot = (hosts: number): Promise<void> =>
+    up(name, {
+      hosts,
       etcd: options.etcd ?? 'shared',
       ttl: options.ttl ?? '3s',
       metadata: options.metadata ?? 'hostname=%H',
       config: options.config ?? [],
+      service: options.service ?? [],
       fleet: options.fleet ?? true,
       ...(options.tcpPort === undefined ? {} : { tcpPort: options.tcpPort }),
       ...(options.fleetd === undefined ? {} : { fleetd: options.fleetd }),
       say: () => undefined,
     });
-    await use(handle(name, options.hosts));
-  } finally {
+  const down = async (): Promise<void> => {
     await labScript(name, ['down']);
+  };
+  try {
+    await boot(options.hosts);
+  } catch (error) {
+    await down();
+    throw error;
   }
+  return { ...handle(name, options.hosts), up: boot, down };
 }
 
 /** Waits until `fleetctl list-machines` on `host` names `count` machines. */
@@ -106,7 +131,7 @@ function uniqueName(prefix: string): string {
   return `${prefix.slice(0, 4)}${process36}${counter.toString(36)}`;
 }
 
-function handle(name: LabName, count: number): Lab {
+function handle(name: LabName, count: number): Omit<Lab, 'up'> {
   const hosts = Array.from({ length: count }, (_, i) => `h${i + 1}`);
   const script = async (...args: readonly string[]): Promise<void> => {
     await labScript(name, args);
@@ -123,12 +148,14 @@ function handle(name: LabName, count: number): Lab {
     hosts,
     exec,
     out,
+    feed: (host, stdin, ...command) => execOn(name, host, command, { stdin }),
     fleetctl: (host, ...args) => exec(host, 'fleetctl', ...args),
     socket: (host) => path.join(labDir(name), host, 'run/fleet.sock'),
     rows: async () => parseRows(await labScript(name, ['ls'])),
     kill: (host) => script('kill', host),
     halt: (host) => script('halt', host),
     boot: (host) => script('boot', host),
+    wipe: (host) => script('wipe', host),
     cut: (host, peer) => script('cut', host, ...(peer === undefined ? [] : [peer])),
     heal: (host, peer) => script('heal', host, ...(peer === undefined ? [] : [peer])),
     etcd: (action) => script('etcd', action),

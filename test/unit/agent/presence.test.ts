@@ -28,7 +28,10 @@ interface Runs {
 }
 
 async function run(host: string, metadata: Record<string, string> = {}): Promise<Runs> {
-  const identity = await IdentityFile.open(join(dir, host, 'identity.json'), 'boot');
+  const identity = await IdentityFile.open(join(dir, host, 'identity.json'), {
+    bootId: 'boot',
+    machineId: 'm',
+  });
   const presence = new Presence({
     kv,
     keys,
@@ -140,7 +143,10 @@ describe('Presence', () => {
     await registered(one);
     await kv.txn({ then: [{ kind: 'delete', key: keys.machine(id) }] }, forever);
     await eventually(async () => (await stored()) !== undefined);
-    const identity = await IdentityFile.open(join(dir, 'one', 'identity.json'), 'boot');
+    const identity = await IdentityFile.open(join(dir, 'one', 'identity.json'), {
+      bootId: 'boot',
+      machineId: 'm',
+    });
     await kv.revokeLease(identity.identity.lease!, forever);
     await eventually(() => one.presence.registrations === 2);
     await eventually(async () => (await stored()) !== undefined);

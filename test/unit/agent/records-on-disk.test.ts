@@ -61,14 +61,23 @@ describe('CarriedOutFile', () => {
 describe('IdentityFile', () => {
   it('IdentityFile is the same within a boot and another in the next', async () => {
     const path = join(dir, 'identity.json');
-    const first = await IdentityFile.open(path, 'boot');
+    const first = await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' });
     await first.keepLease('77');
-    expect((await IdentityFile.open(path, 'boot')).identity).toEqual({
+    expect((await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' })).identity).toEqual({
       ...first.identity,
       lease: '77',
     });
-    const { identity } = await IdentityFile.open(path, 'next boot');
+    const { identity } = await IdentityFile.open(path, { bootId: 'next boot', machineId: 'm' });
     expect(identity.incarnation).not.toBe(first.identity.incarnation);
+    expect(identity.nonce).not.toBe(first.identity.nonce);
+    expect(identity.lease).toBeUndefined();
+  });
+
+  it('IdentityFile leaves the lease of another machine-id alone', async () => {
+    const path = join(dir, 'identity.json');
+    const first = await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' });
+    await first.keepLease('77');
+    const { identity } = await IdentityFile.open(path, { bootId: 'boot', machineId: 'other' });
     expect(identity.nonce).not.toBe(first.identity.nonce);
     expect(identity.lease).toBeUndefined();
   });

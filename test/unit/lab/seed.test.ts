@@ -10,6 +10,7 @@ const options: SeedOptions = {
   ttl: '3s',
   metadata: 'hostname=%H,disk=ssd',
   config: ['verbosity=1'],
+  service: [],
   tcpPort: 54728,
   fleetd: '/opt/fleet/agent/main.ts',
   units: { service: 'service', socket: 'socket', sysusers: 'sysusers', tmpfiles: 'tmpfiles' },

@@ -15,6 +15,7 @@ function decide({ globals, assigned = {} }: Row): string[] {
   const id = machineId('m1');
   const { run, refused, released, leftAlone } = globalsFor({
     id,
+    hostname: 'm1',
     metadata: { role: 'web' },
     globals: Object.entries(globals).map(([name, words]) =>
       globalRecord(unitRecord(name, { ...words, global: true }), words.releasing),
@@ -42,6 +43,25 @@ describe('globalsFor', () => {
       name: 'refuses what its metadata does not allow',
       globals: { 'g.service': { metadata: ['role=db'] }, 'h.service': { metadata: ['role=web'] } },
       expected: ['run h.service', 'refuse g.service (metadata)'],
+    },
+    {
+      name: 'takes %H, %l and %m for the host itself, in what is placed too',
+      globals: {
+        'a.service': { metadata: ['role=web', 'role=%H'] },
+        'b.service': { metadata: ['role=%H'] },
+        'm1.service': {},
+        'c.service': { conflicts: ['y@%m.*'] },
+      },
+      assigned: {
+        'z.service': { conflicts: ['%l.*'] },
+        [`y@${machineId('m1')}.service`]: {},
+      },
+      expected: [
+        'run a.service',
+        'refuse b.service (metadata)',
+        'refuse c.service (conflict)',
+        'refuse m1.service (conflict)',
+      ],
     },
     {
       name: 'lets a placed unit win, whoever of the two declares the conflict',
