@@ -21,6 +21,7 @@ import { HostDesired } from './host-desired.ts';
 import { HostQuestions } from './host-questions.ts';
 import { recoverRecords } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
+import { unstickStops } from './stuck-stops.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 import { UnitJobs } from './unit-jobs.ts';
@@ -148,7 +149,13 @@ export class Host {
       this.#isLeavePlanned &&
       this.#jobs.isIdle &&
       this.#plan?.actions.every(({ kind }) => kind === 'hand-over') === true;
-    while (!isGone() && this.#failedPasses < FAILED_PASSES_MAX) await this.#passed.changed(signal);
+    const { systemd, clock, log } = this.#deps;
+    const stopping = (): readonly UnitName[] => this.#jobs.awaitedStops;
+    await withChildSignal(signal, async (child) => {
+      const unsticking = unstickStops({ systemd, clock, log, stopping }, child);
+      unsticking.catch(() => undefined); // ends with the scope
+      while (!isGone() && this.#failedPasses < FAILED_PASSES_MAX) await this.#passed.changed(child);
+    });
   }
 
   /** Ends when every key is handed over as well. */

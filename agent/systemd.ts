@@ -29,6 +29,10 @@ export interface Systemd {
   start(name: UnitName, signal: AbortSignal): Promise<Job>;
   /** StopUnit(name, 'replace'). A unit that systemd does not know is stopped: an ended job 'done'. */
   stop(name: UnitName, signal: AbortSignal): Promise<Job>;
+  /** Of these, the units whose stop systemd has queued behind others' while basic.target goes down, as it does at shutdown. */
+  stuckStops(names: readonly UnitName[], signal: AbortSignal): Promise<readonly UnitName[]>;
+  /** StopUnit(name, 'ignore-dependencies'): a stop that is queued runs at once; whoever awaits it hears of its end as before. */
+  stopAhead(name: UnitName, signal: AbortSignal): Promise<void>;
   resetFailed(name: UnitName, signal: AbortSignal): Promise<void>;
 
   /** ListUnitsByNames in calls of bounded size: one cheap answer for all. */

@@ -70,8 +70,12 @@ export class UnitJobs {
 
   /** Whether nothing is under way that will come to an end. */
   get isIdle(): boolean {
-    const stops = [...this.#stops.keys()];
-    return this.#starts.size === 0 && stops.every((name) => this.#refusedStops.has(name));
+    return this.#starts.size === 0 && this.awaitedStops.length === 0;
+  }
+
+  /** Units whose stop systemd has not refused. */
+  get awaitedStops(): readonly UnitName[] {
+    return [...this.#stops.keys()].filter((name) => !this.#refusedStops.has(name));
   }
 
   /** Says whether the end of this unit's start job will be heard of here. */

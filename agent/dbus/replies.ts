@@ -41,6 +41,16 @@ export function jobRows(body: readonly unknown[], member: string): ReadonlyMap<s
   return jobs;
 }
 
+/** Rows of ListJobs: the units whose stop waits for other jobs. */
+export function queuedStops(body: readonly unknown[], member: string): ReadonlySet<string> {
+  const queued = new Set<string>();
+  for (const [, unit, type, state] of rows(body, member)) {
+    if (typeof unit !== 'string') throw unexpected(member);
+    if (type === 'stop' && state === 'waiting') queued.add(unit);
+  }
+  return queued;
+}
+
 /** A property map, a{sv}, read by name. */
 export function propertyReader(body: readonly unknown[], member: string): (name: string) => string {
   const [map] = body;

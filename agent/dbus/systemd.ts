@@ -19,7 +19,7 @@ import type { Bus } from './bus.ts';
 import { JobPlaces } from './job-places.ts';
 import { JobResults } from './job-results.ts';
 import { Link } from './link.ts';
-import { jobProperty, propertyReader, stateRows, textReply } from './replies.ts';
+import { jobProperty, propertyReader, queuedStops, stateRows, textReply } from './replies.ts';
 import { Subscription } from './subscription.ts';
 import { managerCall, propertyCall } from './systemd-calls.ts';
 import type { Call } from './wire.ts';
@@ -137,6 +137,17 @@ class SystemdOverDbus implements DbusSystemd {
         throw error;
       return { ended: Promise.resolve('done') };
     }
+  }
+
+  async stuckStops(names: readonly UnitName[], signal: AbortSignal): Promise<readonly UnitName[]> {
+    if (names.length === 0) return [];
+    const call = managerCall('ListJobs');
+    const queued = queuedStops(await this.#call(call, signal), call.member);
+    return queued.has('basic.target') ? names.filter((name) => queued.has(name)) : [];
+  }
+
+  async stopAhead(name: UnitName, signal: AbortSignal): Promise<void> {
+    await this.#call(managerCall('StopUnit', 'ss', [name, 'ignore-dependencies']), signal);
   }
 
   async resetFailed(name: UnitName, signal: AbortSignal): Promise<void> {

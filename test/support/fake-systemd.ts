@@ -1,5 +1,5 @@
 // A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
-// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop` in the text choose; test/real/host.test.ts holds the same facts against a real one.
+// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop`, `# behind-fleetd` in the text choose; test/real/host.test.ts holds the same facts against a real one.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
@@ -110,7 +110,7 @@ export class FakeSystemd implements Systemd {
     if (found.text.includes('# refuse-stop'))
       return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'operation refused'));
     found.endJob?.('canceled');
-    if (found.text.includes('# hang-stop')) {
+    if (/# hang-stop|# behind-fleetd/.test(found.text)) {
       found.activeState = 'deactivating';
       return Promise.resolve({ ended: this.#hang(found) });
     }
@@ -118,6 +118,18 @@ export class FakeSystemd implements Systemd {
     found.subState = 'dead';
     this.#changed.set();
     return Promise.resolve({ ended: Promise.resolve('done') });
+  }
+
+  stuckStops(names: readonly UnitName[]): Promise<readonly UnitName[]> {
+    const isStuck = (name: UnitName): boolean =>
+      this.units.get(name)?.text.includes('# behind-fleetd') === true;
+    return Promise.resolve(names.filter(isStuck));
+  }
+
+  stopAhead(name: UnitName): Promise<void> {
+    this.calls.push(`stop-ahead ${name}`);
+    this.release(name);
+    return Promise.resolve();
   }
 
   /** Ends the job that hangs: the unit is then active or inactive. */

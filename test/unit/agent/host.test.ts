@@ -132,6 +132,17 @@ describe('Host', () => {
     expect(left.map((key) => key.slice(key.lastIndexOf('/') + 1))).toEqual(['a.service']);
   });
 
+  it('Host leaves although systemd has queued the stop of a unit behind the end of fleetd', async () => {
+    await cluster.assign({ 'a.socket': service('# behind-fleetd\n'), 'b.service': service() });
+    const { host } = await start();
+    await quickly(() => systemd.active().length === 2);
+    host.leave();
+    const { signal } = new AbortController();
+    await host.unitsGone(signal);
+    expect(systemd.active()).toEqual([]);
+    expect(systemd.count('stop-ahead')).toBe(1);
+  });
+
   it('Host touches nothing and writes nothing when fleetd begins anew', async () => {
     await cluster.assign({ 'a.service': service(), 'b.service': service('# oneshot\n') });
     const first = await start();
