@@ -6,6 +6,7 @@ import {
   jsonOption,
   journalOptions,
   listOptions,
+  sshOptions,
   sshPortOption,
   statusOptions,
   waitOptions,
@@ -13,8 +14,19 @@ import {
 } from './options.ts';
 import type { ListOptions } from './commands/list.ts';
 import type { ChangeVerb } from './commands/change.ts';
-import type { SshOptions } from './remote.ts';
 import type { Values } from './values.ts';
+
+/** What arguments a command takes; `UNITS`: one or more, `TARGET`: a machine or unit, and words that are read elsewhere. */
+export type Takes = 'nothing' | 'UNIT' | 'UNITS' | 'TARGET' | 'SOCKET';
+
+/** How arguments stand in a usage line. */
+export const USAGE_OF_ARGUMENTS: Readonly<Record<Takes, string>> = {
+  nothing: '',
+  UNIT: ' UNIT',
+  UNITS: ' UNIT…',
+  TARGET: ' MACHINE|UNIT [COMMAND…]',
+  SOCKET: ' SOCKET',
+};
 
 /** One call of a command. */
 export interface Call {
@@ -25,10 +37,11 @@ export interface Call {
 
 export interface CommandDefinition {
   readonly name: string;
-  /** How many arguments it takes; `UNITS`: one or more. */
-  readonly takes: 'nothing' | 'UNIT' | 'UNITS';
+  readonly takes: Takes;
   readonly description: string;
   readonly options: readonly OptionDefinition[];
+  /** It needs no API. */
+  readonly isOffline?: true;
   /** Answers the exit status. */
   readonly run: (call: Call) => Promise<number>;
 }
@@ -65,7 +78,7 @@ export const commands: readonly CommandDefinition[] = [
     description: "print systemd's status of units, from where they run",
     options: statusOptions,
     run: async ({ context, args, values }) =>
-      (await import('./commands/inspect.ts')).status(context, args, sshOf(values)),
+      (await import('./commands/inspect.ts')).status(context, args, portOf(values)),
   },
   {
     name: 'journal',
@@ -80,7 +93,32 @@ export const commands: readonly CommandDefinition[] = [
         sudo: values.flag('sudo'),
       };
       const { journal } = await import('./commands/inspect.ts');
-      return await journal(context, unit, options, sshOf(values));
+      return await journal(context, unit, options, portOf(values));
+    },
+  },
+  {
+    name: 'ssh',
+    takes: 'TARGET',
+    description: 'run a command, or a shell, on a machine or on the machine of a unit',
+    options: sshOptions,
+    run: async ({ context, args, values }) =>
+      (await import('./commands/ssh.ts')).ssh(context, args, {
+        machine: values.text('machine'),
+        unit: values.text('unit'),
+        port: portOf(values),
+        forwardAgent: values.flag('forward-agent'),
+      }),
+  },
+  {
+    name: 'fd-forward',
+    takes: 'SOCKET',
+    description:
+      'join standard input and output to a unix socket (what --tunnel runs on the far side)',
+    options: [],
+    isOffline: true,
+    run: async ({ context, args: [socket = ''] }) => {
+      await context.joinSocket(socket.replace(/^unix:\/\//, ''));
+      return 0;
     },
   },
   {
@@ -125,6 +163,7 @@ export const commands: readonly CommandDefinition[] = [
     takes: 'UNIT',
     description: 'deprecated: there are no signatures any more',
     options: [],
+    isOffline: true,
     run: ({ context }) => {
       context.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
       return Promise.resolve(2);
@@ -184,12 +223,6 @@ function listOf(values: Values): ListOptions {
   };
 }
 
-function sshOf(values: Values): SshOptions {
-  return {
-    port: values.number(sshPortOption.name),
-    username: values.text('ssh-username') ?? 'core',
-    strictHostKeyChecking: values.flag('strict-host-key-checking'),
-    knownHostsFile: values.text('known-hosts-file') ?? '',
-    timeoutSec: values.number('ssh-timeout') ?? 0,
-  };
+function portOf(values: Values): number | undefined {
+  return values.number(sshPortOption.name);
 }

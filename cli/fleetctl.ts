@@ -1,9 +1,9 @@
 // One call of fleetctl, from its words to its exit status; main.ts hands it the process, tests hand it their own.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
-import type { Context, Io } from './context.ts';
+import type { Io } from './context.ts';
 import { report } from './exit.ts';
 import { endpointsOf } from './endpoints.ts';
-import type { Values } from './values.ts';
+import type { Asked } from './program.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
 export async function fleetctl(words: readonly string[], io: Io): Promise<number> {
@@ -21,9 +21,8 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
       io.stderr(`fleetctl: ${asked.problem}\n${asked.usage}\n`);
       return 2;
     }
-    const { command, args, values } = asked;
-    causes = values.flag('debug');
-    return await withContext(values, io, (context) => command.run({ context, args, values }));
+    causes = asked.values.flag('debug');
+    return await runCommand(asked, io);
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED;
     if (causes && isFleetError(error)) sayCauses(error, io);
@@ -35,20 +34,37 @@ const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v'
 /** As a shell counts a process that SIGINT ended. */
 const INTERRUPTED = 130;
 
-async function withContext(
-  values: Values,
+async function runCommand(
+  { command, args, values }: Extract<Asked, { kind: 'run' }>,
   io: Io,
-  run: (context: Context) => Promise<number>,
 ): Promise<number> {
   const { FleetClient } = await import('../src/api/client.ts');
-  const client = new FleetClient({
-    endpoints: endpointsOf(values.text('endpoint') ?? '', io.env),
-    requestTimeoutMs: (values.number('request-timeout') ?? 0) * 1000,
+  const { Ssh } = await import('./ssh.ts');
+  const { readSshHost } = await import('./remote.ts');
+  const tunnel = values.text('tunnel') ?? '';
+  const ssh = new Ssh(io, {
+    username: values.text('ssh-username') ?? 'core',
+    strictHostKeyChecking: values.flag('strict-host-key-checking'),
+    knownHostsFile: values.text('known-hosts-file') ?? '',
+    timeoutSec: values.number('ssh-timeout') ?? 0,
+    tunnel: tunnel === '' || command.isOffline === true ? undefined : readSshHost(tunnel),
   });
   try {
-    return await run({ ...io, client });
+    const endpoints = endpointsOf(values.text('endpoint') ?? '', io.env);
+    const requestTimeoutMs = (values.number('request-timeout') ?? 0) * 1000;
+    const socket = await ssh.listen(endpoints[0] ?? '');
+    const client = new FleetClient(
+      socket === undefined
+        ? { endpoints, requestTimeoutMs }
+        : { endpoints: endpoints.slice(0, 1), requestTimeoutMs, tunnel: { socket, name: tunnel } },
+    );
+    try {
+      return await command.run({ context: { ...io, client, ssh }, args, values });
+    } finally {
+      client.close();
+    }
   } finally {
-    client.close();
+    await ssh.close();
   }
 }
 

@@ -2,6 +2,8 @@
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
+import type { Duplex } from 'node:stream';
 import { FleetError } from '../src/model/errors.ts';
 import { systemClock } from '../src/runtime/clock.ts';
 import { VERSION } from '../src/runtime/version.ts';
@@ -23,6 +25,10 @@ function ioOf(signal: AbortSignal): Io {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readFile: readLocalFile,
+    stdinIsTerminal: isatty(0), // without opening the stream: what SSH asks and runs reads it
+    joinSocket: async (path) =>
+      await (await import('./forward.ts')).joinSocket(path, process.stdin, process.stdout),
+    join: joinProgram,
     spawn: (command, env) => spawnHere(command, env, signal),
   };
 }
@@ -51,6 +57,16 @@ async function spawnHere(
       resolve(status ?? 128 + (name === null ? 0 : constants.signals[name]));
     });
   });
+}
+
+function joinProgram([program = '', ...args]: readonly string[], stream: Duplex): void {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const end = (): void => void stream.destroy();
+  child.once('error', end);
+  child.stdin.on('error', end); // it ended first: its own words say why
+  stream.on('error', () => child.kill()).once('close', () => child.kill());
+  stream.pipe(child.stdin);
+  child.stdout.pipe(stream);
 }
 
 // A reader that went away (`fleetctl list-units | head`) is no failure.

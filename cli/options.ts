@@ -2,8 +2,6 @@
 import type { OptionForm } from './arguments.ts';
 
 export interface OptionDefinition extends OptionForm {
-  /** One letter. */
-  readonly short?: string;
   /** What stands for the value in help. */
   readonly value?: string;
   readonly description: string;
@@ -24,6 +22,12 @@ export const globalOptions: readonly OptionDefinition[] = [
     initial: DEFAULT_ENDPOINT,
   },
   number('request-timeout', 'SECONDS', 'for one answer of the API; 0: no bound', 3),
+  {
+    name: 'tunnel',
+    kind: 'text',
+    value: 'HOST[:PORT]',
+    description: 'reach the API, and machines, through SSH to this host',
+  },
   number('ssh-timeout', 'SECONDS', 'for an SSH connection', 10),
   {
     name: 'ssh-username',
@@ -49,7 +53,7 @@ export const globalOptions: readonly OptionDefinition[] = [
   flag('debug', 'with a failure, print its causes too'),
   { ...flag('experimental-api', ''), hidden: 'ignored' },
   ...['etcd-keyfile', 'etcd-certfile', 'etcd-cafile'].map((name) => hiddenText(name, 'ignored')),
-  ...['tunnel', 'driver', 'etcd-key-prefix', 'ca-file', 'cert-file', 'key-file'].map((name) =>
+  ...['driver', 'etcd-key-prefix', 'ca-file', 'cert-file', 'key-file'].map((name) =>
     hiddenText(name, 'not supported yet'),
   ),
 ];
@@ -92,6 +96,19 @@ export function listOptions(fields: string): readonly OptionDefinition[] {
 
 /** `--ssh-port`. */
 export const sshPortOption: OptionDefinition = number('ssh-port', 'PORT', 'port of SSH');
+
+/** Of `ssh`. */
+export const sshOptions: readonly OptionDefinition[] = [
+  { ...flag('forward-agent', 'let the far side use the SSH agent of this one'), short: 'A' },
+  {
+    name: 'machine',
+    kind: 'text',
+    value: 'MACHINE',
+    description: 'the machine whose id begins so',
+  },
+  { name: 'unit', kind: 'text', value: 'UNIT', description: 'the machine of this unit' },
+  sshPortOption,
+];
 
 /** Of `status`: scripts give it what only others have. */
 export const statusOptions: readonly OptionDefinition[] = [

@@ -2,9 +2,9 @@
 // Invariant: a given option beats the environment (FLEETCTL_…), the environment beats the default.
 import { Command, CommanderError, Option } from 'commander';
 import { FleetError } from '../src/model/errors.ts';
-import { usualWords } from './arguments.ts';
+import { endOptions, usualWords } from './arguments.ts';
 import type { Io } from './context.ts';
-import { commands, type CommandDefinition } from './definition.ts';
+import { commands, USAGE_OF_ARGUMENTS, type CommandDefinition, type Takes } from './definition.ts';
 import { globalOptions, type OptionDefinition } from './options.ts';
 import { Values } from './values.ts';
 
@@ -17,7 +17,8 @@ export type Asked =
 
 /** Reads the words after the program's name. Throws USAGE for a value that is none. */
 export function readCommandLine(words: readonly string[], io: Io): Asked {
-  const { words: usual, off } = usualWords(allForms(), words);
+  const forms = allForms();
+  const { words: usual, off } = usualWords(forms, endOptions(forms, words, PASSING));
   let asked: Asked = { kind: 'printed' };
   let current: Command | undefined;
   const program = makeProgram(io, {
@@ -74,8 +75,8 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   for (const definition of commands) {
     const command = program.command(definition.name).description(definition.description);
     const { takes } = definition;
-    if (takes !== 'nothing') command.argument(takes === 'UNIT' ? '<UNIT>' : '<UNIT...>');
-    command.usage(`[OPTION…]${{ nothing: '', UNIT: ' UNIT', UNITS: ' UNIT…' }[takes]}`);
+    if (takes !== 'nothing') command.argument(ARGUMENT[takes]);
+    command.usage(`[OPTION…]${USAGE_OF_ARGUMENTS[takes]}`);
     for (const option of definition.options) command.addOption(optionOf(option));
     command.action(() => handlers.run(command, definition));
     noteFailures(command, handlers);
@@ -83,6 +84,18 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   addOwnWords(program, io, handlers);
   return program;
 }
+
+const ARGUMENT: Readonly<Record<Exclude<Takes, 'nothing'>, string>> = {
+  UNIT: '<UNIT>',
+  UNITS: '<UNIT...>',
+  TARGET: '[TARGET...]',
+  SOCKET: '<SOCKET>',
+};
+
+/** Commands that hand what follows their first argument on. */
+const PASSING: ReadonlySet<string> = new Set(
+  commands.filter(({ takes }) => takes === 'TARGET').map(({ name }) => name),
+);
 
 const HELP_WIDTH = 100; // columns; the same on every terminal and in a pipe
 

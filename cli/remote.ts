@@ -2,6 +2,7 @@
 // Invariant: pure; the command's own exit status and output are passed on untouched by whoever runs it.
 import { homedir } from 'node:os';
 import type { V2Daemon } from '../src/api/types.ts';
+import { FleetError } from '../src/model/errors.ts';
 import type { Io } from './context.ts';
 
 export interface SshOptions {
@@ -12,11 +13,21 @@ export interface SshOptions {
   readonly timeoutSec: number;
 }
 
-/** The OpenSSH command line; words are quoted for the shell on the far side. */
-export function sshCommand(ip: string, command: readonly string[], ssh: SshOptions): string[] {
-  const { strictHostKeyChecking: isStrict, knownHostsFile } = ssh;
+/** A machine as SSH is told of it. */
+export interface SshHost {
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+/** The OpenSSH command line up to the command for the far side; `more` options go before the host. */
+export function sshCommand(
+  { host, port }: SshHost,
+  ssh: SshOptions,
+  more: readonly string[] = [],
+): string[] {
+  const isStrict = ssh.strictHostKeyChecking;
   const options = [
-    `UserKnownHostsFile=${isStrict ? knownHostsFile.replace(/^~(?=\/)/, homedir()) : '/dev/null'}`,
+    `UserKnownHostsFile=${isStrict ? knownHostsPath(ssh) : '/dev/null'}`,
     `StrictHostKeyChecking=${isStrict ? 'ask' : 'no'}`,
     `ConnectTimeout=${Math.ceil(ssh.timeoutSec)}`,
     ...(isStrict ? [] : ['LogLevel=ERROR']),
@@ -24,11 +35,33 @@ export function sshCommand(ip: string, command: readonly string[], ssh: SshOptio
   return [
     'ssh',
     ...options.flatMap((option) => ['-o', option]),
-    ...(ssh.port === undefined ? [] : ['-p', String(ssh.port)]),
-    `${ssh.username}@${ip}`,
-    '--',
-    command.map(shellQuote).join(' '),
+    ...(port === undefined ? [] : ['-p', String(port)]),
+    ...more,
+    `${ssh.username}@${host}`,
   ];
+}
+
+/** The file of known hosts, `~` written out. */
+export function knownHostsPath({ knownHostsFile }: SshOptions): string {
+  return knownHostsFile.replace(/^~(?=\/)/, homedir());
+}
+
+/** Reads HOST[:PORT], [IPV6]:PORT. */
+export function readSshHost(text: string): SshHost {
+  const match = /^(?:\[([^\]]+)\]|([^:\s]+|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*))(?::(\d+))?$/i.exec(
+    text,
+  );
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || host.startsWith('-'))
+    throw new FleetError('USAGE', `'${text}' is no host for SSH`, {
+      hint: 'Write HOST or HOST:PORT.',
+    });
+  return { host, port: match?.[3] === undefined ? undefined : Number(match[3]) };
+}
+
+/** Words as one command for the shell on the far side. */
+export function shellCommand(words: readonly string[]): string {
+  return words.map(shellQuote).join(' ');
 }
 
 /** What makes systemctl and journalctl of this machine speak with the systemd of that fleetd. */

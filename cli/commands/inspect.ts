@@ -1,10 +1,11 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
-import type { V2Daemon, V2Machine, V2Unit } from '../../src/api/types.ts';
+import type { V2Daemon, V2Unit } from '../../src/api/types.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
-import { environmentFor, sshCommand, type SshOptions } from '../remote.ts';
+import { environmentFor, shellCommand } from '../remote.ts';
 import { findUnits, nameOfArgument } from '../unit-argument.ts';
+import { machineIdOf, presentMachine } from '../whereabouts.ts';
 
 export interface JournalOptions {
   readonly lines: number;
@@ -20,7 +21,7 @@ type CommandFor = (systemd: V2Daemon['systemd']) => readonly string[];
 export async function status(
   context: Context,
   args: readonly string[],
-  ssh: SshOptions,
+  port: number | undefined,
 ): Promise<number> {
   let worst = 0;
   for (const [i, { name, unit }] of (await findUnits(context, args)).entries()) {
@@ -39,7 +40,7 @@ export async function status(
         '--',
         name,
       ];
-      worst = Math.max(worst, await runAtUnit(context, unit, command, ssh));
+      worst = Math.max(worst, await runAtUnit(context, unit, command, port));
     } catch (error) {
       context.signal.throwIfAborted();
       worst = Math.max(worst, report(error, context.stderr));
@@ -53,7 +54,7 @@ export async function journal(
   context: Context,
   argument: string,
   options: JournalOptions,
-  ssh: SshOptions,
+  port: number | undefined,
 ): Promise<number> {
   const unit = await context.client.unit(nameOfArgument(argument), context.signal);
   const lines = String(options.lines);
@@ -75,7 +76,7 @@ export async function journal(
     options.output,
     ...(options.follow ? ['-f'] : []),
   ];
-  return await runAtUnit(context, unit, command, ssh);
+  return await runAtUnit(context, unit, command, port);
 }
 
 /** Runs the command on the unit's machine: here without SSH when it is this one. */
@@ -83,7 +84,7 @@ async function runAtUnit(
   context: Context,
   unit: V2Unit,
   command: CommandFor,
-  ssh: SshOptions,
+  port: number | undefined,
 ): Promise<number> {
   const daemon = await context.client.daemon(context.signal);
   const id = machineIdOf(unit, daemon.machineID);
@@ -92,30 +93,9 @@ async function runAtUnit(
     return await context.spawn(command(daemon.systemd), environmentFor(daemon, context.env));
   if ((await localMachineId(context)) === id)
     return await context.spawn(command('system'), context.env);
-  const { primaryIP = '' } = await machineOf(context, unit, id);
-  return await context.spawn(sshCommand(primaryIP, command('system'), ssh), context.env);
-}
-
-/** Where the unit is; of a global unit, the machine at hand if it runs there. */
-function machineIdOf(unit: V2Unit, atHand: string): string {
-  const rows = unit.states ?? [];
-  const row = rows.find(({ machineID }) => machineID === atHand) ?? rows[0];
-  const id = unit.machineID ?? row?.machineID;
-  if (id !== undefined) return id;
-  throw new FleetError('REQUEST_INVALID', `unit '${unit.name}' is on no machine`, {
-    hint: `See why: fleetctl explain ${unit.name}`,
-  });
-}
-
-async function machineOf(context: Context, unit: V2Unit, id: string): Promise<V2Machine> {
-  const machines = await context.client.machines(context.signal);
-  const machine = machines.find((found) => found.id === id);
-  if (machine !== undefined && machine.status !== 'absent') return machine;
-  throw new FleetError(
-    'MACHINE_NOT_FOUND',
-    `machine '${id}' of unit '${unit.name}' is not present`,
-    { hint: 'See: fleetctl list-machines --fields machine,ip,status' },
-  );
+  const { primaryIP = '' } = await presentMachine(context, unit, id);
+  const remote = shellCommand(command('system'));
+  return await context.ssh.run({ host: primaryIP, port, command: remote });
 }
 
 async function localMachineId(context: Context): Promise<string | undefined> {

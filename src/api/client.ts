@@ -21,6 +21,8 @@ export interface ClientOptions {
   readonly endpoints: readonly string[];
   /** ms for one whole answer, 0: no bound; events have none. */
   readonly requestTimeoutMs: number;
+  /** A socket that leads to the endpoint, and how the way there is named: what answers is another machine. */
+  readonly tunnel?: Readonly<{ socket: string; name: string }>;
 }
 
 interface Target {
@@ -29,6 +31,8 @@ interface Target {
   readonly host?: string;
   readonly port?: number;
   readonly basePath: string;
+  /** It may be another machine, though there is a socket. */
+  readonly isBehindTunnel?: true;
 }
 
 interface Call {
@@ -56,13 +60,20 @@ export class FleetClient {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
   constructor(options: ClientOptions) {
-    this.#targets = options.endpoints.map(parseEndpoint);
+    const { endpoints, tunnel } = options;
+    this.#targets = endpoints.map((endpoint) => {
+      const target = parseEndpoint(endpoint);
+      if (tunnel === undefined) return target;
+      const name = `${target.name} through ${tunnel.name}`;
+      const { socket: socketPath } = tunnel;
+      return { name, socketPath, basePath: target.basePath, isBehindTunnel: true };
+    });
     this.#timeoutMs = options.requestTimeoutMs;
   }
 
   /** Where the last answer came from is on this machine: it came through a socket in the file system. */
   get isLocal(): boolean {
-    return this.#answered?.socketPath !== undefined;
+    return this.#answered?.socketPath !== undefined && this.#answered.isBehindTunnel !== true;
   }
 
   /** Every unit, in order of name. */

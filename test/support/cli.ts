@@ -100,6 +100,9 @@ export class Fleet {
       stdout: (text) => void (printed.stdout += text),
       stderr: (text) => void (printed.stderr += text),
       readFile: readLocalFile,
+      stdinIsTerminal: true,
+      joinSocket: () => Promise.reject(new Error('no streams to join')),
+      join: () => undefined,
       spawn: (command, env) => {
         this.spawned.push({ command, env });
         return Promise.resolve(0);

@@ -1,7 +1,7 @@
 // The reference of docs/fleetctl.md, made from the definitions of cli/; run it to write it there anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { commands, type CommandDefinition } from '../../cli/definition.ts';
+import { commands, USAGE_OF_ARGUMENTS, type CommandDefinition } from '../../cli/definition.ts';
 import { globalOptions, type OptionDefinition } from '../../cli/options.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/fleetctl.md', import.meta.url));
@@ -30,10 +30,9 @@ export function documented(): string {
 
 function section(command: CommandDefinition): string {
   const { name, takes, description, options } = command;
-  const args = { nothing: '', UNIT: ' UNIT', UNITS: ' UNIT…' }[takes];
   const shown = options.some((option) => option.hidden === undefined);
   const sentence = `${description[0]?.toUpperCase() ?? ''}${description.slice(1)}.`;
-  return `### fleetctl ${name}${args}\n\n${sentence}\n${shown ? `\n${table(options)}` : ''}`;
+  return `### fleetctl ${name}${USAGE_OF_ARGUMENTS[takes]}\n\n${sentence}\n${shown ? `\n${table(options)}` : ''}`;
 }
 
 function table(options: readonly OptionDefinition[]): string {

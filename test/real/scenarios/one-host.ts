@@ -77,6 +77,28 @@ export const oneHost: Scenarios = {
       expect((await c.ctl('status', 'hello.service')).stdout).toContain('Loaded: loaded');
     },
 
+    UnitSSHActions: async (c) => {
+      await c.ok('start', fixture('hello.service'));
+      await c.active(1);
+      expect(await c.ssh('hello.service', 'echo', 'foo')).toContain('foo');
+      const status = await c.ok('--strict-host-key-checking=false', 'status', 'hello.service');
+      expect(status).toContain('Active: active');
+      const journal = await c.ok(
+        '--strict-host-key-checking=false',
+        'journal',
+        '--sudo',
+        'hello.service',
+      );
+      expect(journal).toContain('Hello, World!');
+      const failed = await c.ctl(
+        '--strict-host-key-checking=false',
+        'ssh',
+        '--unit=hello',
+        'exit 7',
+      );
+      expect(failed.status).toBe(7);
+    },
+
     UnitSubmit: async (c) => {
       const names = instances(9);
       for (let round = 0; round < 2; round++) {

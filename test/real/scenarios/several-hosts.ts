@@ -1,6 +1,7 @@
 // Rows of the scenario table that need two, three or four hosts: placement by the rules, machines that come and go.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { Ended } from '../../../lab/script.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   fixture,
@@ -89,6 +90,31 @@ export const twoHosts: Scenarios = {
       expect(await c.active(1)).toHaveLength(1);
     },
 
+    KnownHostsVerification: async (c) => {
+      const known = '/tmp/known_hosts';
+      const options = ['--strict-host-key-checking=true', `--known-hosts-file=${known}`];
+      const uptime = (): Promise<Ended> =>
+        c.lab.feed('h1', 'yes\n', 'fleetctl', ...options, 'ssh', c.idOf('h2'), 'uptime');
+      const first = await uptime();
+      expect(first, first.stderr).toMatchObject({ status: 0 });
+      expect(first.stdout).toContain('load average');
+      expect(first.stderr).toContain('yes/no');
+      expect(await c.lab.out('h1', 'cat', known)).toContain('ssh-ed25519');
+
+      await c.lab.wipe('h2');
+      await c.machines(1);
+      await c.lab.up(2);
+      await c.machines(2);
+      await c.readHosts();
+      const changed = await uptime();
+      expect(changed.status).not.toBe(0);
+      expect(changed.stdout).toBe('');
+
+      await c.lab.write('h1', known, '');
+      const again = await uptime();
+      expect(again, again.stderr).toMatchObject({ status: 0 });
+    },
+
     DetectMachineId: async (c) => {
       const id = c.idOf('h1');
       await c.lab.write('h2', '/etc/machine-id', `${id}\n`);
@@ -114,7 +140,8 @@ export const threeHosts: Scenarios = {
   hosts: 3,
   rows: {
     ScheduleMachineOf: async (c) => {
-      for (const { host } of c.hosts) await c.lab.out(host, 'uptime');
+      for (const { machineId } of c.hosts)
+        expect(await c.ssh(machineId, 'uptime')).toContain('load average');
       const files = [0, 1, 2].flatMap((i) => [`ping.${i}.service`, `pong.${i}.service`]);
       await c.ok('start', '--no-block', ...files.map(fixture));
       expect(await c.lines('list-unit-files', '--no-legend')).toHaveLength(6);
@@ -188,6 +215,37 @@ export const threeHosts: Scenarios = {
       expect(invalid.status).not.toBe(0);
     },
 
+    TunnelScheduleBatchUnits: async (c) => {
+      const known = '/tmp/tunnel_known_hosts';
+      const tunnel = [
+        `--tunnel=${c.addressOf('h2')}`,
+        '--strict-host-key-checking=true',
+        `--known-hosts-file=${known}`,
+      ];
+      const hello = fixture('hello.service');
+      const first = await c.lab.feed('h1', 'yes\n', 'fleetctl', ...tunnel, 'start', hello);
+      expect(first, first.stderr).toMatchObject({ status: 0 });
+      expect(first.stderr).not.toContain('Error');
+      const files = numbered(10, (i) => fixture(`hello@${i}.service`), 1);
+      await c.ok(...tunnel, 'start', ...files);
+      await c.active(11);
+      // What is reached is the far side: the store is not in reach here, and the unit's machine is not this one.
+      expect(await c.ok(...tunnel, 'list-machines')).toContain(c.addressOf('h3'));
+      const through = await c.lab.feed(
+        'h1',
+        'yes\n',
+        'fleetctl',
+        ...tunnel,
+        'ssh',
+        c.idOf('h3'),
+        'hostname',
+      );
+      expect(through, through.stderr).toMatchObject({ status: 0, stdout: 'h3\n' });
+      expect(await c.lab.exec('h1', 'sh', '-c', 'ls -d /tmp/fleetctl-*')).toMatchObject({
+        stdout: '',
+      });
+    },
+
     DynamicClusterMemberReboot: async (c) => {
       const files = numbered(3, (i) => fixture(`conflict.${i}.service`));
       await c.ok('start', ...files);
@@ -233,13 +291,8 @@ async function threeApart(c: Cluster, host = 'h1'): Promise<Awaited<ReturnType<C
 async function discoveryIs(c: Cluster, state: string): Promise<void> {
   await eventually(
     async () => {
-      const [row] = (await c.units()).filter(({ unit }) => unit === 'discovery.service');
-      const shown = await c.sshTo('discovery.service', row!.machine, [
-        'systemctl',
-        'show',
-        '--property=ActiveState',
-        'discovery.service',
-      ]);
+      const show = 'systemctl show --property=ActiveState discovery.service';
+      const shown = await c.ssh('discovery.service', show);
       expect(shown.trim()).toBe(`ActiveState=${state}`);
     },
     { timeoutMs: 15_000, everyMs: 100 },
