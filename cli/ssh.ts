@@ -121,7 +121,8 @@ export class Ssh {
 
   /** What joins its standard input and output to the endpoint. */
   #connector(control: string, endpoint: string): readonly string[] {
-    const through = ['ssh', '-S', control];
+    // Should the shared connection be gone, it fails: it makes none of its own.
+    const through = ['ssh', '-S', control, '-o', 'ProxyCommand=false'];
     const { host = '' } = this.#settings.tunnel ?? {};
     if (endpoint.startsWith('unix://')) {
       const path = endpoint.slice('unix://'.length);
@@ -137,7 +138,7 @@ export class Ssh {
 
   #proxyCommand(control: string): string {
     const { host = '' } = this.#settings.tunnel ?? {};
-    return shellCommand(['ssh', '-S', control, '-W', '[%h]:%p', host]);
+    return shellCommand(['ssh', '-S', control, '-o', 'ProxyCommand=false', '-W', '[%h]:%p', host]);
   }
 
   /** Without a terminal OpenSSH would refuse each new host: its questions come to our own standard input. */

@@ -255,6 +255,22 @@ export const oneHost: Scenarios = {
       await c.lab.out('h1', 'sudo', 'systemctl', 'stop', 'fleet');
       expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
     },
+
+    // The last one: the lab has two hosts from here on.
+    NodeShutdown: async (c) => {
+      const pin = `pin@${c.idOf('h1')}.service`;
+      await c.ok('start', fixture(pin));
+      await c.active(1);
+      await c.lab.up(2);
+      await c.machines(2);
+      await c.lab.out('h1', 'sudo', 'systemctl', 'stop', 'fleet');
+      await c.machines(1, 'h2');
+      await c.active(0, 'h2');
+      for (const unit of ['hello.service', pin]) {
+        const status = await c.lab.exec('h1', 'systemctl', 'status', unit);
+        expect(`${status.stdout}${status.stderr}`).toMatch(/Active: inactive|could not be found/);
+      }
+    },
   },
 };
 
