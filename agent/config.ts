@@ -27,6 +27,8 @@ export interface Config {
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
   readonly systemdUser: boolean;
+  /** Where that systemd's journal is; '' means: the machine's. */
+  readonly journalDirectory: string;
   readonly tokenLimit: number;
   readonly disableEngine: boolean;
   readonly disableWatches: boolean;
@@ -55,8 +57,13 @@ export interface ConfigResult {
 
 const DEFAULT_ETCD = '["http://127.0.0.1:2379","http://127.0.0.1:4001"]';
 /** Keys of the original that ours takes and that do nothing. */
-const IGNORED = ['enable_grpc', 'verify_units', 'authorized_keys_file'];
-const KNOWN = [
+export const IGNORED_KEYS: readonly string[] = [
+  'enable_grpc',
+  'verify_units',
+  'authorized_keys_file',
+];
+/** Every key that does something. */
+export const CONFIG_KEYS = [
   'verbosity',
   'etcd_servers',
   'etcd_username',
@@ -74,6 +81,7 @@ const KNOWN = [
   'state_directory',
   'runtime_directory',
   'systemd_user',
+  'journal_directory',
   'token_limit',
   'disable_engine',
   'disable_watches',
@@ -81,19 +89,20 @@ const KNOWN = [
   'listen',
   'insecure',
 ] as const;
-type Key = (typeof KNOWN)[number];
+type Key = (typeof CONFIG_KEYS)[number];
 
 /** The configuration; throws CONFIG_INVALID with all that is wrong in `details.problems`. */
 export function parseConfig(sources: ConfigSources): ConfigResult {
   const warnings: string[] = [];
   const values = new Map(readFile(sources.text ?? '', warnings));
-  for (const key of [...KNOWN, ...IGNORED]) {
+  for (const key of [...CONFIG_KEYS, ...IGNORED_KEYS]) {
     const value = sources.env[`FLEET_${key.toUpperCase()}`];
     if (value !== undefined) values.set(key, value);
   }
   for (const key of values.keys()) {
-    if (IGNORED.includes(key)) warnings.push(`the key '${key}' does nothing any more, ignoring`);
-    else if (!KNOWN.some((known) => known === key))
+    if (IGNORED_KEYS.includes(key))
+      warnings.push(`the key '${key}' does nothing any more, ignoring`);
+    else if (!CONFIG_KEYS.some((known) => known === key))
       warnings.push(`the key '${key}' is not known, ignoring`);
   }
   const reader = new Reader(values);
@@ -136,6 +145,7 @@ function configFrom(read: Reader, { env, uid, standalone }: ConfigSources): Conf
     stateDirectory: read.path('state_directory', directories.state),
     runtimeDirectory,
     systemdUser,
+    journalDirectory: read.path('journal_directory', ''),
     tokenLimit: read.number('token_limit', 100, 1),
     disableEngine: read.boolean('disable_engine', false),
     disableWatches: read.boolean('disable_watches', false),
@@ -208,6 +218,7 @@ class Reader {
 
   path(key: Key, byDefault: string): string {
     const path = this.text(key, byDefault);
+    if (path === '' && byDefault === '') return '';
     if (!path.startsWith('/')) this.#wrong(key, path, 'is no absolute path');
     return path.length > 1 ? path.replace(/\/+$/, '') : path;
   }

@@ -146,7 +146,8 @@ async function openApi(
   { registry, machine, clock }: Base,
   presence: Presence,
 ): Promise<Api> {
-  const busAddress = env['DBUS_SESSION_BUS_ADDRESS'];
+  const runtimeDirectory = config.systemdUser ? env['XDG_RUNTIME_DIR'] : undefined;
+  const { journalDirectory } = config;
   return await createApi({
     kv: registry.kv,
     keys: registry.keys,
@@ -158,7 +159,8 @@ async function openApi(
     daemon: {
       machineID: machine,
       systemd: config.systemdUser ? 'user' : 'system',
-      ...(config.systemdUser && busAddress !== undefined ? { busAddress } : {}),
+      ...(runtimeDirectory === undefined ? {} : { runtimeDirectory }),
+      ...(journalDirectory === '' ? {} : { journalDirectory }),
     },
   });
 }

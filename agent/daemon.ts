@@ -69,7 +69,7 @@ class Daemon {
       await this.#end(deciding);
     } finally {
       forever.abort(new Error('fleetd ends'));
-      await loops;
+      await this.#bounded('loops', loops);
       await this.#close();
     }
     log.info({ machine }, 'fleetd ended');
@@ -264,15 +264,22 @@ class Daemon {
   }
 
   async #close(): Promise<void> {
-    const { api, kv, systemd, clock } = this.#parts;
+    const { api, kv, systemd } = this.#parts;
     try {
-      await withTimeout(clock, CLOSE_MS, async (signal) => {
-        await Promise.race([api.close(), aborted(signal)]);
-      });
+      await this.#bounded('api', api.close());
     } finally {
       await systemd.close();
       await kv.close();
     }
+  }
+
+  /** A part that does not end must not keep fleetd: until it begins again its machine counts as gone. */
+  async #bounded(part: string, work: Promise<unknown>): Promise<void> {
+    await withTimeout(this.#parts.clock, CLOSE_MS, async (signal) => {
+      await Promise.race([work, aborted(signal)]);
+      if (signal.aborted)
+        this.#options.log.error({ part }, 'a part does not end, ending without it');
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 // What the store asks of this host: three mirrors, decoded as they change.
 // Invariant: a record that does not decode is named, and what it concerns is left alone.
+import { hostname } from 'node:os';
 import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { Assignment, GlobalUnit, UnitName } from '../src/model/unit.ts';
 import { wantedFrom, wantedWhenLeaving, type Wanted } from '../src/reconcile/host-picture.ts';
@@ -106,6 +107,7 @@ export class HostDesired {
     const decision: GlobalsDecision = isMetadataKnown
       ? globalsFor({
           id: machine,
+          hostname: hostname(),
           metadata: mergedMetadata(configuredMetadata(), this.#overrides),
           globals,
           assigned: assignments.map(({ record }) => record),

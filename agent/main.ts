@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { FleetError, isFleetError } from '../src/model/errors.ts';
+import { systemClock } from '../src/runtime/clock.ts';
 import { openLog, type Log } from '../src/runtime/log.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
@@ -83,10 +84,14 @@ async function run(given: Arguments, log: Log): Promise<void> {
   log.setVerbose(config.verbosity > 0);
   for (const warning of warnings) log.warn({ warning }, 'configuration');
   const stop = new AbortController();
+  let stoppedAt = 0;
   const reload = new Wake();
   const dump = new Wake();
   const onStop = (signal: NodeJS.Signals): void => {
-    if (stop.signal.aborted) process.exit(1); // the second time: at once
+    // One wish may come twice: npm passes on what the terminal has sent here already, and a parent's end is told for each of its threads.
+    if (stop.signal.aborted && systemClock.now() - stoppedAt > 1000) process.exit(1); // the second time: at once
+    if (stop.signal.aborted) return;
+    stoppedAt = systemClock.now();
     log.info({ signal }, 'ending');
     stop.abort(new Error(signal));
   };

@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { JobResult } from '../src/model/unit-state.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
-import { withChildSignal } from '../src/runtime/abort.ts';
+import { aborted, withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
@@ -175,7 +175,7 @@ export class UnitJobs {
   async #await(name: UnitName, generation: number, job: Job, signal: AbortSignal): Promise<void> {
     this.#running.set(name, generation);
     try {
-      const end = await job.ended;
+      const end = await endOf(job, signal);
       if (end === 'done') return await this.#noteStart(name, generation, { job: end }, signal);
       const result = await this.#resultOf(name, signal);
       const why = result === undefined ? {} : { result };
@@ -225,7 +225,7 @@ export class UnitJobs {
     const { systemd, clock, log, carriedOut, wakeReport } = this.#deps;
     try {
       const job = await systemd.stop(name, signal);
-      const end = await job.ended;
+      const end = await endOf(job, signal);
       if (end === 'canceled')
         throw new FleetError('DBUS_CALL_FAILED', `the stop of '${name}' was canceled`);
       const before = carriedOut.records.get(name);
@@ -239,6 +239,16 @@ export class UnitJobs {
       await clock.sleep(AGAIN_MS, signal);
     }
   }
+}
+
+/** How the job ended; rejects when `signal` aborts: a job may take for ever, and fleetd does not stay for it. */
+async function endOf(job: Job, signal: AbortSignal): Promise<JobResult> {
+  return await withChildSignal(signal, async (child) => {
+    const ended = await Promise.race([job.ended, aborted(child)]);
+    signal.throwIfAborted();
+    if (ended === undefined) throw new Error('a job is over before it has ended');
+    return ended;
+  });
 }
 
 function stopped(before: CarriedOut): CarriedOut {

@@ -64,13 +64,11 @@ export function shellCommand(words: readonly string[]): string {
   return words.map(shellQuote).join(' ');
 }
 
-/** What makes systemctl and journalctl of this machine speak with the systemd of that fleetd. */
+/** What makes systemctl of this machine speak with the systemd of that fleetd. */
 export function environmentFor(daemon: V2Daemon, env: Io['env']): Io['env'] {
-  const { busAddress, systemd } = daemon;
-  if (busAddress === undefined) return env;
-  if (systemd === 'system') return { ...env, DBUS_SYSTEM_BUS_ADDRESS: busAddress };
-  // systemctl asks the bus only where no runtime directory names a private socket (bus_connect_user_systemd() of systemd).
-  return { ...env, DBUS_SESSION_BUS_ADDRESS: busAddress, XDG_RUNTIME_DIR: undefined };
+  const { runtimeDirectory } = daemon;
+  if (runtimeDirectory === undefined) return env;
+  return { ...env, XDG_RUNTIME_DIR: runtimeDirectory, DBUS_SESSION_BUS_ADDRESS: undefined };
 }
 
 function shellQuote(word: string): string {

@@ -179,7 +179,9 @@ cmd_net() (
     n=$(($(echo "$LAB" | cksum | cut -d' ' -f1) % 256))
     while ip -4 -o addr | grep -qF " 10.77.$n."; do n=$(((n + 1) % 256)); done
     echo "10.77.$n" > "$DIR/net"
-    ip link add "$BRIDGE" type bridge forward_delay 0
+    # A bridge without an address of its own has one of its ports', and another when that host is killed: the other hosts
+    # would then send to the old one for seconds.
+    ip link add "$BRIDGE" address "$(printf '02:00:%02x:%02x:%02x:01' $(net | tr . ' '))" type bridge forward_delay 0
     ip addr add "$(net).1/24" dev "$BRIDGE"
     ip link set "$BRIDGE" up
     echo 0 > "/proc/sys/net/ipv4/conf/$BRIDGE/forwarding"          # nothing leaves the lab

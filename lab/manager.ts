@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
 import { projectDir, run } from './script.ts';
@@ -12,11 +13,17 @@ export interface Manager {
   readonly kind: 'system' | 'user' | 'private';
   /** What fleetd needs in its environment to use it. */
   readonly env: Readonly<Record<string, string>>;
+  /** fleetd's, of this run: not the one of an installed fleetd. */
+  readonly runtimeDirectory: string;
   /** Where fleetctl looks by itself. */
   readonly socket: string;
   /** What follows a unit's output. */
   readonly journal: (unit: string) => string;
   readonly systemctl: string;
+  /** A private one lives until the last process that holds this open: fleetd holds it too, to stop its units in order. */
+  readonly lifeline: Writable | undefined;
+  /** When it ends by itself; tells nothing of a systemd that was there. */
+  readonly ended: Promise<void>;
   /** Ends what was started for this run; nothing for a systemd that was there. */
   readonly stop: () => Promise<void>;
 }
@@ -87,30 +94,45 @@ export async function openManager(
   around: Surroundings,
   dir: string,
 ): Promise<Manager> {
-  const nothing = (): Promise<void> => Promise.resolve();
+  const outlivesUs = {
+    lifeline: undefined,
+    ended: new Promise<void>(() => undefined),
+    stop: () => Promise.resolve(),
+  };
   if (kind === 'private') return startPrivate(dir);
-  if (kind === 'system')
+  if (kind === 'system') {
+    const runtimeDirectory = '/run/fleet-standalone';
     return {
       kind,
-      env: { FLEET_SOCKET: '/run/fleet.sock' },
+      env: { FLEET_RUNTIME_DIRECTORY: runtimeDirectory, FLEET_SOCKET: '/run/fleet.sock' },
+      runtimeDirectory,
       socket: '/run/fleet.sock',
       journal: (unit) => `journalctl -f -u ${unit}`,
       systemctl: 'systemctl',
-      stop: nothing,
+      ...outlivesUs,
     };
-  const runtimeDir = around.userRuntimeDir ?? '';
-  const socket = path.join(runtimeDir, 'fleet.sock');
+  }
+  const userDir = around.userRuntimeDir ?? '';
+  const runtimeDirectory = path.join(userDir, 'fleet-standalone');
+  const socket = path.join(userDir, 'fleet.sock');
   return {
     kind,
-    env: { XDG_RUNTIME_DIR: runtimeDir, FLEET_SYSTEMD_USER: 'true', FLEET_SOCKET: socket },
+    env: {
+      XDG_RUNTIME_DIR: userDir,
+      FLEET_SYSTEMD_USER: 'true',
+      FLEET_RUNTIME_DIRECTORY: runtimeDirectory,
+      FLEET_SOCKET: socket,
+    },
+    runtimeDirectory,
     socket,
     journal: (unit) => `journalctl --user -f -u ${unit}`,
     systemctl: 'systemctl --user',
-    stop: nothing,
+    ...outlivesUs,
   };
 }
 
 async function startPrivate(dir: string): Promise<Manager> {
+  const privateSocket = '/run/fleet.sock';
   // Detached: Ctrl-C in a terminal must reach fleetd's units by way of fleetd, not this systemd first. It ends with its
   // standard input, so also when this process is killed.
   const child = spawn(path.join(projectDir, 'lab/private-systemd'), ['run', dir, '--until-eof'], {
@@ -120,7 +142,8 @@ async function startPrivate(dir: string): Promise<Manager> {
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
   child.stdin.on('error', () => undefined);
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const isUp = await new Promise<boolean>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (line.startsWith('units=')) resolve(true);
@@ -132,23 +155,29 @@ async function startPrivate(dir: string): Promise<Manager> {
     throw new Error(
       `no systemd runs here, and a private one cannot be started: ${complaint.trim().replaceAll('\n', '; ')}; in a container, give it --privileged`,
     );
-  const runtimeDir = path.join(dir, 'run');
+  const userDir = path.join(dir, 'run');
+  const runtimeDirectory = path.join(userDir, 'fleet');
   return {
     kind: 'private',
     env: {
-      XDG_RUNTIME_DIR: runtimeDir,
+      XDG_RUNTIME_DIR: userDir,
       DBUS_SESSION_BUS_ADDRESS: `unix:path=${dir}/bus`,
       FLEET_SYSTEMD_USER: 'true',
-      FLEET_RUNTIME_DIRECTORY: path.join(runtimeDir, 'fleet'),
-      FLEET_SOCKET: '/run/fleet.sock',
+      FLEET_JOURNAL_DIRECTORY: path.join(dir, 'journal'),
+      FLEET_RUNTIME_DIRECTORY: runtimeDirectory,
+      FLEET_SOCKET: privateSocket,
     },
-    socket: '/run/fleet.sock',
+    runtimeDirectory,
+    socket: privateSocket,
     journal: (unit) => `journalctl --directory=${dir}/journal -f --user-unit=${unit}`,
-    systemctl: `XDG_RUNTIME_DIR=${runtimeDir} systemctl --user`,
+    systemctl: `XDG_RUNTIME_DIR=${userDir} systemctl --user`,
+    lifeline: child.stdin,
+    ended,
     stop: async () => {
       child.stdin.end();
-      await ended;
+      await closed;
       await rm(dir, { recursive: true, force: true });
+      await rm(privateSocket, { force: true }); // a killed fleetd leaves it
     },
   };
 }

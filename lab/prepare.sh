@@ -16,4 +16,5 @@ if [ "$(uname -s)" = Linux ] && ! /sbin/ldconfig -p | grep -q 'libatomic\.so\.1'
   DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends libatomic1 > /dev/null
 fi
 echo "Installing npm packages: npm ci"
-exec npm ci --no-audit --no-fund
+# What it warns of is about npm itself and the Node that npm runs on: not of use here.
+exec npm ci --no-audit --no-fund --loglevel=error

@@ -2,7 +2,7 @@
 // Invariant: however it ends, nothing that it started runs on; what was submitted is kept in the state directory.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -52,9 +52,12 @@ async function main(signal: AbortSignal): Promise<number> {
     const status = await show(manager, signal);
     if (signal.aborted) return 130;
     if (status !== 0) return fail(await tail(logFile(state)));
-    return await stayUp(fleetd, state, signal);
+    return await stayUp(manager, fleetd, state, signal);
   } finally {
     if (fleetd !== undefined) await stopFleetd(fleetd);
+    // After a crash it says which units still run: the next run's fleetd takes them on.
+    if (fleetd?.exitCode === 0 && manager !== undefined)
+      await rm(manager.runtimeDirectory, { recursive: true, force: true });
     await manager?.stop();
     await writeFile(pidFile(state), '');
   }
@@ -76,7 +79,7 @@ function startFleetd(manager: Manager, state: string): ChildProcess {
     cwd: '/',
     detached: true,
     env,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log, ...(manager.lifeline === undefined ? [] : [manager.lifeline])],
   });
   closeSync(log);
   return child;
@@ -110,8 +113,11 @@ async function show(manager: Manager, signal: AbortSignal): Promise<number> {
     process.stdout.write(ended.stdout + ended.stderr);
     if (ended.status !== 0) return ended.status;
   }
+  // fleetctl and systemctl find a user's sockets by it; su and the like do not set it.
+  const user = manager.env['XDG_RUNTIME_DIR'];
+  const isToldApart = manager.kind === 'user' && process.env['XDG_RUNTIME_DIR'] !== user;
   say(`
-Next, in another terminal, in this directory:
+Next, in another terminal, in this directory:${isToldApart ? `\n  export XDG_RUNTIME_DIR=${user}` : ''}
   npx fleetctl list-units
   npx fleetctl cat hello.service
   npx fleetctl submit 'units/examples/hello@.service' && npx fleetctl start hello@1 hello@2
@@ -123,13 +129,25 @@ Ctrl-C here ends fleetd and the units that it runs.`);
   return 0;
 }
 
-async function stayUp(fleetd: ChildProcess, state: string, signal: AbortSignal): Promise<number> {
+async function stayUp(
+  manager: Manager,
+  fleetd: ChildProcess,
+  state: string,
+  signal: AbortSignal,
+): Promise<number> {
   const ended = new Promise<void>((resolve) => {
     if (hasEnded(fleetd)) resolve();
     else fleetd.once('exit', () => resolve());
   });
-  await Promise.race([aborted(signal), ended]);
-  if (!signal.aborted) return fail(`fleetd ended\n${await tail(logFile(state))}`);
+  const managerEnded = manager.ended.then(() => {
+    fleetd.kill('SIGKILL'); // its units are gone, and nobody is there who could tell it so
+  });
+  await Promise.race([aborted(signal), ended, managerEnded]);
+  if (!signal.aborted) {
+    const runsOn =
+      manager.kind === 'private' ? '' : '; its units run on, the next npm start has them again';
+    return fail(`fleetd or its systemd ended${runsOn}\n${await tail(logFile(state))}`);
+  }
   say('\nStopping the units of this machine, and fleetd.');
   return 0;
 }
@@ -235,6 +253,8 @@ function fail(why: string): number {
   return 1;
 }
 
+// The terminal may be gone before this is (SIGHUP): what cannot be said any more must not keep it from ending in order.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 const stop = new AbortController();
 let stoppedAt = 0;
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

@@ -15,7 +15,7 @@ export interface JournalOptions {
 }
 
 /** A command for the systemd of its machine: `--user` where that is a user's. */
-type CommandFor = (systemd: V2Daemon['systemd']) => readonly string[];
+type CommandFor = (daemon: Pick<V2Daemon, 'systemd' | 'journalDirectory'>) => readonly string[];
 
 /** `systemctl status -l` of each unit where it runs; the worst status of all. */
 export async function status(
@@ -31,7 +31,7 @@ export async function status(
         throw new FleetError('UNIT_NOT_FOUND', `unit '${name}' does not exist`, {
           hint: 'See: fleetctl list-unit-files',
         });
-      const command: CommandFor = (systemd) => [
+      const command: CommandFor = ({ systemd }) => [
         'systemctl',
         ...(systemd === 'user' ? ['--user'] : []),
         'status',
@@ -49,7 +49,7 @@ export async function status(
   return worst;
 }
 
-/** `journalctl` of a unit where it runs; where no journald runs, the file that its units write to. */
+/** `journalctl` of a unit where it runs. */
 export async function journal(
   context: Context,
   argument: string,
@@ -57,21 +57,15 @@ export async function journal(
   port: number | undefined,
 ): Promise<number> {
   const unit = await context.client.unit(nameOfArgument(argument), context.signal);
-  const lines = String(options.lines);
-  const daemon = await context.client.daemon(context.signal);
-  const isHere = machineIdOf(unit, daemon.machineID) === daemon.machineID && context.client.isLocal;
-  if (isHere && daemon.outputFile !== undefined) {
-    const follow = options.follow ? ['-f'] : [];
-    return await context.spawn(['tail', '-n', lines, ...follow, daemon.outputFile], context.env);
-  }
-  const command: CommandFor = (systemd) => [
+  const command: CommandFor = ({ systemd, journalDirectory }) => [
     ...(options.sudo ? ['sudo'] : []),
     'journalctl',
+    ...(journalDirectory === undefined ? [] : ['--directory', journalDirectory]),
     ...(systemd === 'user' ? ['--user-unit'] : ['--unit']),
     unit.name,
     '--no-pager',
     '-n',
-    lines,
+    String(options.lines),
     '--output',
     options.output,
     ...(options.follow ? ['-f'] : []),
@@ -90,11 +84,11 @@ async function runAtUnit(
   const id = machineIdOf(unit, daemon.machineID);
   // A fleetd that answers through a socket in the file system is on this machine.
   if (daemon.machineID === id && context.client.isLocal)
-    return await context.spawn(command(daemon.systemd), environmentFor(daemon, context.env));
+    return await context.spawn(command(daemon), environmentFor(daemon, context.env));
   if ((await localMachineId(context)) === id)
-    return await context.spawn(command('system'), context.env);
+    return await context.spawn(command({ systemd: 'system' }), context.env);
   const { primaryIP = '' } = await presentMachine(context, unit, id);
-  const remote = shellCommand(command('system'));
+  const remote = shellCommand(command({ systemd: 'system' }));
   return await context.ssh.run({ host: primaryIP, port, command: remote });
 }
 

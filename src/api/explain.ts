@@ -2,8 +2,10 @@
 // Invariant: no lines means that all is as desired.
 import type { MachineId } from '../model/machine.ts';
 import type { UnitState } from '../model/unit-state.ts';
+import type { UnitLeft } from '../registry/read-left.ts';
 import type { UnitFacts } from '../registry/read-unit.ts';
 import { pendingSentences } from '../scheduler/explain.ts';
+import { v2State } from './render.ts';
 import type { V2Explanation } from './types.ts';
 
 /** The answer of `GET /fleet/v2/units/NAME/explain`. */
@@ -16,6 +18,26 @@ export function explain(facts: UnitFacts): V2Explanation {
     ...(row.placed === undefined ? {} : { machineID: row.placed.machine }),
     ...(pending === undefined ? {} : { pending }),
     lines: [...placementLines(facts), ...facts.states.flatMap((state) => stateLines(facts, state))],
+  };
+}
+
+/** The same of a name that has no unit, and of which something is left. */
+export function explainLeft({ name, placed, rows }: UnitLeft): V2Explanation {
+  const asked =
+    placed === undefined
+      ? []
+      : [`${short(placed.machine)} is asked to stop ${name} and hand it over`];
+  const lines = rows.map(({ kind, state }) =>
+    kind === 'orphan'
+      ? `${short(state.machine)} runs it as an orphan, ${systemdWords(state)}: the cluster has no unit of this name; it stays up until a person decides`
+      : `${short(state.machine)} still has it: ${systemdWords(state)}`,
+  );
+  return {
+    name,
+    desiredState: 'inactive',
+    ...(placed === undefined ? {} : { machineID: placed.machine }),
+    left: rows.map(v2State),
+    lines: [...asked, ...lines],
   };
 }
 
@@ -81,7 +103,7 @@ function jobLines(where: string, state: UnitState): readonly string[] {
   return [];
 }
 
-function systemdWords(state: UnitState): string {
+function systemdWords(state: Pick<UnitState, 'activeState' | 'subState'>): string {
   return `${state.activeState}/${state.subState}`;
 }
 

@@ -88,10 +88,10 @@ export interface V2Daemon {
   readonly version: string;
   readonly machineID: string;
   readonly systemd: 'system' | 'user';
-  /** D-Bus address of that systemd where it is not the default one of its kind. */
-  readonly busAddress?: string;
-  /** File that units write to where no journald runs. */
-  readonly outputFile?: string;
+  /** XDG_RUNTIME_DIR of a user's systemd: systemctl finds it by that. */
+  readonly runtimeDirectory?: string;
+  /** Where its journal is, unless it is the machine's. */
+  readonly journalDirectory?: string;
 }
 
 /**
@@ -147,6 +147,8 @@ export interface V2Explanation {
   readonly currentState?: DesiredState | 'lost';
   readonly machineID?: string;
   readonly pending?: Pending;
+  /** Only of a unit that the cluster has no record of any more: what hosts still report of it, orphans included. */
+  readonly left?: readonly V2UnitState[];
   /** The same for a person, one sentence a line; empty when all is as desired. */
   readonly lines: readonly string[];
 }

@@ -61,7 +61,7 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
   }
 }
 
-/** Remembers since when a machine is absent, and deletes the rows that it reported: readers hide them already. */
+/** Remembers since when a machine is absent, until it is back, and deletes the rows that it reported: readers hide them already. */
 async function clearAbsent(
   deps: HouseDeps,
   cleared: Set<MachineId>,
@@ -87,6 +87,7 @@ async function clearAbsent(
   });
   const operations: Operation[] = [
     ...hosts,
+    ...forgotten,
     ...rows.map((key): Operation => ({ kind: 'delete', key })),
   ];
   for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)

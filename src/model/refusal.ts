@@ -12,7 +12,10 @@ export type Refusal =
     }>
   | Readonly<{ kind: 'machine-of'; peer: UnitName; peerOn: MachineId | undefined }>
   | Readonly<{ kind: 'conflict'; with: UnitName; pattern: string; declaredBy: UnitName }>
-  | Readonly<{ kind: 'replaces'; with: UnitName }>
+  /** `circle`: the unit itself replaces `with`, and moves when that does; from the unit to `with`, each moved by the next. */
+  | Readonly<{ kind: 'replaces'; with: UnitName; circle?: readonly UnitName[] }>
+  /** `value` has a specifier, and what it stands for on this machine cannot stand there. */
+  | Readonly<{ kind: 'host-name'; value: string; hostname: string }>
   | Readonly<{ kind: 'leaving' }>
   | Readonly<{ kind: 'runtime'; required: string }>;
 
@@ -27,5 +30,7 @@ export interface Pending {
   /** At most PENDING_MACHINES_MAX of them, lowest id first. */
   readonly machines: readonly Readonly<{ machine: MachineId; refusal: Refusal }>[];
   /** Set where no machine was asked: there is none, the unit could not be planned, or it waits for something. */
-  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable';
+  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable' | 'circle';
+  /** With `circle`: units that wait for each other by MachineOf=, from one of them round to it again. */
+  readonly circle?: readonly UnitName[];
 }

@@ -8,6 +8,16 @@ export interface MetadataRequirement {
   readonly values: readonly string[];
 }
 
+/** Values with `%H`, `%l` or `%m`, complete but for these: unitfile/specifiers.ts `expandForMachine()` makes them texts. */
+export interface PerMachineValues {
+  readonly machineId: readonly string[];
+  /** All `key=value` of the unit, where one of them depends on the machine; `Requirements.metadata` is empty then. */
+  readonly metadata: readonly string[];
+  readonly machineOf: readonly string[];
+  readonly conflicts: readonly string[];
+  readonly replaces: readonly string[];
+}
+
 /** Where a unit may run. Of a template, texts may still hold specifiers that need an instance; such `machineOf` are left out. */
 export interface Requirements {
   /** A full machine id (32 hex digits) or its first 8; another word matches no machine. */
@@ -22,6 +32,8 @@ export interface Requirements {
   readonly replaces: readonly string[];
   /** Every machine that is allowed runs it. */
   readonly global: boolean;
+  /** What is asked for besides, and is another thing on each machine; most units have none of it. */
+  readonly perMachine?: PerMachineValues;
 }
 
 /** The requirements of a unit without an [X-Fleet] section. */

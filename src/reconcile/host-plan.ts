@@ -110,10 +110,15 @@ function planKnown(draft: Draft, target: UnitTarget, done: CarriedOut): void {
   } else if (target.sha256 !== done.sha256) {
     if (!draft.textAtHand(target)) return;
     draft.add({ kind: 'load', unit: done.name, target, because: 'text-changed' });
-  } else if (!launch && (target.generation !== done.generation || done.stopped === true)) {
+  } else if (!launch && !isAdopted(target, done)) {
     draft.add({ kind: 'adopt', unit: done.name, generation: target.generation });
   }
   planStart(draft, target, done);
+}
+
+/** A generation beyond a held one counts as new, whatever its number: it is of the history that the store has now. */
+function isAdopted({ generation }: UnitTarget, done: CarriedOut): boolean {
+  return generation === done.generation && done.held === undefined && done.stopped !== true;
 }
 
 /** The store went back behind what was carried out: from a backup, or the unit was made anew by `adopt`. */
@@ -134,7 +139,8 @@ function planOlder(draft: Draft, target: UnitTarget, done: CarriedOut): void {
 function planStart(draft: Draft, target: UnitTarget, done: CarriedOut | undefined): void {
   const { name: unit, generation } = target;
   if (target.desiredState !== 'launched') return;
-  if (done?.started === generation && done.desiredState === 'launched') return;
+  const isStarted = done?.started === generation && done.desiredState === 'launched';
+  if (isStarted && done.held === undefined) return;
   if (draft.picture.starting.get(unit) === generation) return;
   draft.add({ kind: 'start', unit, generation, because: 'generation' });
 }

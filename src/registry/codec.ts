@@ -71,7 +71,12 @@ const refusal = z.discriminatedUnion('kind', [
     pattern: z.string(),
     declaredBy: unitName,
   }),
-  z.object({ kind: z.literal('replaces'), with: unitName }),
+  z.object({
+    kind: z.literal('replaces'),
+    with: unitName,
+    circle: z.array(unitName).optional(),
+  }),
+  z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
@@ -124,7 +129,8 @@ const schemas = {
     generation: count,
     counts: z.record(z.string(), count),
     machines: z.array(z.object({ machine: machineId, refusal })),
-    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable']).optional(),
+    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle']).optional(),
+    circle: z.array(unitName).optional(),
   }),
   orphan: z.object({
     ...systemdState,

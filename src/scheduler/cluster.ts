@@ -91,7 +91,7 @@ export class ClusterPicture {
       if (entry === undefined) continue;
       this.#dirty.add(name);
       this.#touchAt(entry, WAITING);
-      for (const follower of this.relations.followers(name)) this.#dirty.add(follower.name);
+      for (const follower of this.relations.followers(entry)) this.#dirty.add(follower.name);
       for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
     }
   }
@@ -272,6 +272,8 @@ export class ClusterPicture {
     this.#machines.countGlobal(entry);
     this.#touchRelated(entry); // … and by what it declares from now on
     this.#waiting.file(entry);
+    this.#touchHeld(entry);
+    this.#touchWaitingFor(entry);
   }
 
   #deriveGlobal(entry: UnitEntry): void {
@@ -295,7 +297,8 @@ export class ClusterPicture {
   }
 
   #touchMoved(entry: UnitEntry, from: MachineEntry | undefined): void {
-    for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
+    this.#touchHeld(entry);
+    for (const follower of this.relations.followers(entry)) this.#dirty.add(follower.name);
     if (entry.at !== undefined) this.#touchAt(entry, entry.at);
     if (from !== undefined && from !== entry.at) this.#touchAt(entry, WAITING);
     for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
@@ -311,7 +314,8 @@ export class ClusterPicture {
   #touchGlobal(entry: UnitEntry): void {
     const globals = new Set([entry]);
     for (const global of globals) {
-      for (const follower of this.relations.followers(global.name)) this.#dirty.add(follower.name);
+      this.#touchHeld(global);
+      for (const follower of this.relations.followers(global)) this.#dirty.add(follower.name);
       this.#touchAt(global, WAITING);
       for (const rival of this.relations.relatedAt(global, GLOBAL)) globals.add(rival);
     }
@@ -321,10 +325,26 @@ export class ClusterPicture {
     for (const other of this.relations.relatedAt(entry, place)) this.#dirty.add(other.name);
   }
 
+  /** Units that wait because of a circle that this one is part of. */
+  #touchHeld(entry: UnitEntry): void {
+    for (const held of this.#waiting.heldBy(entry.name)) this.#dirty.add(held.name);
+  }
+
+  /** It may have closed a circle of MachineOf=: all that wait for it say so from now on. */
+  #touchWaitingFor(entry: UnitEntry): void {
+    const reached = new Set([entry]);
+    for (const peer of reached)
+      for (const follower of this.relations.followers(peer)) {
+        if (follower.pending === undefined) continue;
+        reached.add(follower);
+        this.#dirty.add(follower.name);
+      }
+  }
+
   #touchMachine(machine: MachineEntry): void {
     for (const entry of machine.holds) {
       this.#dirty.add(entry.name);
-      for (const follower of this.relations.followers(entry.name)) this.#dirty.add(follower.name);
+      for (const follower of this.relations.followers(entry)) this.#dirty.add(follower.name);
     }
     if (machine.candidate)
       for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);

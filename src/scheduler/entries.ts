@@ -63,6 +63,8 @@ export interface UnitEntry {
   globalActive: boolean;
   conflicts: Links;
   replaces: Links;
+  /** MachineOf= by values that are others on each machine. */
+  follows: Links;
   /** Where the index of waiting units holds it. */
   waitingUnder: readonly string[];
 }
@@ -72,6 +74,7 @@ export interface MachineEntry extends MachineFacts {
   readonly id: MachineId;
   machine: Machine | undefined;
   host: Host | undefined;
+  hostname: string;
   overrides: ReadonlyMap<string, string | undefined>;
   unreadable: ReadonlySet<string>;
   presence: Presence;
@@ -118,6 +121,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     globalActive: false,
     conflicts: NO_LINKS,
     replaces: NO_LINKS,
+    follows: NO_LINKS,
     waitingUnder: [],
   };
 }
@@ -128,6 +132,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     id,
     machine: undefined,
     host: undefined,
+    hostname: '',
     overrides: NO_OVERRIDES,
     unreadable: NOTHING_UNREADABLE,
     presence: 'doubted',

@@ -11,6 +11,10 @@ export function refusalSentence(machine: MachineId, refusal: Refusal): string {
 
 /** Why a unit waits, one sentence a line; the last counts the machines that are not named. */
 export function pendingSentences(pending: Pending): readonly string[] {
+  if (pending.reason === 'circle')
+    return [
+      `MachineOf= goes in a circle, ${(pending.circle ?? []).join(' → ')}: each waits for the next, none can be the first`,
+    ];
   if (pending.reason !== undefined) return [REASONS[pending.reason]];
   const named = pending.machines.map(({ machine, refusal }) => refusalSentence(machine, refusal));
   const counts = Object.entries(pending.counts) as [RefusalKind, number][];
@@ -22,7 +26,7 @@ export function pendingSentences(pending: Pending): readonly string[] {
   return total > 1 ? [summary, ...named] : named;
 }
 
-const REASONS: Readonly<Record<NonNullable<Pending['reason']>, string>> = {
+const REASONS: Readonly<Record<Exclude<Pending['reason'], undefined | 'circle'>, string>> = {
   'no-machines': 'no machine is in the cluster',
   internal:
     'planning it failed with a fault of fleet; the log of the leading fleetd has the details',
@@ -36,6 +40,7 @@ const KINDS: Readonly<Record<RefusalKind, string>> = {
   'machine-of': 'MachineOf=',
   conflict: 'Conflicts=',
   replaces: 'Replaces=',
+  'host-name': 'its host name',
   leaving: 'leaving the cluster',
   runtime: 'Runtime=',
 };
@@ -57,12 +62,24 @@ function clause(refusal: Refusal): string {
     case 'conflict':
       return `runs ${refusal.with} (${refusal.declaredBy} has Conflicts=${refusal.pattern})`;
     case 'replaces':
-      return `gives way to ${refusal.with}, which replaces it`;
+      return replacesClause(refusal);
+    case 'host-name':
+      return `has the host name '${refusal.hostname}', which cannot stand in '${refusal.value}'`;
     case 'leaving':
       return 'is leaving the cluster';
     case 'runtime':
       return `has no ${refusal.required}`;
   }
+}
+
+function replacesClause({
+  with: other,
+  circle,
+}: Extract<Refusal, Readonly<{ kind: 'replaces' }>>): string {
+  if (circle === undefined) return `runs ${other}, which replaces it`;
+  const so = `does not take it while ${other} runs`;
+  if (circle.length === 2) return `${so}: the two replace each other`;
+  return `${so}: it replaces that, and moves when that moves (${circle.join(' → ')})`;
 }
 
 function short(id: MachineId): string {

@@ -1,11 +1,14 @@
 // May this machine take this unit, and may it keep it? Each filter answers a refusal, or undefined.
 // Invariant: a filter reads what concerns this unit on this machine; none goes through all units or all machines.
+import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { Refusal } from '../model/refusal.ts';
 import type { UnitName } from '../model/unit.ts';
+import { replaceCircle } from './circles.ts';
 import type { ClusterPicture } from './cluster.ts';
 import type { Links, MachineEntry, UnitEntry } from './entries.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesMachineId, refusesMetadata } from './machine-filters.ts';
+import { peersOn } from './needs-on.ts';
 import type { Pattern } from './pattern-index.ts';
 import { GLOBAL } from './pattern-index.ts';
 
@@ -46,7 +49,7 @@ const metadata: Filter = ({ needs }, machine) => refusesMetadata(needs, machine)
 
 /** MachineOf=: every peer is there, and stays; a global unit is wherever it runs. */
 const peers: Filter = (unit, machine, picture) => {
-  for (const name of unit.needs.machineOf) {
+  for (const name of peersOn(unit.needs, machine)) {
     const peer = picture.unit(name);
     if (peer?.globalActive === true) {
       if (!globalRunsOn(picture, peer, machine)) return noPeer(name, undefined);
@@ -58,7 +61,7 @@ const peers: Filter = (unit, machine, picture) => {
 
 /** A peer whose records do not decode is no reason to leave it. */
 const peersStay: Filter = (unit, machine, picture) => {
-  const unknown = unit.needs.machineOf.some(
+  const unknown = peersOn(unit.needs, machine).some(
     (name) => (picture.unit(name)?.unreadable.size ?? 0) > 0,
   );
   return unknown ? undefined : peers(unit, machine, picture);
@@ -67,9 +70,9 @@ const peersStay: Filter = (unit, machine, picture) => {
 /** Conflicts=, in both directions: also with what is being released, which runs until it is handed over. */
 const conflicts: Filter = (unit, machine, picture) => {
   if (isUnrelated(unit.conflicts)) return undefined;
-  const placed = lowest(conflictsOf(unit, machine, picture));
+  const placed = lowest(conflictsOf(unit, machine, picture, machine));
   if (placed !== undefined) return placed;
-  return lowest(conflictsOf(unit, GLOBAL, picture), (name) => {
+  return lowest(conflictsOf(unit, GLOBAL, picture, machine), (name) => {
     const global = picture.unit(name);
     return global !== undefined && globalRunsOn(picture, global, machine);
   });
@@ -80,18 +83,17 @@ const conflictsStay: Filter = (unit, machine, picture) => {
   if (isUnrelated(unit.conflicts)) return undefined;
   const stays = (name: UnitName): boolean =>
     name < unit.name && picture.unit(name)?.releasing === false;
-  return lowest(conflictsOf(unit, machine, picture), stays);
+  return lowest(conflictsOf(unit, machine, picture, machine), stays);
 };
 
-/** Replaces=: no place beside a unit that replaces this one; and none at all while the two replace each other. */
+/** Replaces=: no place beside a unit that replaces this one; and none at all while it would drive away what moves it. */
 const replaced: Filter = (unit, machine, picture) => {
   if (isUnrelated(unit.replaces)) return undefined;
-  const { replaces } = picture.relations;
-  for (const pattern of unit.replaces.matchedBy)
-    for (const other of pattern.declarers)
-      if (other !== unit && other.at !== undefined && replacesIt(unit, other))
-        return { kind: 'replaces', with: other.name };
-  return lowest(named(replaces.naming(unit, machine), replacedBy));
+  const circle = replaceCircle(picture, unit, machine);
+  const driven = circle?.at(-1);
+  if (driven !== undefined && circle !== undefined)
+    return { kind: 'replaces', with: driven, circle: circle.slice(0, PENDING_MACHINES_MAX) };
+  return lowest(named(picture.relations.replaces.naming(unit, machine, machine), replacedBy));
 };
 
 /** Gives way to the unit that replaces it; of two that replace each other the first name stays. */
@@ -99,9 +101,11 @@ const replacedStay: Filter = (unit, machine, picture) => {
   if (isUnrelated(unit.replaces)) return undefined;
   const drivesOut = (name: UnitName): boolean => {
     const other = picture.unit(name);
-    return other?.releasing === false && (!replacesIt(unit, other) || name < unit.name);
+    if (other?.releasing !== false) return false;
+    return !picture.relations.replacesOn(unit, other, machine) || name < unit.name;
   };
-  return lowest(named(picture.relations.replaces.naming(unit, machine), replacedBy), drivesOut);
+  const { replaces } = picture.relations;
+  return lowest(named(replaces.naming(unit, machine, machine), replacedBy), drivesOut);
 };
 
 /** All filters, in the order in which they speak. */
@@ -125,15 +129,16 @@ function* conflictsOf(
   unit: UnitEntry,
   place: MachineEntry | typeof GLOBAL,
   picture: ClusterPicture,
+  on: MachineEntry,
 ): IterableIterator<Naming> {
   const { conflicts } = picture.relations;
-  yield* named(conflicts.namedBy(unit, place), (other, { text }) => ({
+  yield* named(conflicts.namedBy(unit, place, on), (other, { text }) => ({
     kind: 'conflict',
     with: other.name,
     pattern: text,
     declaredBy: unit.name,
   }));
-  yield* named(conflicts.naming(unit, place), (other, { text }) => ({
+  yield* named(conflicts.naming(unit, place, on), (other, { text }) => ({
     kind: 'conflict',
     with: other.name,
     pattern: text,
@@ -143,10 +148,6 @@ function* conflictsOf(
 
 function replacedBy(other: UnitEntry): Refusal {
   return { kind: 'replaces', with: other.name };
-}
-
-function replacesIt(unit: UnitEntry, other: UnitEntry): boolean {
-  return unit.replaces.declares.some((pattern) => pattern.matches(other.name));
 }
 
 function* named(

@@ -31,10 +31,13 @@ function runs(
     if (!global.globalActive) return false;
     if (refusesFacts(needs, machine) !== undefined) return false;
     const { conflicts, replaces } = picture.relations;
-    if (!isEmpty(conflicts.namedBy(global, machine))) return false;
-    if (!isEmpty(conflicts.naming(global, machine))) return false;
-    if (!isEmpty(replaces.naming(global, machine))) return false;
-    for (const rivals of [conflicts.namedBy(global, GLOBAL), conflicts.naming(global, GLOBAL)])
+    if (!isEmpty(conflicts.namedBy(global, machine, machine))) return false;
+    if (!isEmpty(conflicts.naming(global, machine, machine))) return false;
+    if (!isEmpty(replaces.naming(global, machine, machine))) return false;
+    for (const rivals of [
+      conflicts.namedBy(global, GLOBAL, machine),
+      conflicts.naming(global, GLOBAL, machine),
+    ])
       for (const [rival] of rivals)
         if (rival.name < global.name && runs(picture, rival, machine, known)) return false;
     return true;

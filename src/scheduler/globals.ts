@@ -8,10 +8,13 @@ import type { Assignment, GlobalUnit, UnitName, UnitTarget } from '../model/unit
 import { requirementsOf } from '../unitfile/fleet-options.ts';
 import type { GlobMatcher } from '../unitfile/glob.ts';
 import { compileGlob } from '../unitfile/glob.ts';
+import type { MachineFacts } from './machine-filters.ts';
 import { refusesFacts } from './machine-filters.ts';
+import { needsOn } from './needs-on.ts';
 
 export interface GlobalsInput {
   readonly id: MachineId;
+  readonly hostname: string;
   /** With the overrides merged in: `mergedMetadata()`. */
   readonly metadata: Metadata;
   readonly globals: readonly GlobalUnit[];
@@ -36,9 +39,11 @@ export function globalsFor(input: GlobalsInput): GlobalsDecision {
   const refused: { name: UnitName; refusal: Refusal }[] = [];
   const released: UnitName[] = [];
   const leftAlone: UnitName[] = [];
-  const claims = input.assigned.map((assigned) => claimOf(assigned) ?? bareClaim(assigned.name));
+  const claims = input.assigned.map(
+    (assigned) => claimOf(assigned, input) ?? bareClaim(assigned.name),
+  );
   for (const unit of input.globals.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const claim = claimOf(unit);
+    const claim = claimOf(unit, input);
     if (unit.release) released.push(unit.name);
     else if (claim === undefined || unit.desiredState === 'inactive') leftAlone.push(unit.name);
     else {
@@ -65,14 +70,15 @@ interface Glob {
   readonly matches: GlobMatcher;
 }
 
-function claimOf(unit: UnitTarget): Claim | undefined {
+function claimOf(unit: UnitTarget, machine: MachineFacts): Claim | undefined {
   const needs = requirementsOf(unit.name, unit.options).ok;
   if (needs === undefined) return undefined;
+  const { conflicts, replaces } = needsOn(needs, machine);
   return {
     name: unit.name,
     needs,
-    conflicts: needs.conflicts.map(globOf),
-    replaces: needs.replaces.map(globOf),
+    conflicts: conflicts.map(globOf),
+    replaces: replaces.map(globOf),
   };
 }
 

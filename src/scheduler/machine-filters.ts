@@ -2,10 +2,12 @@
 import type { MachineId, Metadata } from '../model/machine.ts';
 import type { Refusal } from '../model/refusal.ts';
 import type { Requirements } from '../model/requirements.ts';
+import { needsOn } from './needs-on.ts';
 
 /** What a machine says of itself, with the overrides merged into its metadata. */
 export interface MachineFacts {
   readonly id: MachineId;
+  readonly hostname: string;
   readonly metadata: Metadata;
 }
 
@@ -14,15 +16,16 @@ export const SHORT_ID_DIGITS = 8;
 
 /** MachineID=: the full id or its first 8 digits. */
 export function refusesMachineId(needs: Requirements, machine: MachineFacts): Refusal | undefined {
-  const required = needs.machineId;
-  if (required === undefined || required === machine.id) return undefined;
-  if (required === machine.id.slice(0, SHORT_ID_DIGITS)) return undefined;
-  return { kind: 'machine-id', required, actual: machine.id };
+  const { machineId, machineIds = [], refusal } = needsOn(needs, machine);
+  for (const required of machineId === undefined ? machineIds : [machineId, ...machineIds])
+    if (required !== machine.id && required !== machine.id.slice(0, SHORT_ID_DIGITS))
+      return { kind: 'machine-id', required, actual: machine.id };
+  return refusal;
 }
 
 /** MachineMetadata=: one of the values of each key; names the first key that does not hold. */
 export function refusesMetadata(needs: Requirements, machine: MachineFacts): Refusal | undefined {
-  for (const { key, values } of needs.metadata) {
+  for (const { key, values } of needsOn(needs, machine).metadata) {
     const actual = ownValue(machine.metadata, key);
     if (actual === undefined || !values.includes(actual))
       return { kind: 'metadata', key, required: values, actual };

@@ -97,7 +97,7 @@ export class Machines {
   }
 
   #rederive(entry: MachineEntry, change: () => void): void {
-    const { presence, metadata, candidate } = entry;
+    const { presence, hostname, metadata, candidate } = entry;
     const records = entry.machine?.metadata;
     const { overrides } = entry;
     const unreadable = entry.unreadable.size;
@@ -108,7 +108,8 @@ export class Machines {
       if (entry.machine !== undefined)
         entry.metadata = mergedMetadata(entry.machine.metadata, entry.overrides);
     }
-    const altered = !sameMetadata(metadata, entry.metadata);
+    entry.hostname = entry.machine?.hostname ?? hostname;
+    const altered = hostname !== entry.hostname || !sameMetadata(metadata, entry.metadata);
     if (altered) this.#recountGlobals(entry);
     entry.candidate = entry.presence === 'present' && entry.unreadable.size === 0;
     if (entry.candidate) this.candidates.add(entry);
@@ -132,7 +133,9 @@ export class Machines {
 }
 
 function isChoosy(needs: Requirements): boolean {
-  return needs.machineId !== undefined || needs.metadata.length > 0;
+  return (
+    needs.machineId !== undefined || needs.metadata.length > 0 || needs.perMachine !== undefined
+  );
 }
 
 function sameMetadata(a: Metadata, b: Metadata): boolean {

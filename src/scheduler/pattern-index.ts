@@ -1,9 +1,13 @@
 // The units that name others by pattern, Conflicts= or Replaces=, and where both sides are.
 // Invariant: asking who is related to a unit at one place costs what is related there, never what exists.
+import type { UnitName } from '../model/unit.ts';
+import { quoteGlob } from '../unitfile/fleet-rules.ts';
 import type { GlobMatcher } from '../unitfile/glob.ts';
 import { compileGlob } from '../unitfile/glob.ts';
+import { expandForMachine } from '../unitfile/specifiers.ts';
 import type { Links, MachineEntry, UnitEntry } from './entries.ts';
 import { NO_LINKS } from './entries.ts';
+import type { MachineFacts } from './machine-filters.ts';
 import type { SortedList } from './sorted-list.ts';
 
 /** Where a unit can be met: on a machine, among the units that wait for one, or among the active global units. */
@@ -14,7 +18,10 @@ export const GLOBAL = Symbol('global');
 /** One pattern text, compiled once however many units declare it. */
 export interface Pattern {
   readonly text: string;
+  /** Of a text with %H, %l or %m: all names that it could match on some machine. */
   readonly matches: GlobMatcher;
+  /** The text holds such a specifier: `matchesOn()` says more. */
+  readonly perMachine: boolean;
   /** What every match begins with. */
   readonly prefix: string;
   readonly exact: boolean;
@@ -66,11 +73,18 @@ export class PatternIndex {
     this.#options.setLinks(entry, NO_LINKS);
   }
 
-  /** What `entry` declares from now on. */
-  declare(entry: UnitEntry, texts: readonly string[]): void {
+  /** What `entry` declares from now on. `perMachine`: texts with %H, %l or %m. */
+  declare(
+    entry: UnitEntry,
+    texts: readonly string[],
+    perMachine: readonly string[] = NO_TEXTS,
+  ): void {
     const before = this.#options.links(entry).declares;
-    if (before.length === 0 && texts.length === 0) return;
-    const after = texts.map((text) => this.#patterns.get(text) ?? this.#create(text));
+    if (before.length === 0 && texts.length === 0 && perMachine.length === 0) return;
+    const after = [
+      ...texts.map((text) => this.#patterns.get(text) ?? this.#create(text, false)),
+      ...perMachine.map((text) => this.#patterns.get(keyOf(text)) ?? this.#create(text, true)),
+    ];
     for (const pattern of after) {
       if (pattern.declarers.has(entry)) continue;
       pattern.declarers.add(entry);
@@ -100,18 +114,28 @@ export class PatternIndex {
     for (const pattern of matchedBy) deleteFrom(pattern.matchedAt, place, entry);
   }
 
-  /** The others at `place` that `entry` names, each with the pattern. */
-  *namedBy(entry: UnitEntry, place: Meeting): IterableIterator<readonly [UnitEntry, Pattern]> {
+  /** The others at `place` that `entry` names, each with the pattern; with `on`, that it names on this machine. */
+  *namedBy(
+    entry: UnitEntry,
+    place: Meeting,
+    on?: MachineFacts,
+  ): IterableIterator<readonly [UnitEntry, Pattern]> {
     for (const pattern of this.#options.links(entry).declares)
       for (const other of pattern.matchedAt.get(place) ?? [])
-        if (other !== entry) yield [other, pattern];
+        if (other !== entry && matchesOn(pattern, other.name, on)) yield [other, pattern];
   }
 
-  /** The others at `place` that name `entry`, each with the pattern. */
-  *naming(entry: UnitEntry, place: Meeting): IterableIterator<readonly [UnitEntry, Pattern]> {
-    for (const pattern of this.#options.links(entry).matchedBy)
+  /** The others at `place` that name `entry`, each with the pattern; with `on`, that name it on this machine. */
+  *naming(
+    entry: UnitEntry,
+    place: Meeting,
+    on?: MachineFacts,
+  ): IterableIterator<readonly [UnitEntry, Pattern]> {
+    for (const pattern of this.#options.links(entry).matchedBy) {
+      if (!matchesOn(pattern, entry.name, on)) continue;
       for (const other of pattern.declaredAt.get(place) ?? [])
         if (other !== entry) yield [other, pattern];
+    }
   }
 
   #patternsFor(name: string): readonly Pattern[] {
@@ -125,19 +149,20 @@ export class PatternIndex {
     return found;
   }
 
-  #create(text: string): Pattern {
-    const prefix = /^[^*?[\\]*/.exec(text)?.[0] ?? '';
+  #create(text: string, perMachine: boolean): Pattern {
+    const prefix = (perMachine ? /^[^*?[\\%]*/ : /^[^*?[\\]*/).exec(text)?.[0] ?? '';
     const pattern: Pattern = {
       text,
-      matches: compileGlob(text),
+      matches: compileGlob(perMachine ? `${prefix}*` : text),
+      perMachine,
       prefix,
-      exact: prefix === text,
+      exact: !perMachine && prefix === text,
       declarers: new Set(),
       targets: new Set(),
       declaredAt: new Map(),
       matchedAt: new Map(),
     };
-    this.#patterns.set(text, pattern);
+    this.#patterns.set(perMachine ? keyOf(text) : text, pattern);
     if (!pattern.exact) {
       const alike = this.#byPrefix.get(prefix) ?? new Set();
       this.#byPrefix.set(prefix, alike.add(pattern));
@@ -160,7 +185,7 @@ export class PatternIndex {
 
   /** Nobody declares it any more. */
   #drop(pattern: Pattern): void {
-    this.#patterns.delete(pattern.text);
+    this.#patterns.delete(pattern.perMachine ? keyOf(pattern.text) : pattern.text);
     for (const entry of pattern.targets) {
       const { declares, matchedBy } = this.#options.links(entry);
       const rest = matchedBy.filter((other) => other !== pattern);
@@ -175,6 +200,19 @@ export class PatternIndex {
     if (left === 0) this.#prefixLengths.delete(length);
     else this.#prefixLengths.set(length, left);
   }
+}
+
+/** Whether the pattern matches the name on this machine; without one, whether it could on any. */
+export function matchesOn(pattern: Pattern, name: UnitName, machine?: MachineFacts): boolean {
+  if (!pattern.perMachine || machine === undefined) return pattern.matches(name);
+  return compileGlob(expandForMachine(pattern.text, machine, quoteGlob))(name);
+}
+
+const NO_TEXTS: readonly string[] = [];
+
+/** No text of a unit file has a NUL: the same text without specifiers is another pattern. */
+function keyOf(text: string): string {
+  return `\0${text}`;
 }
 
 /** Everywhere that `entry` is met now. */

@@ -2,17 +2,23 @@
 // Invariant: a machine that joins finds every waiting unit whose own requirements it fulfils, and few others.
 import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
+import type { Pending } from '../model/refusal.ts';
 import type { Requirements } from '../model/requirements.ts';
+import type { UnitName } from '../model/unit.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { SHORT_ID_DIGITS } from './machine-filters.ts';
 
 export class WaitingIndex {
   readonly #under = new Map<string, Set<UnitEntry>>();
   readonly #all = new Set<UnitEntry>();
+  /** By the units of the circle that an explanation names. */
+  readonly #held = new Map<UnitName, Set<UnitEntry>>();
+  readonly #heldBy = new Map<UnitEntry, ReadonlySet<UnitName>>();
 
   /** Files the unit anew; takes it out where it waits no longer. */
   file(entry: UnitEntry): void {
     for (const key of entry.waitingUnder) this.#under.get(key)?.delete(entry);
+    this.#hold(entry);
     if (entry.pending === undefined) {
       this.#all.delete(entry);
       entry.waitingUnder = NOWHERE;
@@ -22,6 +28,11 @@ export class WaitingIndex {
     entry.waitingUnder = keysOf(entry.needs);
     for (const key of entry.waitingUnder)
       this.#under.set(key, (this.#under.get(key) ?? new Set()).add(entry));
+  }
+
+  /** Units that wait because of a circle in which this one is. */
+  heldBy(name: UnitName): Iterable<UnitEntry> {
+    return this.#held.get(name) ?? [];
   }
 
   /** Units that the machine might take. */
@@ -44,6 +55,26 @@ export class WaitingIndex {
         yield entry;
     }
   }
+
+  #hold(entry: UnitEntry): void {
+    for (const name of this.#heldBy.get(entry) ?? []) {
+      const held = this.#held.get(name);
+      held?.delete(entry);
+      if (held?.size === 0) this.#held.delete(name);
+    }
+    this.#heldBy.delete(entry);
+    const names = entry.pending === undefined ? undefined : circleOf(entry.pending);
+    if (names === undefined) return;
+    this.#heldBy.set(entry, names);
+    for (const name of names) this.#held.set(name, (this.#held.get(name) ?? new Set()).add(entry));
+  }
+}
+
+function circleOf({ circle = [], machines }: Pending): ReadonlySet<UnitName> | undefined {
+  const names = new Set(circle);
+  for (const { refusal } of machines)
+    if (refusal.kind === 'replaces') for (const name of refusal.circle ?? []) names.add(name);
+  return names.size === 0 ? undefined : names;
 }
 
 const NOWHERE: readonly string[] = [];

@@ -3,6 +3,7 @@
 import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
 import type { Pending, Refusal, RefusalKind } from '../model/refusal.ts';
+import { peerCircle } from './circles.ts';
 import type { ClusterPicture } from './cluster.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import type { Filters } from './filters.ts';
@@ -14,6 +15,12 @@ export function whyNot(
   unit: UnitEntry,
   filters: Filters = FILTERS,
 ): Pending {
+  const circle = peerCircle(picture, unit);
+  if (circle !== undefined)
+    return {
+      ...pendingBecause(unit, 'circle'),
+      circle: circle.slice(0, PENDING_MACHINES_MAX),
+    };
   const counts = new Map<RefusalKind, number>();
   const named: { machine: MachineId; refusal: Refusal }[] = [];
   const leaving = picture.leaving();

@@ -5,7 +5,7 @@ import type { Requirements } from '../model/requirements.ts';
 import type { UnitName, UnitOption } from '../model/unit.ts';
 import type { FleetKeyKind } from './fleet-keys.ts';
 import { FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
-import { combinationProblems, requirementsFrom } from './fleet-rules.ts';
+import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
 import { parseUnitName } from './name.ts';
@@ -14,8 +14,8 @@ import { wordsOf } from './option-value.ts';
 import type { UnitFile } from './parse.ts';
 import type { Checked, Problem } from './problem.ts';
 import { boundedProblems } from './problem.ts';
-import type { UnitSpecifiers } from './specifiers.ts';
-import { expandSpecifiers, specifiersOf } from './specifiers.ts';
+import type { Expansion, UnitSpecifiers } from './specifiers.ts';
+import { expandForMachine, expandSpecifiers, specifiersOf } from './specifiers.ts';
 
 /** The requirements in a unit's options, stored or of a file; those of other sections are passed over. */
 export function requirementsOf(
@@ -128,10 +128,10 @@ function readOption(
       report({ ...expansion, offset: word.offset + expansion.index });
       continue;
     }
-    const deferred = expansion.kind === 'deferred';
-    const text = deferred ? word.text : expansion.text;
-    const wrong = lengthFault(text) ?? (deferred ? undefined : CHECKS[kind](text));
-    if (wrong === undefined) requests.push({ kind, key: option.name, text, deferred, at: nameAt });
+    const text = expansion.kind === 'deferred' ? word.text : expansion.text;
+    const wrong = lengthFault(text) ?? valueFault(kind, expansion);
+    const state = expansion.kind;
+    if (wrong === undefined) requests.push({ kind, key: option.name, text, state, at: nameAt });
     else report({ offset: word.offset, ...wrong });
   }
   return { requests, problems };
@@ -168,6 +168,24 @@ function lengthFault(text: string): Fault | undefined {
   if (text.length <= FLEET_VALUE_MAX_CHARS) return undefined;
   const message = `a value has more than ${FLEET_VALUE_MAX_CHARS} characters`;
   return { message, hint: 'Shorten it; specifiers count with what they stand for.' };
+}
+
+/** A host of the worst name: where only some names could stand, as in a set of a pattern, none is taken. */
+const SAMPLE_MACHINE = { id: 'f'.repeat(32), hostname: '-' };
+
+function valueFault(
+  kind: FleetKeyKind,
+  expansion: Exclude<Expansion, Readonly<{ kind: 'problem' }>>,
+): Fault | undefined {
+  if (expansion.kind === 'deferred') return undefined;
+  if (expansion.kind === 'ok') return CHECKS[kind](expansion.text);
+  const fault = CHECKS[kind](expandForMachine(expansion.text, SAMPLE_MACHINE));
+  if (fault === undefined) return undefined;
+  const { id, hostname } = SAMPLE_MACHINE;
+  return {
+    ...fault,
+    message: `on a machine ${id} with the host name '${hostname}', ${fault.message}`,
+  };
 }
 
 const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>> = {
@@ -212,9 +230,4 @@ function metadataFault(text: string): Fault | undefined {
     message: `'${text}' has blanks round '='`,
     hint: 'Remove them: they would be compared too.',
   };
-}
-
-/** What a specifier stands for matches itself in a pattern, also where it holds '\' (escaped names do). */
-function quoteGlob(value: string): string {
-  return value.replaceAll(/[*?[\]\\]/g, String.raw`\$&`);
 }

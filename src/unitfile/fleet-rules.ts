@@ -1,5 +1,5 @@
 // What the requests of one unit's [X-Fleet] section come to together: which exclude each other, and the Requirements they make.
-import type { MetadataRequirement, Requirements } from '../model/requirements.ts';
+import type { MetadataRequirement, PerMachineValues, Requirements } from '../model/requirements.ts';
 import type { FleetKeyKind } from './fleet-keys.ts';
 import { compileGlob } from './glob.ts';
 import { parseUnitName } from './name.ts';
@@ -8,13 +8,16 @@ import type { Problem } from './problem.ts';
 /** Where something stands; empty for stored options. */
 export type Place = Readonly<{ line?: number; column?: number }>;
 
-/** One value of one option, checked. A deferred one needs an instance that a template lacks, and is as it was written. */
+/**
+ * One value of one option, checked. A deferred one needs an instance that a template lacks, and is as it was written; one of `machine`
+ * still holds %H, %l or %m.
+ */
 export interface Request {
   readonly kind: FleetKeyKind;
   /** As the unit spells it. */
   readonly key: string;
   readonly text: string;
-  readonly deferred: boolean;
+  readonly state: 'ok' | 'machine' | 'deferred';
   readonly at: Place;
 }
 
@@ -47,30 +50,57 @@ export function combinationProblems(requests: readonly Request[]): readonly Prob
 
 /** Requirements of requests that `combinationProblems` found no fault with. */
 export function requirementsFrom(requests: readonly Request[]): Requirements {
-  const texts = (kind: FleetKeyKind): readonly string[] => [
-    ...new Set(requests.filter((request) => request.kind === kind).map(({ text }) => text)),
-  ];
+  const perMachine = perMachineOf(requests);
+  const texts = (kind: FleetKeyKind): readonly string[] =>
+    textsOf(requests, kind, ['ok', 'deferred']);
   const peers = requests
-    .filter(({ kind, deferred }) => kind === 'machineOf' && !deferred)
+    .filter(({ kind, state }) => kind === 'machineOf' && state === 'ok')
     .map(({ text }) => parseUnitName(text).ok)
     .filter((name) => name !== undefined);
   // Several that agree are a full id and its beginning.
   const machineId = texts('machineId').toSorted((a, b) => b.length - a.length)[0];
   return {
     ...(machineId === undefined ? {} : { machineId }),
-    metadata: metadataOf(texts('metadata')),
+    metadata: (perMachine?.metadata ?? []).length > 0 ? [] : metadataOf(texts('metadata')),
     machineOf: [...new Set(peers)].sort(),
     conflicts: texts('conflicts').toSorted(),
     replaces: texts('replaces').toSorted(),
     global: isTrue(requests.findLast(({ kind }) => kind === 'global')?.text ?? 'false'),
+    ...(perMachine === undefined ? {} : { perMachine }),
   };
+}
+
+/** Values of one key are alternatives: where one of them depends on the machine, all of them are looked at there. */
+function perMachineOf(requests: readonly Request[]): PerMachineValues | undefined {
+  if (requests.every(({ state }) => state !== 'machine')) return undefined;
+  const texts = (kind: FleetKeyKind): readonly string[] =>
+    textsOf(requests, kind, ['machine']).toSorted();
+  const others = textsOf(requests, 'metadata', ['ok']).map((text) => text.replaceAll('%', '%%'));
+  const metadata = texts('metadata');
+  return {
+    machineId: texts('machineId'),
+    metadata: metadata.length === 0 ? [] : [...metadata, ...others].sort(),
+    machineOf: texts('machineOf'),
+    conflicts: texts('conflicts'),
+    replaces: texts('replaces'),
+  };
+}
+
+function textsOf(
+  requests: readonly Request[],
+  wanted: FleetKeyKind,
+  states: readonly Request['state'][],
+): readonly string[] {
+  const found = requests.filter(({ kind, state }) => kind === wanted && states.includes(state));
+  return [...new Set(found.map(({ text }) => text))];
 }
 
 function isTrue(text: string): boolean {
   return /^(?:true|yes|1|on|t)$/i.test(text); // as fleet 1.0
 }
 
-function metadataOf(pairs: readonly string[]): readonly MetadataRequirement[] {
+/** `key=value` pairs by their keys. */
+export function metadataOf(pairs: readonly string[]): readonly MetadataRequirement[] {
   const byKey = new Map<string, Set<string>>();
   for (const pair of pairs) {
     const [key = '', value] = pair.split('=');
@@ -83,7 +113,7 @@ function metadataOf(pairs: readonly string[]): readonly MetadataRequirement[] {
 }
 
 function differentMachines(requests: readonly Request[]): readonly Problem[] {
-  const ids = requests.filter(({ kind, deferred }) => kind === 'machineId' && !deferred);
+  const ids = requests.filter(({ kind, state }) => kind === 'machineId' && state === 'ok');
   const [wanted] = ids;
   const other = ids.find(
     ({ text }) =>
@@ -101,7 +131,7 @@ function differentMachines(requests: readonly Request[]): readonly Problem[] {
 
 /** Peers that the unit itself keeps away from its machine. */
 function repelledPeers(requests: readonly Request[]): readonly Problem[] {
-  const settled = requests.filter(({ deferred }) => !deferred);
+  const settled = requests.filter(({ state }) => state === 'ok');
   const repelling = settled
     .filter(({ kind }) => kind === 'conflicts' || kind === 'replaces')
     .map((request) => ({ request, matches: compileGlob(request.text) }));
@@ -118,4 +148,9 @@ function repelledPeers(requests: readonly Request[]): readonly Problem[] {
         },
       ];
     });
+}
+
+/** What a specifier stands for matches itself in a pattern, also where it holds '\\' (escaped names do). */
+export function quoteGlob(value: string): string {
+  return value.replaceAll(/[*?[\]\\]/g, String.raw`\$&`);
 }

@@ -71,13 +71,13 @@ describe('fleetctl status', () => {
     expect((await fleet.begin(['status', 'a', 'b'], { spawn }).ended).status).toBe(3);
   });
 
-  it('asks a systemd of a user at its bus', async () => {
-    await begin({ ...HERE, systemd: 'user', busAddress: 'unix:path=/tmp/bus' });
+  it('asks a systemd of a user in its runtime directory', async () => {
+    await begin({ ...HERE, systemd: 'user', runtimeDirectory: '/tmp/run' });
     await fleet.run('status', 'a');
     expect(commands()).toEqual(['systemctl --user status -l --no-pager -- a.service']);
     expect(fleet.spawned[0]?.env).toMatchObject({
-      DBUS_SESSION_BUS_ADDRESS: 'unix:path=/tmp/bus',
-      XDG_RUNTIME_DIR: undefined,
+      XDG_RUNTIME_DIR: '/tmp/run',
+      DBUS_SESSION_BUS_ADDRESS: undefined,
     });
   });
 
@@ -129,9 +129,11 @@ describe('fleetctl journal', () => {
     ]);
   });
 
-  it('reads the file that units write to where no journald runs', async () => {
-    await begin({ ...HERE, outputFile: '/tmp/output' });
+  it('reads the journal of a systemd that has its own', async () => {
+    await begin({ ...HERE, systemd: 'user', journalDirectory: '/tmp/journal' });
     await fleet.run('journal', '-f', 'a');
-    expect(commands()).toEqual(['tail -n 10 -f /tmp/output']);
+    expect(commands()).toEqual([
+      'journalctl --directory /tmp/journal --user-unit a.service --no-pager -n 10 --output short -f',
+    ]);
   });
 });

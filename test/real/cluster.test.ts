@@ -189,6 +189,14 @@ describe.skipIf(noLab() !== undefined)('a cluster of real hosts', () => {
       // A hanging start can still be taken back.
       const destroyed = await lab.fleetctl('h1', 'destroy', 'hang@0.service');
       expect(destroyed.status).toBe(0);
+      expect((await rows(lab, 'h1')).map(({ unit }) => unit)).not.toContain('hang@0.service');
+      // And fleetd does not wait for what hangs: its machine would count as gone.
+      const before = await invocations(lab, 'hang@*');
+      const restarting = performance.now();
+      await lab.out('h1', 'systemctl', 'restart', 'fleet');
+      expect(performance.now() - restarting).toBeLessThan(10_000);
+      await machines(lab, 'h1', 1);
+      expect(await invocations(lab, 'hang@*')).toEqual(before);
     });
   });
 });

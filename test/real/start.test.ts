@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run, type Ended } from '../../lab/script.ts';
 import { eventually } from '../support/eventually.ts';
@@ -33,13 +34,18 @@ describe.skipIf(missing !== undefined)('npm start', () => {
     const listed = await fleetctl('list-units', '--no-legend');
     expect(listed.stdout).toMatch(/^hello\.service\s.*\sactive\s+running/);
 
+    const printed = await fleetctl('status', 'hello.service');
+    expect(printed.stdout).toMatch(/Active: active \(running\)/);
+    const journal = await fleetctl('journal', 'hello.service');
+    expect(journal.stdout).toContain('Hello, World!');
+
     expect(await leftovers()).not.toEqual(before);
 
     const second = start();
     expect(await second.ended).toBe(0);
     expect(second.output()).toContain('runs here already');
 
-    first.child.kill('SIGINT');
+    first.ctrlC();
     expect(await first.ended).toBe(0);
     expect(await leftovers()).toEqual(before);
   });
@@ -60,13 +66,27 @@ describe.skipIf(missing !== undefined)('npm start', () => {
     await second.ended;
   });
 
+  it.for(['SIGKILL', 'SIGHUP'] as const)(
+    'leaves nothing after %s, when nobody reads any more what it says',
+    async (name) => {
+      const before = await leftovers();
+      const first = start();
+      await first.says('Ctrl-C here');
+      first.child.stdout?.destroy();
+      first.child.stderr?.destroy();
+      first.child.kill(name);
+      await eventually(async () => expect(await leftovers()).toEqual(before));
+      await expect(logOfFleetd()).resolves.toMatch(/fleetd ended/);
+    },
+  );
+
   it.for(['systemd:', 'fleetd:', '$ npx fleetctl start'])(
     'leaves nothing after Ctrl-C as soon as it says %s',
     async (moment) => {
       const before = await leftovers();
       const first = start();
       await first.says(moment);
-      first.child.kill('SIGINT');
+      first.ctrlC();
       await first.ended;
       expect(await leftovers()).toEqual(before);
     },
@@ -74,11 +94,16 @@ describe.skipIf(missing !== undefined)('npm start', () => {
 
   function start(): {
     child: ChildProcess;
+    /** As a terminal does it: to the whole process group. */
+    ctrlC(): void;
     ended: Promise<number | null>;
     output(): string;
     says(text: string): Promise<unknown>;
   } {
-    const child = spawn('nsenter', [...inside, process.execPath, 'lab/start.ts']);
+    const child = spawn('nsenter', [...inside, process.execPath, 'lab/start.ts'], {
+      detached: true,
+    });
+    const ctrlC = (): void => void process.kill(-(child.pid ?? 0), 'SIGINT');
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -90,19 +115,24 @@ describe.skipIf(missing !== undefined)('npm start', () => {
         },
         { timeoutMs: 40_000 },
       );
-    return { child, ended, output: () => output, says };
+    return { child, ctrlC, ended, output: () => output, says };
   }
 
   function fleetctl(...args: readonly string[]): Promise<Ended> {
     return run('nsenter', [...inside, process.execPath, 'cli/main.ts', ...args]);
   }
 
-  /** Processes in the test's mount namespace or private cgroups, and those cgroups. */
+  async function logOfFleetd(): Promise<string> {
+    return await readFile(`/proc/${holder.pid}/root/var/lib/fleet-standalone/fleetd.log`, 'utf8');
+  }
+
+  /** Processes in the test's mount namespace or private cgroups, those cgroups, and what is in /run. */
   async function leftovers(): Promise<string[]> {
     const look = `
       own=$(readlink /proc/${holder.pid}/ns/mnt)
       for p in /proc/[0-9]*; do [ "$(readlink $p/ns/mnt 2>/dev/null)" != "$own" ] || cat $p/comm; done | sort
       grep -lF /private-systemd. /proc/[0-9]*/cgroup 2>/dev/null | grep -v self | while read f; do tr '\\0' ' ' < \${f%cgroup}environ 2>/dev/null | grep -o fleet-standalone; done | head -1
+      ls /proc/${holder.pid}/root/run
       true`;
     const ended = await run('bash', ['-c', look]);
     const lines = ended.stdout.split('\n').filter((line) => line !== '');

@@ -164,6 +164,19 @@ export class EngineWorld {
     return written;
   }
 
+  /** Engine and hosts go on until nothing is left to do; throws if they never come to that. `each` is told of every pass. */
+  rest(each: () => void = () => {}): void {
+    this.believe();
+    for (let round = 0; round < 40; round += 1) {
+      const written = this.pass(100);
+      each();
+      this.hostsStop();
+      this.deliver(Number.POSITIVE_INFINITY);
+      if (written.length === 0 && this.picture.dirtyCount === 0) return;
+    }
+    throw new Error('the engine does not come to rest');
+  }
+
   /** A picture of the store as it is, made from nothing. */
   fresh(): ClusterPicture {
     const picture = new ClusterPicture();

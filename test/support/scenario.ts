@@ -6,7 +6,7 @@ import { noLab, startLab, type HostRow, type Lab } from './lab.ts';
 import type { Ended } from '../../lab/script.ts';
 
 /** Where hosts see the fixtures. */
-export const fixtures = '/opt/fleet/test/fixtures/scenarios';
+const fixtures = '/opt/fleet/test/fixtures/scenarios';
 /** The API's port on every host. */
 export const API_PORT = 54728;
 

@@ -1,13 +1,14 @@
 // v2 of the API: whole texts, generations, reasons. What fleetctl speaks.
 import { listHosts, listMachines, type MachineRow } from '../../registry/read-machines.ts';
 import { listStates } from '../../registry/read-states.ts';
+import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
 import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
 import type { Host } from '../../model/machine.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
-import { explain } from '../explain.ts';
+import { explain, explainLeft } from '../explain.ts';
 import { pageToken, parsePageToken } from '../page-token.ts';
 import { parseLimit, parseV2Unit } from '../schema.ts';
 import { v2State, v2Unit } from '../render.ts';
@@ -61,7 +62,15 @@ async function getUnit(deps: RouteDeps, call: Call): Promise<Answer> {
 }
 
 async function getWhy(deps: RouteDeps, call: Call): Promise<Answer> {
-  return ok(explain(await factsOf(deps, call)));
+  const text = call.params['name'] ?? '';
+  const { ok: name } = parseUnitName(text);
+  if (name === undefined) throw notFound(text);
+  const { registry, machines } = deps;
+  const facts = await readUnit(registry, name, call.signal);
+  if (facts !== undefined) return ok(explain(facts));
+  const left = await readLeft(registry, machines, name, call.signal);
+  if (left === undefined) throw notFound(text);
+  return ok(explainLeft(left));
 }
 
 async function factsOf(deps: RouteDeps, call: Call): Promise<UnitFacts> {

@@ -73,6 +73,25 @@ describe('Host', () => {
     expect([...systemd.linked.keys()]).toEqual(['b.service']);
   });
 
+  it('Host ends at once while units hang in start and in stop, and goes on with them when it begins anew', async () => {
+    await cluster.assign({
+      'up.service': service('# hang-start\n'),
+      'down.service': service('# hang-stop\n'),
+    });
+    const first = await start();
+    await quickly(async () => (await rowOf('up.service'))?.job === 'running');
+    await quickly(() => systemd.active().includes('down.service'));
+    await cluster.release('down.service');
+    await quickly(() => systemd.count('stop down.service') === 1);
+    await first.kill();
+    await start();
+    systemd.release('up.service');
+    await quickly(async () => (await rowOf('up.service'))?.job === 'done');
+    systemd.release('down.service');
+    await quickly(async () => !(await cluster.keys()).some((key) => key.includes('down.service')));
+    expect(systemd.count('start up.service')).toBe(1);
+  });
+
   it('Host touches nothing and writes nothing when fleetd begins anew', async () => {
     await cluster.assign({ 'a.service': service(), 'b.service': service('# oneshot\n') });
     const first = await start();

@@ -202,11 +202,39 @@ describe('v2 of the API', () => {
   it('GET is 404 at once after DELETE, and PUT is 201 while the old placement is still there', async () => {
     expect((await fixture.call('DELETE', path('a.service'))).status).toBe(204);
     expect((await fixture.get(path('a.service'))).status).toBe(404);
+    const left = await fixture.get(`${path('a.service')}/explain`);
+    expect(left.json).toMatchObject({
+      machineID: machineId(1),
+      left: [{ machineID: machineId(1) }],
+      lines: [
+        'machine 00010000 is asked to stop a.service and hand it over',
+        'machine 00010000 still has it: active/running',
+      ],
+    });
     expect((await fixture.call('PUT', path('a.service'), { text: TEXT })).status).toBe(201);
     expect((await fixture.get(path('a.service'))).json).toMatchObject({
       machineID: machineId(1),
       desiredState: 'inactive',
       generation: 4,
     });
+  });
+
+  it('explain speaks of an orphan, and is 404 for what nobody knows', async () => {
+    await fixture.put('orphan', fixture.keys.orphan(machineId(1), 'o.service' as never), {
+      name: 'o.service' as never,
+      machine: machineId(1),
+      hash: '0'.repeat(40),
+      generation: 3,
+      text: '',
+      loadState: 'loaded',
+      activeState: 'active',
+      subState: 'running',
+    });
+    const { json } = await fixture.get(`${path('o.service')}/explain`);
+    expect(json).toMatchObject({
+      left: [{ orphan: true }],
+      lines: [expect.stringMatching(/^machine 00010000 runs it as an orphan, active\/running/)],
+    });
+    expect((await fixture.get(`${path('none.service')}/explain`)).status).toBe(404);
   });
 });

@@ -67,6 +67,23 @@ describe('runEngine', () => {
     expect(JSON.parse(kvs[0]!.value)).toMatchObject({ release: true });
   });
 
+  it('forgets since when a machine was absent once it is back', async () => {
+    begin();
+    const away = { ttlSec: 3, leaseSec: 10_000 };
+    const m1 = await cluster.join('m1', away);
+    for (const name of ['m2', 'm3']) await cluster.join(name, away);
+    const remembered = async (): Promise<number> =>
+      (await cluster.kv.range(cluster.keys.host(m1), {}, never)).kvs.length;
+    cluster.runEngine('m2', { evidence: { answeredSince: () => -1e9, ttlSec: 3 } });
+    await settle();
+    await cluster.vanish('m1');
+    await settle(10_000);
+    expect(await remembered()).toBe(1);
+    await cluster.join('m1', away);
+    await settle(10_000);
+    expect(await remembered()).toBe(0);
+  });
+
   it('evicts at once from one machine after others had vanished together and come back', async () => {
     begin();
     let answered = true;

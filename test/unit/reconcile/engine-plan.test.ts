@@ -97,8 +97,8 @@ describe('planEngine places', () => {
         machines: ['m1'],
       },
       plan: [
-        'pending b.service (machine-of 1)',
-        'pending a.service (machine-of 1)',
+        'pending b.service (circle)',
+        'pending a.service (circle)',
         'pending c.service (machine-of 1)',
       ],
     },

@@ -224,6 +224,14 @@ const rows: readonly Row[] = [
     then: ['stop a.service (desired-lowered)'],
   },
   {
+    name: 'obeys a change of what was held also where its number was carried out before the store went back',
+    given: {
+      keep: { 'a.service': 'launched 3 A', 'b.service': 'loaded 3 A' },
+      done: { 'a.service': 'launched 3 A held=2', 'b.service': 'loaded 3 A held=2' },
+    },
+    then: ['adopt b.service 3', 'start a.service 3'],
+  },
+  {
     name: 'obeys a mark on what is held',
     given: { release: { 'a.service': 'assigned' }, done: { 'a.service': 'launched 3 A held=2' } },
     then: ['stop a.service (released)'],

@@ -15,6 +15,7 @@ function decide({ globals, assigned = {} }: Row): string[] {
   const id = machineId('m1');
   const { run, refused, released, leftAlone } = globalsFor({
     id,
+    hostname: 'm1',
     metadata: { role: 'web' },
     globals: Object.entries(globals).map(([name, words]) =>
       globalRecord(unitRecord(name, { ...words, global: true }), words.releasing),

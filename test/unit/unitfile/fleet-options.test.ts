@@ -159,6 +159,21 @@ describe('checkFleetOptions and requirementsOf', () => {
       lines: 'MachineID=%i\nMachineMetadata=%I\nGlobal=%i',
       expected: { machineId: '%i' },
     },
+    {
+      name: 'app@1.service',
+      lines:
+        'MachineID=%m\nMachineMetadata=host=%H\nMachineMetadata=a%%=1\nMachineOf=web@%l.service b.service\nConflicts=%p@*-%H.service',
+      expected: {
+        machineOf: ['b.service'],
+        perMachine: {
+          machineId: ['%m'],
+          metadata: ['a%%=1', 'host=%H'],
+          machineOf: ['web@%l.service'],
+          conflicts: ['app@*-%H.service'],
+          replaces: [],
+        },
+      },
+    },
   ])('expands specifiers for $name', ({ name, lines, expected }) => {
     expect(read(lines, name)).toEqual(expected);
   });
@@ -259,9 +274,21 @@ describe('checkFleetOptions and requirementsOf', () => {
       expected: ["line 1, column 24: MachineOf: the specifier '%z' is not known"],
     },
     {
-      lines: 'MachineMetadata=host=%H',
+      lines: 'Conflicts=a[%H]',
       expected: [
-        "line 1, column 22: MachineMetadata: the specifier '%H' depends on the machine, which is not known before one is chosen; it is not supported yet",
+        "line 1, column 11: Conflicts: on a machine ffffffffffffffffffffffffffffffff with the host name '-', the pattern 'a[-]' is malformed: '-' in a set must be quoted with '\\'",
+      ],
+    },
+    {
+      lines: 'MachineOf=%H',
+      expected: [
+        "line 1, column 11: MachineOf: on a machine ffffffffffffffffffffffffffffffff with the host name '-', '-' is not a unit name: it has no type",
+      ],
+    },
+    {
+      lines: 'Global=%m',
+      expected: [
+        `line 1, column 8: Global: on a machine ${'f'.repeat(32)} with the host name '-', '${'f'.repeat(32)}' is no boolean`,
       ],
     },
     {
