@@ -19,7 +19,8 @@ interface Arguments {
 }
 
 process.title = 'fleetd'; // pidof fleetd finds it
-process.exitCode = await main(process.argv.slice(2));
+// Not left to the event loop: a connection to a store that no packet reaches ends only when TCP gives up, minutes later.
+process.exit(await main(process.argv.slice(2)));
 
 async function main(argv: readonly string[]): Promise<number> {
   const log = openLog(false);

@@ -235,19 +235,24 @@ export const oneHost: Scenarios = {
     },
 
     ShutdownVsMonitor: async (c) => {
-      await cutStore(c, 'drop');
-      try {
-        await eventually(
-          async () =>
-            (await c.lab.journal('h1', '-u', 'fleet')).includes(
-              'Server monitor triggered: Monitor timed out before successful heartbeat',
-            ),
-          STATES,
-        );
-        await c.systemctl('h1', 'stop', 'fleet');
-        expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
-      } finally {
-        await healStore(c);
+      const monitorSpoke = async (): Promise<number> =>
+        (await c.lab.journal('h1', '-u', 'fleet')).split(MONITOR).length - 1;
+      await c.ok('start', fixture('hello.service'));
+      // The row's own order first; then the stop comes before anybody has noticed the loss.
+      for (const waits of [true, false]) {
+        const before = await monitorSpoke();
+        await cutStore(c, 'drop');
+        try {
+          if (waits) await eventually(async () => (await monitorSpoke()) > before, STATES);
+          const began = performance.now();
+          await c.systemctl('h1', 'stop', 'fleet');
+          expect(performance.now() - began).toBeLessThan(15_000);
+          expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
+        } finally {
+          await healStore(c);
+        }
+        await c.systemctl('h1', 'start', 'fleet');
+        await c.machines(1);
       }
     },
 
@@ -276,6 +281,7 @@ export const oneHost: Scenarios = {
 
 /** ms; agent_ttl, 5 s for what notices late, 2 s to spare. */
 const CUT_MS = 10_000;
+const MONITOR = 'Server monitor triggered: Monitor timed out before successful heartbeat';
 /** What a state or a line of the journal may take. */
 const STATES = { timeoutMs: 15_000, everyMs: 100 };
 
