@@ -108,9 +108,10 @@ async function changeFiles(
     .map(({ unit }) => unit)
     .filter((name) => carriedOut.records.get(name)?.enabled === true);
   const unlinked = [...gone, ...relinked];
-  if (unlinked.length > 0) await systemd.disable(unlinked, signal);
+  await disableEach(deps, unlinked, signal);
   await deps.unitDir.remove(gone, signal);
   const loaded = await writeAndLink(deps, loads, signal);
+  await takeBack(deps, { loads, loaded }, signal);
   await systemd.reload(signal);
   for (const name of gone) carriedOut.delete(name);
   for (const { target, enabled } of loaded) carriedOut.set(recordOf(carriedOut, target, enabled));
@@ -187,6 +188,49 @@ async function writeAndLink(
     .map(({ target }) => ({ target, enabled: hasInstall(target) }));
 }
 
+/** What could not be loaded and was not there before has no record: nothing would ever take its file and links away. */
+async function takeBack(
+  deps: ApplyDeps,
+  { loads, loaded }: { loads: readonly Load[]; loaded: readonly Loaded[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const { unitDir, carriedOut } = deps;
+  const names = new Set(loaded.map(({ target }) => target.name));
+  const failed = loads
+    .map(({ unit }) => unit)
+    .filter((name) => !names.has(name) && !carriedOut.records.has(name));
+  await disableEach(deps, failed, signal);
+  for (const name of failed) {
+    try {
+      await unitDir.remove([name], signal);
+    } catch (error) {
+      asUnitFailure(error); // as when it was to be written
+    }
+  }
+}
+
+/** One call for all; where systemd refuses that, one for each: a link that stays behind leads nowhere, and holds nobody up. */
+async function disableEach(
+  { systemd, log }: ApplyDeps,
+  names: readonly UnitName[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (names.length === 0) return;
+  try {
+    return await systemd.disable(names, signal);
+  } catch (error) {
+    if (!isFleetError(error, 'DBUS_CALL_FAILED')) throw error;
+  }
+  for (const name of names) {
+    try {
+      await systemd.disable([name], signal);
+    } catch (error) {
+      if (!isFleetError(error, 'DBUS_CALL_FAILED')) throw error;
+      log.warn({ unit: name, err: error.message }, 'the links of a unit cannot be taken away');
+    }
+  }
+}
+
 function textOf({ texts }: ApplyDeps, { name, sha256 }: UnitTarget): string {
   const text = texts.get(sha256);
   if (text === undefined) throw new FleetError('NOT_FOUND', `the text of '${name}' is not at hand`);
@@ -224,9 +268,9 @@ async function allOrEach(
   return good;
 }
 
-/** What concerns one unit only: systemd's refusal, or the file system's. All else is thrown on. */
+/** What concerns one unit only: systemd's refusal, the file system's, ours. A lost connection concerns all, and is thrown on. */
 function asUnitFailure(error: unknown): FleetError {
-  if (isFleetError(error, 'DBUS_CALL_FAILED', 'NOT_FOUND')) return error;
+  if (isFleetError(error) && !isFleetError(error, 'DBUS_CLOSED', 'DBUS_TIMEOUT')) return error;
   if (error instanceof Error && 'code' in error && 'syscall' in error)
     return new FleetError('INTERNAL', `its file cannot be written: ${error.message}`, {
       cause: error,

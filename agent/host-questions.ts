@@ -25,6 +25,8 @@ export interface HostQuestionsDeps {
 
 /** ms between two tries of what is refused or cannot be read. */
 const AGAIN_MS = 5_000;
+/** Slices that are systemd's own although it has no file of them (systemd.special(7)). */
+const SLICES_OF_SYSTEMD: ReadonlySet<string> = new Set(['-.slice', 'system.slice']);
 
 /** Questions and answers. */
 export class HostQuestions {
@@ -125,6 +127,8 @@ export class HostQuestions {
     const found = await this.#deps.systemd.properties(name, signal);
     if (found === undefined || found.loadState === 'not-found') return '';
     const path = found.fragmentPath;
+    // systemd makes up any slice that is named; a file only says more of it.
+    if (path === '' && name.endsWith('.slice') && !SLICES_OF_SYSTEMD.has(name)) return '';
     if (path === this.#deps.unitDir.path(name)) return '';
     return path === '' ? `systemd itself (${loadState})` : path;
   }

@@ -5,8 +5,6 @@ import { FleetError } from '../src/model/errors.ts';
 export interface OptionForm {
   /** The long name, without dashes. */
   readonly name: string;
-  /** One letter. */
-  readonly short?: string;
   /** `flag`: on or off, off when not given; `switch`: on or off, with a default of its own; else it has a value. */
   readonly kind: 'flag' | 'switch' | 'text' | 'number';
 }
@@ -38,33 +36,6 @@ export function usualWords(forms: readonly OptionForm[], words: readonly string[
     return [];
   });
   return { words: usual, off };
-}
-
-/** Puts `--` before the first argument of such a command: options that follow are for the program that it runs, not for it. */
-export function endOptions(
-  forms: readonly OptionForm[],
-  words: readonly string[],
-  passing: ReadonlySet<string>,
-): readonly string[] {
-  const withValue = new Set(
-    forms.flatMap(({ name, kind, short }) => {
-      if (kind === 'flag' || kind === 'switch') return [];
-      return [`-${name}`, `--${name}`, ...(short === undefined ? [] : [`-${short}`])];
-    }),
-  );
-  let command: string | undefined;
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] ?? '';
-    if (word === '--') return words;
-    if (word.startsWith('-')) {
-      if (withValue.has(word)) i++;
-      continue;
-    }
-    if (command !== undefined) return [...words.slice(0, i), '--', ...words.slice(i)];
-    if (!passing.has(word)) return words;
-    command = word;
-  }
-  return words;
 }
 
 /** The name of an option's variable: FLEETCTL_NO_BLOCK. */

@@ -1,5 +1,5 @@
 // The commands of fleetctl as data: names, arguments and options are those of fleet 1.0. What runs is imported when it runs.
-import type { Context } from './context.ts';
+import type { Context, Io } from './context.ts';
 import {
   blockOptions,
   fileOptions,
@@ -16,18 +16,6 @@ import type { ListOptions } from './commands/list.ts';
 import type { ChangeVerb } from './commands/change.ts';
 import type { Values } from './values.ts';
 
-/** What arguments a command takes; `UNITS`: one or more, `TARGET`: a machine or unit, and words that are read elsewhere. */
-export type Takes = 'nothing' | 'UNIT' | 'UNITS' | 'TARGET' | 'SOCKET';
-
-/** How arguments stand in a usage line. */
-export const USAGE_OF_ARGUMENTS: Readonly<Record<Takes, string>> = {
-  nothing: '',
-  UNIT: ' UNIT',
-  UNITS: ' UNIT…',
-  TARGET: ' MACHINE|UNIT [COMMAND…]',
-  SOCKET: ' SOCKET',
-};
-
 /** One call of a command. */
 export interface Call {
   readonly context: Context;
@@ -37,14 +25,28 @@ export interface Call {
 
 export interface CommandDefinition {
   readonly name: string;
-  readonly takes: Takes;
+  readonly takes: keyof typeof argumentForms;
   readonly description: string;
   readonly options: readonly OptionDefinition[];
-  /** It needs no API. */
-  readonly isOffline?: true;
   /** Answers the exit status. */
-  readonly run: (call: Call) => Promise<number>;
+  readonly run: OnlineRun | OfflineRun;
 }
+
+/** Of a command that speaks with the API. */
+export type OnlineRun = (call: Call) => Promise<number>;
+/** Of one that does not, whatever --tunnel and --driver say. */
+export type OfflineRun = Readonly<{
+  offline: (io: Io, args: readonly string[]) => Promise<number>;
+}>;
+
+/** What a command takes after its name: as commander declares it, and as help shows it. */
+export const argumentForms = {
+  nothing: { declared: undefined, shown: '' },
+  UNIT: { declared: '<UNIT>', shown: ' UNIT' },
+  UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
+  SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
+  COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
+} as const;
 
 /** All commands that speak with the API, in the order of help. */
 export const commands: readonly CommandDefinition[] = [
@@ -78,7 +80,7 @@ export const commands: readonly CommandDefinition[] = [
     description: "print systemd's status of units, from where they run",
     options: statusOptions,
     run: async ({ context, args, values }) =>
-      (await import('./commands/inspect.ts')).status(context, args, portOf(values)),
+      (await import('./commands/inspect.ts')).status(context, args, sshPortOf(values)),
   },
   {
     name: 'journal',
@@ -93,32 +95,22 @@ export const commands: readonly CommandDefinition[] = [
         sudo: values.flag('sudo'),
       };
       const { journal } = await import('./commands/inspect.ts');
-      return await journal(context, unit, options, portOf(values));
+      return await journal(context, unit, options, sshPortOf(values));
     },
   },
   {
     name: 'ssh',
-    takes: 'TARGET',
-    description: 'run a command, or a shell, on a machine or on the machine of a unit',
+    takes: 'COMMAND',
+    description: 'open a shell or run a command on a machine, or where a unit is',
     options: sshOptions,
-    run: async ({ context, args, values }) =>
-      (await import('./commands/ssh.ts')).ssh(context, args, {
+    run: async ({ context, args, values }) => {
+      const { ssh } = await import('./commands/ssh.ts');
+      return await ssh(context, args, {
         machine: values.text('machine'),
         unit: values.text('unit'),
-        port: portOf(values),
+        port: sshPortOf(values),
         forwardAgent: values.flag('forward-agent'),
-      }),
-  },
-  {
-    name: 'fd-forward',
-    takes: 'SOCKET',
-    description:
-      'join standard input and output to a unix socket (what --tunnel runs on the far side)',
-    options: [],
-    isOffline: true,
-    run: async ({ context, args: [socket = ''] }) => {
-      await context.joinSocket(socket.replace(/^unix:\/\//, ''));
-      return 0;
+      });
     },
   },
   {
@@ -159,14 +151,25 @@ export const commands: readonly CommandDefinition[] = [
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
   {
+    name: 'fd-forward',
+    takes: 'SOCKET',
+    description: 'join standard input and output to a unix socket; --tunnel runs it',
+    options: [],
+    run: {
+      offline: async (io, [socket = '']) =>
+        (await import('./commands/fd-forward.ts')).fdForward(io, socket),
+    },
+  },
+  {
     name: 'verify',
     takes: 'UNIT',
     description: 'deprecated: there are no signatures any more',
     options: [],
-    isOffline: true,
-    run: ({ context }) => {
-      context.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
-      return Promise.resolve(2);
+    run: {
+      offline: (io) => {
+        io.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
+        return Promise.resolve(2);
+      },
     },
   },
 ];
@@ -196,7 +199,7 @@ function listing(
   name: string,
   description: string,
   fields: string,
-  run: CommandDefinition['run'],
+  run: OnlineRun,
 ): CommandDefinition {
   return { name, takes: 'nothing', description, options: listOptions(fields), run };
 }
@@ -223,6 +226,6 @@ function listOf(values: Values): ListOptions {
   };
 }
 
-function portOf(values: Values): number | undefined {
+function sshPortOf(values: Values): number | undefined {
   return values.number(sshPortOption.name);
 }

@@ -2,8 +2,6 @@
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
 import type { Io } from './context.ts';
 import { report } from './exit.ts';
-import { endpointsOf } from './endpoints.ts';
-import type { Asked } from './program.ts';
 
 /** Runs fleetctl with the words after its name; answers the exit status. */
 export async function fleetctl(words: readonly string[], io: Io): Promise<number> {
@@ -11,6 +9,9 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
   if (second === undefined && first !== undefined && VERSION_WORDS.has(first)) {
     io.stdout(`fleetctl version ${io.version}\n`); // without loading the rest
     return 0;
+  }
+  if (first === 'fd-forward' && second !== undefined && words.length === 2) {
+    return await forward(second, io);
   }
   let causes = false;
   try {
@@ -21,8 +22,12 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
       io.stderr(`fleetctl: ${asked.problem}\n${asked.usage}\n`);
       return 2;
     }
-    causes = asked.values.flag('debug');
-    return await runCommand(asked, io);
+    const { command, args, values } = asked;
+    causes = values.flag('debug');
+    const { run } = command;
+    if (typeof run !== 'function') return await run.offline(io, args);
+    const { withContext } = await import('./reach.ts');
+    return await withContext(values, io, (context) => run({ context, args, values }));
   } catch (error) {
     if (io.signal.aborted) return INTERRUPTED;
     if (causes && isFleetError(error)) sayCauses(error, io);
@@ -34,37 +39,13 @@ const VERSION_WORDS: ReadonlySet<string> = new Set(['version', '--version', '-v'
 /** As a shell counts a process that SIGINT ended. */
 const INTERRUPTED = 130;
 
-async function runCommand(
-  { command, args, values }: Extract<Asked, { kind: 'run' }>,
-  io: Io,
-): Promise<number> {
-  const { FleetClient } = await import('../src/api/client.ts');
-  const { Ssh } = await import('./ssh.ts');
-  const { readSshHost } = await import('./remote.ts');
-  const tunnel = values.text('tunnel') ?? '';
-  const ssh = new Ssh(io, {
-    username: values.text('ssh-username') ?? 'core',
-    strictHostKeyChecking: values.flag('strict-host-key-checking'),
-    knownHostsFile: values.text('known-hosts-file') ?? '',
-    timeoutSec: values.number('ssh-timeout') ?? 0,
-    tunnel: tunnel === '' || command.isOffline === true ? undefined : readSshHost(tunnel),
-  });
+/** Without loading the rest: --tunnel runs it once a connection. */
+async function forward(socket: string, io: Io): Promise<number> {
+  const { fdForward } = await import('./commands/fd-forward.ts');
   try {
-    const endpoints = endpointsOf(values.text('endpoint') ?? '', io.env);
-    const requestTimeoutMs = (values.number('request-timeout') ?? 0) * 1000;
-    const socket = await ssh.listen(endpoints[0] ?? '');
-    const client = new FleetClient(
-      socket === undefined
-        ? { endpoints, requestTimeoutMs }
-        : { endpoints: endpoints.slice(0, 1), requestTimeoutMs, tunnel: { socket, name: tunnel } },
-    );
-    try {
-      return await command.run({ context: { ...io, client, ssh }, args, values });
-    } finally {
-      client.close();
-    }
-  } finally {
-    await ssh.close();
+    return await fdForward(io, socket);
+  } catch (error) {
+    return io.signal.aborted ? INTERRUPTED : report(error, io.stderr);
   }
 }
 

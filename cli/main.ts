@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
-import type { Duplex } from 'node:stream';
 import { FleetError } from '../src/model/errors.ts';
 import { systemClock } from '../src/runtime/clock.ts';
 import { VERSION } from '../src/runtime/version.ts';
-import type { Io } from './context.ts';
+import type { Child, Io } from './context.ts';
 import { fleetctl } from './fleetctl.ts';
 import { readLocalFile } from './local-file.ts';
 
@@ -22,15 +23,31 @@ function ioOf(signal: AbortSignal): Io {
       stdout: !noColour && process.stdout.isTTY,
       stderr: !noColour && process.stderr.isTTY,
     },
+    stdinIsTerminal: isatty(0),
+    streams: {
+      get stdin() {
+        return process.stdin;
+      },
+      openStdout,
+    },
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
     readFile: readLocalFile,
-    stdinIsTerminal: isatty(0), // without opening the stream: what SSH asks and runs reads it
-    joinSocket: async (path) =>
-      await (await import('./forward.ts')).joinSocket(path, process.stdin, process.stdout),
-    join: joinProgram,
     spawn: (command, env) => spawnHere(command, env, signal),
+    start: startHere,
+    random: Math.random, // oxlint-disable-line no-restricted-properties -- the one place where chance comes in
   };
+}
+
+/** Node never closes its standard output: whoever reads it would not learn that it has ended while we go on. */
+function openStdout(): Writable {
+  return new Writable({
+    write: (chunk, _encoding, done) => void process.stdout.write(chunk, done),
+    final: (done) => {
+      closeSync(1);
+      done();
+    },
+  });
 }
 
 /** Answers the program's exit status; 128 and the signal's number where one ended it, as a shell has it. */
@@ -59,15 +76,24 @@ async function spawnHere(
   });
 }
 
-function joinProgram([program = '', ...args]: readonly string[], stream: Duplex): void {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const end = (): void => void stream.destroy();
-  child.once('error', end);
-  child.stdin.on('error', end); // it ended first: its own words say why
-  stream.on('error', () => child.kill()).once('close', () => child.kill());
-  stream.pipe(child.stdin);
-  child.stdout.pipe(stream);
+/** What it says on its standard error output is kept. */
+function startHere([program = '', ...args]: readonly string[], env: Io['env']): Child {
+  const child = spawn(program, args, { stdio: 'pipe', env });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => void (said += text));
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', (error) => {
+      said += `fleetctl: '${program}' cannot be run here: ${error.message}\n`;
+      resolve(NOT_RUN);
+    });
+    child.once('close', (status) => resolve(status ?? NOT_RUN));
+  });
+  const { stdin, stdout } = child;
+  return { stdin, stdout, ended, said: () => said, kill: () => void child.kill() };
 }
+
+/** As a shell has it. */
+const NOT_RUN = 127;
 
 // A reader that went away (`fleetctl list-units | head`) is no failure.
 for (const stream of [process.stdout, process.stderr])

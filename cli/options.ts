@@ -2,12 +2,14 @@
 import type { OptionForm } from './arguments.ts';
 
 export interface OptionDefinition extends OptionForm {
+  /** One letter. */
+  readonly short?: string;
   /** What stands for the value in help. */
   readonly value?: string;
   readonly description: string;
   readonly initial?: string | number | boolean;
   /** Accepted, and not shown in help. */
-  readonly hidden?: 'ignored' | 'not supported yet';
+  readonly hidden?: 'ignored';
 }
 
 export const DEFAULT_ENDPOINT = 'unix:///var/run/fleet.sock';
@@ -18,16 +20,11 @@ export const globalOptions: readonly OptionDefinition[] = [
     name: 'endpoint',
     kind: 'text',
     value: 'URL[,URL…]',
-    description: 'API of fleetd: unix:///PATH or http://HOST:PORT; the first that can be reached',
+    description:
+      'API of fleetd: unix:///PATH, http:// or https://HOST:PORT; the first that can be reached',
     initial: DEFAULT_ENDPOINT,
   },
   number('request-timeout', 'SECONDS', 'for one answer of the API; 0: no bound', 3),
-  {
-    name: 'tunnel',
-    kind: 'text',
-    value: 'HOST[:PORT]',
-    description: 'reach the API, and machines, through SSH to this host',
-  },
   number('ssh-timeout', 'SECONDS', 'for an SSH connection', 10),
   {
     name: 'ssh-username',
@@ -50,11 +47,34 @@ export const globalOptions: readonly OptionDefinition[] = [
     description: 'keys of SSH hosts',
     initial: '~/.fleetctl/known_hosts',
   },
-  flag('debug', 'with a failure, print its causes too'),
+  {
+    name: 'tunnel',
+    kind: 'text',
+    value: 'HOST[:PORT]',
+    description: 'reach the API, and all machines, through SSH to that host',
+  },
+  {
+    name: 'driver',
+    kind: 'text',
+    value: 'API|etcd',
+    description:
+      'speak with fleetd, or with the store itself: --endpoint is then that of etcd (`http://127.0.0.1:2379`)',
+    initial: 'API',
+  },
+  {
+    name: 'etcd-key-prefix',
+    kind: 'text',
+    value: 'PREFIX',
+    description: 'where the fleet lies in etcd, for --driver=etcd',
+    initial: '/_coreos.com/fleet/',
+  },
+  file('ca-file', 'PEM: whom to trust, of an API by https:// or of etcd'),
+  file('cert-file', 'PEM: our certificate'),
+  file('key-file', 'PEM: its key'),
+  flag('debug', 'print requests and commands as they are made, and with a failure its causes'),
   { ...flag('experimental-api', ''), hidden: 'ignored' },
-  ...['etcd-keyfile', 'etcd-certfile', 'etcd-cafile'].map((name) => hiddenText(name, 'ignored')),
-  ...['driver', 'etcd-key-prefix', 'ca-file', 'cert-file', 'key-file'].map((name) =>
-    hiddenText(name, 'not supported yet'),
+  ...['etcd-keyfile', 'etcd-certfile', 'etcd-cafile'].map(
+    (name) => ({ ...file(name, ''), hidden: 'ignored' }) as const,
   ),
 ];
 
@@ -99,14 +119,14 @@ export const sshPortOption: OptionDefinition = number('ssh-port', 'PORT', 'port 
 
 /** Of `ssh`. */
 export const sshOptions: readonly OptionDefinition[] = [
-  { ...flag('forward-agent', 'let the far side use the SSH agent of this one'), short: 'A' },
+  { ...flag('forward-agent', 'forward the SSH agent'), short: 'A' },
   {
     name: 'machine',
     kind: 'text',
-    value: 'MACHINE',
-    description: 'the machine whose id begins so',
+    value: 'ID',
+    description: 'the machine, or what its id begins with',
   },
-  { name: 'unit', kind: 'text', value: 'UNIT', description: 'the machine of this unit' },
+  { name: 'unit', kind: 'text', value: 'NAME', description: 'the unit whose machine it is to be' },
   sshPortOption,
 ];
 
@@ -145,6 +165,6 @@ function number(
   return initial === undefined ? option : { ...option, initial };
 }
 
-function hiddenText(name: string, hidden: 'ignored' | 'not supported yet'): OptionDefinition {
-  return { name, kind: 'text', value: 'VALUE', description: '', hidden };
+function file(name: string, description: string): OptionDefinition {
+  return { name, kind: 'text', value: 'FILE', description };
 }

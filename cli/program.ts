@@ -2,9 +2,10 @@
 // Invariant: a given option beats the environment (FLEETCTL_…), the environment beats the default.
 import { Command, CommanderError, Option } from 'commander';
 import { FleetError } from '../src/model/errors.ts';
-import { endOptions, usualWords } from './arguments.ts';
+import { usualWords } from './arguments.ts';
+import { withCommandApart } from './command-operand.ts';
 import type { Io } from './context.ts';
-import { commands, USAGE_OF_ARGUMENTS, type CommandDefinition, type Takes } from './definition.ts';
+import { argumentForms, commands, type CommandDefinition } from './definition.ts';
 import { globalOptions, type OptionDefinition } from './options.ts';
 import { Values } from './values.ts';
 
@@ -18,7 +19,7 @@ export type Asked =
 /** Reads the words after the program's name. Throws USAGE for a value that is none. */
 export function readCommandLine(words: readonly string[], io: Io): Asked {
   const forms = allForms();
-  const { words: usual, off } = usualWords(forms, endOptions(forms, words, PASSING));
+  const { words: usual, off } = usualWords(forms, withCommandApart(forms, words));
   let asked: Asked = { kind: 'printed' };
   let current: Command | undefined;
   const program = makeProgram(io, {
@@ -28,7 +29,6 @@ export function readCommandLine(words: readonly string[], io: Io): Asked {
       const given = (option: OptionDefinition): string | boolean | undefined =>
         valueGiven([program, command], option) ?? (off.has(option.name) ? false : undefined);
       const values = new Values(options, given, io.env);
-      refuseUnsupported(values);
       asked = { kind: 'run', command: definition, args: command.args, values };
     },
   });
@@ -74,9 +74,9 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   for (const option of globalOptions) program.addOption(optionOf(option));
   for (const definition of commands) {
     const command = program.command(definition.name).description(definition.description);
-    const { takes } = definition;
-    if (takes !== 'nothing') command.argument(ARGUMENT[takes]);
-    command.usage(`[OPTION…]${USAGE_OF_ARGUMENTS[takes]}`);
+    const { declared, shown } = argumentForms[definition.takes];
+    if (declared !== undefined) command.argument(declared);
+    command.usage(`[OPTION…]${shown}`);
     for (const option of definition.options) command.addOption(optionOf(option));
     command.action(() => handlers.run(command, definition));
     noteFailures(command, handlers);
@@ -84,18 +84,6 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   addOwnWords(program, io, handlers);
   return program;
 }
-
-const ARGUMENT: Readonly<Record<Exclude<Takes, 'nothing'>, string>> = {
-  UNIT: '<UNIT>',
-  UNITS: '<UNIT...>',
-  TARGET: '[TARGET...]',
-  SOCKET: '<SOCKET>',
-};
-
-/** Commands that hand what follows their first argument on. */
-const PASSING: ReadonlySet<string> = new Set(
-  commands.filter(({ takes }) => takes === 'TARGET').map(({ name }) => name),
-);
 
 const HELP_WIDTH = 100; // columns; the same on every terminal and in a pipe
 
@@ -146,18 +134,6 @@ function valueGiven(
     return definition.kind === 'flag' || (command.getOptionValue(attribute) as string); // commander's own
   }
   return undefined;
-}
-
-/** `--driver=API` asks for what is there. */
-function refuseUnsupported(values: Values): void {
-  for (const { name, hidden } of globalOptions) {
-    if (hidden !== 'not supported yet') continue;
-    const value = values.text(name) ?? '';
-    if (value === '' || (name === 'driver' && value.toLowerCase() === 'api')) continue;
-    throw new FleetError('USAGE', `--${name} is not supported yet`, {
-      hint: 'Reach a fleetd with --endpoint.',
-    });
-  }
 }
 
 function usageOf(command: Command): string {

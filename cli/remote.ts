@@ -1,68 +1,80 @@
-// Which command reaches a machine: the words for OpenSSH, and the environment for a systemd of this machine.
+// Which words reach a machine: the command line of OpenSSH, and the environment for a systemd of this machine.
 // Invariant: pure; the command's own exit status and output are passed on untouched by whoever runs it.
-import { homedir } from 'node:os';
 import type { V2Daemon } from '../src/api/types.ts';
 import { FleetError } from '../src/model/errors.ts';
 import type { Io } from './context.ts';
 
-export interface SshOptions {
-  readonly port: number | undefined;
+/** What holds for every SSH connection of one call. */
+export interface SshSettings {
   readonly username: string;
   readonly strictHostKeyChecking: boolean;
   readonly knownHostsFile: string;
+  /** 0: no bound. */
   readonly timeoutSec: number;
 }
 
-/** A machine as SSH is told of it. */
-export interface SshHost {
+/** What is to be run, and where. */
+export interface SshCall {
   readonly host: string;
-  readonly port: number | undefined;
+  readonly port?: number | undefined;
+  readonly forwardAgent?: boolean;
+  /** For the shell on the far side; without it, a login shell. */
+  readonly command?: string | undefined;
+  /** Further words for ssh, before the host. */
+  readonly words?: readonly string[];
 }
 
-/** The OpenSSH command line up to the command for the far side; `more` options go before the host. */
-export function sshCommand(
-  { host, port }: SshHost,
-  ssh: SshOptions,
-  more: readonly string[] = [],
-): string[] {
-  const isStrict = ssh.strictHostKeyChecking;
-  const options = [
-    `UserKnownHostsFile=${isStrict ? knownHostsPath(ssh) : '/dev/null'}`,
-    `StrictHostKeyChecking=${isStrict ? 'ask' : 'no'}`,
-    `ConnectTimeout=${Math.ceil(ssh.timeoutSec)}`,
-    ...(isStrict ? [] : ['LogLevel=ERROR']),
-  ];
+/** The OpenSSH command line. Throws USAGE for a host or a user that ssh would read as an option. */
+export function sshCommand(settings: SshSettings, call: SshCall): readonly string[] {
+  const { host, port, forwardAgent, command, words = [] } = call;
+  const destination = `${settings.username}@${host}`;
+  if (destination.startsWith('-') || host.startsWith('-') || host === '')
+    throw new FleetError('USAGE', `'${destination}' is no destination for SSH`);
   return [
     'ssh',
-    ...options.flatMap((option) => ['-o', option]),
+    ...optionsOf(settings).flatMap((option) => ['-o', option]),
+    ...(forwardAgent === true ? ['-A'] : []),
     ...(port === undefined ? [] : ['-p', String(port)]),
-    ...more,
-    `${ssh.username}@${host}`,
+    ...words,
+    destination,
+    ...(command === undefined ? [] : ['--', command]),
   ];
 }
 
-/** The file of known hosts, `~` written out. */
-export function knownHostsPath({ knownHostsFile }: SshOptions): string {
-  return knownHostsFile.replace(/^~(?=\/)/, homedir());
+function optionsOf(settings: SshSettings): readonly string[] {
+  const { strictHostKeyChecking: isStrict, knownHostsFile, timeoutSec } = settings;
+  const timeout = timeoutSec === 0 ? 'none' : Math.ceil(timeoutSec);
+  return [
+    `UserKnownHostsFile=${isStrict ? optionValue(knownHostsFile) : '/dev/null'}`,
+    `StrictHostKeyChecking=${isStrict ? 'ask' : 'no'}`,
+    `ConnectTimeout=${timeout}`,
+    // Without checks no list of keys counts, and nothing is said of keys.
+    ...(isStrict ? [] : ['GlobalKnownHostsFile=/dev/null', 'LogLevel=ERROR']),
+  ];
 }
 
-/** Reads HOST[:PORT], [IPV6]:PORT. */
-export function readSshHost(text: string): SshHost {
-  const match = /^(?:\[([^\]]+)\]|([^:\s]+|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*))(?::(\d+))?$/i.exec(
-    text,
-  );
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined || host.startsWith('-'))
-    throw new FleetError('USAGE', `'${text}' is no host for SSH`, {
-      hint: 'Write HOST or HOST:PORT.',
-    });
-  return { host, port: match?.[3] === undefined ? undefined : Number(match[3]) };
+/** A file name as ssh_config(5) reads it: `%` begins a token, and spaces separate names. */
+export function optionValue(path: string): string {
+  const text = path.replaceAll('%', '%%');
+  return /[\s"'\\]/.test(text) ? `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"` : text;
 }
 
-/** Words as one command for the shell on the far side. */
-export function shellCommand(words: readonly string[]): string {
+/** Words as one text for a shell. */
+export function shellText(words: readonly string[]): string {
   return words.map(shellQuote).join(' ');
 }
+
+/** For any shell on the far side: joins its standard input and output to that socket. */
+export function forwardCommand(socketPath: string): string {
+  return `exec sh -c ${shellText([FORWARD, 'fleetctl', socketPath])}`;
+}
+
+/** A fleetctl that only a login shell finds is found too; what its profile prints is no part of the answer. */
+const FORWARD = [
+  'command -v fleetctl >/dev/null && exec fleetctl fd-forward "$1"',
+  'exec 3>&1 >&2',
+  `exec "$SHELL" -lc 'exec fleetctl fd-forward "$1" >&3' "$0" "$1"`,
+].join('; ');
 
 /** What makes systemctl of this machine speak with the systemd of that fleetd. */
 export function environmentFor(daemon: V2Daemon, env: Io['env']): Io['env'] {

@@ -1,8 +1,16 @@
 // The repository about itself: what is documented is what there is.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
+import { commands } from '../cli/definition.ts';
+import { globalOptions } from '../cli/options.ts';
+import { manPages, manPath } from '../docs/man/generate.ts';
+import { decodeUnitBytes, parseUnitFile } from '../src/unitfile/parse.ts';
+import { checkFleetOptions } from '../src/unitfile/fleet-options.ts';
+import { FLEET_KEYS, LATER_KEYS } from '../src/unitfile/fleet-keys.ts';
+import { unitName } from './support/cluster.ts';
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   encoding: 'utf8',
@@ -12,17 +20,180 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 const read = (path: string): string => readFileSync(path, 'utf8');
 const markdown = files.filter((path) => path.endsWith('.md'));
 const source = files.filter((path) => /^(src|agent|cli)\/.*\.ts$/.test(path));
+const hasMan = spawnSync('man', ['--version']).status === 0;
+if (!hasMan) process.stderr.write('skipped: man (Debian: man-db) is not installed\n');
 
-describe('the repository', () => {
-  it('documents every error code', () => {
+/** The words in code marks in the first column of a document's tables. */
+function terms(document: string): readonly string[] {
+  return read(document)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((line) => [...line.split(' | ')[0]!.matchAll(/`([^`]+)`/g)].map(([, term]) => term!));
+}
+
+/** `# Title` → `title`, as links name it. */
+function anchors(document: string): ReadonlySet<string> {
+  const headings = read(document)
+    .replaceAll(/^```.*?^```/gms, '')
+    .matchAll(/^#+ (.*)$/gm);
+  const slug = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\- ]/gu, '')
+      .replaceAll(' ', '-');
+  return new Set([...headings].map(([, heading]) => slug(heading!)));
+}
+
+describe('the documents', () => {
+  it('docs/errors.md has every error code, and no other', () => {
     const codes = [...read('src/model/errors.ts').matchAll(/\| '([A-Z_]+)'/g)].map(
       ([, code]) => code!,
     );
     expect(codes.length).toBeGreaterThan(20);
-    const documented = read('docs/errors.md');
-    expect(codes.filter((code) => !documented.includes(`\`${code}\``))).toEqual([]);
+    expect(terms('docs/errors.md').toSorted()).toEqual(codes.toSorted());
   });
 
+  it('docs/api.md has every route, and no other', () => {
+    const served = ['v1', 'v2'].flatMap((version) =>
+      [
+        ...read(`src/api/routes/${version}.ts`).matchAll(
+          /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
+        ),
+      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME')}`),
+    );
+    expect(served.length).toBeGreaterThan(15);
+    const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));
+    expect(documented.map((term) => term.replace(/\?.*/, '')).toSorted()).toEqual(
+      served.toSorted(),
+    );
+  });
+
+  it('docs/configuration.md has every key, and no other, with the defaults that fleetd has', () => {
+    const keys = [...CONFIG_KEYS, ...IGNORED_KEYS];
+    expect(terms('docs/configuration.md').toSorted()).toEqual(keys.toSorted());
+    const defaults = read('docs/configuration.md')
+      .split('\n')
+      .map((line) => line.split(' | '))
+      .filter(([term, value = '']) => term!.startsWith('| `') && /^[`\d]|^false$/.test(value))
+      .map(([term, value]) => `${term!.slice(3, -1)}=${value!.replaceAll('`', '')}`)
+      .filter((line) => !line.startsWith('units_directory='));
+    expect(defaults.length).toBeGreaterThan(10);
+    expect(configOf(defaults.join('\n'))).toEqual(configOf(''));
+  });
+
+  it('units/fleet.conf has every key, with the defaults that fleetd has', () => {
+    const lines = read('units/fleet.conf').split('\n');
+    const given = lines.filter((line) => /^# [a-z_]+=/.test(line)).map((line) => line.slice(2));
+    expect(given.map((line) => line.split('=')[0]!).toSorted()).toEqual(
+      [...CONFIG_KEYS].toSorted(),
+    );
+    expect(configOf(given.join('\n'))).toEqual(configOf(''));
+    for (const key of IGNORED_KEYS) expect(read('units/fleet.conf')).toContain(key);
+  });
+
+  it('docs/fleetctl.md has every option', () => {
+    const document = read('docs/fleetctl.md');
+    const options = [...globalOptions, ...commands.flatMap((command) => command.options)];
+    const shown = options.filter((option) => option.hidden === undefined);
+    expect(shown.filter(({ name }) => !document.includes(`--${name}`))).toEqual([]);
+  });
+
+  it('docs/unit-files.md has every key of [X-Fleet]', () => {
+    const document = read('docs/unit-files.md');
+    const [current, older] = ['`KEY=`', '`KEY`'].map((form) =>
+      [...FLEET_KEYS.keys()].filter((key) => document.includes(form.replace('KEY', key))),
+    );
+    expect(new Set([...current!, ...older!])).toEqual(new Set(FLEET_KEYS.keys()));
+    expect([...LATER_KEYS].filter((key) => !document.includes(key))).toEqual([]);
+    expect(terms('README.md').filter((term) => /^[A-Z]\w+=/.test(term)).length).toBe(6);
+  });
+
+  it('docs/adr/README.md links every decision by its title', () => {
+    const decisions = files.filter((path) => /^docs\/adr\/\d{4}-.*\.md$/.test(path));
+    const index = read('docs/adr/README.md');
+    for (const path of decisions) {
+      const title = read(path)
+        .split('\n', 1)[0]!
+        .replace(/^# \d+\. /, '');
+      expect(index).toContain(`](${path.replace('docs/adr/', '')}) | ${title} |`);
+    }
+  });
+
+  it('docs/man/ is what its documents make (npm run docs writes it)', () => {
+    const pages = manPages();
+    const written = files.filter((path) => /^docs\/man\/.*\.\d$/.test(path));
+    expect(written.length).toBe(pages.length);
+    for (const { file, text } of pages) expect(read(manPath(file)), file).toBe(text);
+  });
+
+  it.skipIf(!hasMan)('docs/man/ is read by man(1) without a warning', () => {
+    for (const { file } of manPages()) {
+      const ended = spawnSync('man', ['--warnings', '-l', '-Tutf8', manPath(file)], {
+        encoding: 'utf8',
+      });
+      expect({ file, status: ended.status, stderr: ended.stderr }).toEqual({
+        file,
+        status: 0,
+        stderr: '',
+      });
+      expect(ended.stdout.length).toBeGreaterThan(2_000);
+    }
+  });
+
+  it('has unit files only that fleet takes', () => {
+    const blocks = markdown.flatMap((path) =>
+      [...read(path).matchAll(/^```ini\n(.*?)^```/gms)].map(([, text]) => ({ path, text: text! })),
+    );
+    const examples = files.filter((path) =>
+      /^units\/(examples\/|fleet\.(service|socket)$)/.test(path),
+    );
+    expect(blocks.length).toBeGreaterThan(8);
+    expect(examples.length).toBeGreaterThan(8);
+    for (const { path, text } of [
+      ...blocks,
+      ...examples.map((path) => ({ path, text: decodeUnitBytes(readFileSync(path)).ok! })),
+    ]) {
+      const file = parseUnitFile(text);
+      expect(file.problems, path).toBeUndefined();
+      expect(checkFleetOptions(unitName('unit@.service'), file.ok!).problems, path).toBeUndefined();
+    }
+  });
+
+  it('has only links that lead somewhere', () => {
+    const broken: string[] = [];
+    for (const path of markdown) {
+      for (const [, target = '', anchor] of read(path).matchAll(
+        /\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g,
+      )) {
+        const resolved = target === '' ? path : normalize(join(dirname(path), target));
+        if (!existsSync(resolved)) broken.push(`${path}: ${target}`);
+        else if (anchor !== undefined && !anchors(resolved).has(anchor))
+          broken.push(`${path}: ${target}#${anchor}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
+  it('are all reached from README.md', () => {
+    const reached = new Set<string>();
+    const visit = (path: string): void => {
+      if (reached.has(path) || !path.endsWith('.md') || !existsSync(path)) return;
+      reached.add(path);
+      for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g))
+        visit(normalize(join(dirname(path), target)));
+    };
+    visit('README.md');
+    expect(markdown.filter((path) => !reached.has(path))).toEqual([]);
+  });
+});
+
+function configOf(text: string): object {
+  const { config, warnings } = parseConfig({ text, env: {}, uid: 0, standalone: false });
+  expect(warnings).toEqual([]);
+  return config;
+}
+
+describe('the repository', () => {
   it('throws every error code somewhere, or lists it as kept', () => {
     const codes = [...read('src/model/errors.ts').matchAll(/\| '([A-Z_]+)'/g)].map(
       ([, code]) => code!,
@@ -32,19 +203,8 @@ describe('the repository', () => {
       .filter((path) => !tables.has(path))
       .map(read)
       .join('\n');
-    const kept = new Set(['UNIT_EXISTS_ELSEWHERE', 'CLUSTER_FORMAT_UNKNOWN']);
+    const kept = new Set(['UNIT_EXISTS_ELSEWHERE']);
     expect(codes.filter((code) => !kept.has(code) && !text.includes(`'${code}'`))).toEqual([]);
-  });
-
-  it('has only links that lead somewhere', () => {
-    const broken: string[] = [];
-    for (const path of markdown) {
-      for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)) {
-        const resolved = normalize(join(dirname(path), target));
-        if (!existsSync(resolved)) broken.push(`${path}: ${target}`);
-      }
-    }
-    expect(broken).toEqual([]);
   });
 
   it('names only files that exist in ARCHITECTURE.md', () => {

@@ -1,94 +1,75 @@
-// ssh: a command or a shell on a machine, or on the machine of a unit.
-import type { V2Machine } from '../../src/api/types.ts';
+// ssh: a shell or a command on a machine, or on the one where a unit is.
 import { FleetError } from '../../src/model/errors.ts';
-import { unitNameWithDefaultSuffix, parseUnitName } from '../../src/unitfile/name.ts';
 import type { Context } from '../context.ts';
 import { findUnit, nameOfArgument } from '../unit-argument.ts';
-import { machineIdOf, presentMachine } from '../whereabouts.ts';
+import { machineIdOf, machinesWithPrefix, runOnMachine } from '../where.ts';
 
-export interface SshTarget {
-  /** Beginning of a machine's id. */
+export interface SshCommandOptions {
+  /** Where to: instead of the first word. */
   readonly machine: string | undefined;
   readonly unit: string | undefined;
   readonly port: number | undefined;
   readonly forwardAgent: boolean;
 }
 
-/** Runs the command, or a shell, on a machine; answers its exit status. Without --machine and --unit the first word is either. */
+/** Answers the command's own status. */
 export async function ssh(
   context: Context,
   words: readonly string[],
-  { machine, unit, port, forwardAgent }: SshTarget,
+  options: SshCommandOptions,
 ): Promise<number> {
+  const { machine, unit, port, forwardAgent } = options;
   if (machine !== undefined && unit !== undefined)
-    throw new FleetError('USAGE', '--machine and --unit cannot both be given');
-  const isNamed = machine !== undefined || unit !== undefined;
-  const [first, ...others] = words;
-  if (!isNamed && first === undefined)
-    throw new FleetError('USAGE', 'ssh needs a MACHINE or a UNIT', {
-      hint: 'See: fleetctl list-machines',
+    throw new FleetError('USAGE', '--machine and --unit exclude each other');
+  const [target, command] =
+    machine === undefined && unit === undefined
+      ? [words[0], words.slice(1)]
+      : [machine ?? unit, words];
+  if (target === undefined || target === '')
+    throw new FleetError('USAGE', 'no machine and no unit is given', {
+      hint: 'Usage: fleetctl ssh [OPTION…] MACHINE|UNIT [COMMAND…]',
     });
-  const command = withoutDashes(isNamed ? words : others);
-  const found =
-    machine !== undefined
-      ? await machineNamed(context, machine)
-      : unit !== undefined
-        ? await machineOfUnit(context, unit)
-        : await either(context, first ?? '');
-  return await context.ssh.run({
-    host: found.primaryIP ?? '',
-    port,
-    // As ssh(1) does: the far side's shell reads the words once more.
-    command: command.length === 0 ? undefined : command.join(' '),
-    forwardAgent,
+  const id = await findMachine(context, target, { machine, unit });
+  // As ssh does it: what is to be quoted for the far side's shell is the person's.
+  const text = command.length === 0 ? undefined : command.join(' ');
+  return await runOnMachine(context, id, {
+    here: () =>
+      text === undefined ? [context.env['SHELL'] ?? '/bin/sh', '-l'] : ['/bin/sh', '-c', text],
+    there: { port, forwardAgent, command: text },
   });
 }
 
-/** `ssh MACHINE -- COMMAND` is meant as ssh(1) reads it. */
-function withoutDashes([first, ...others]: readonly string[]): readonly string[] {
-  if (first === undefined) return [];
-  return first === '--' ? others : [first, ...others];
+async function findMachine(
+  context: Context,
+  target: string,
+  { machine, unit }: Pick<SshCommandOptions, 'machine' | 'unit'>,
+): Promise<string> {
+  if (unit === undefined) {
+    const ids = await machinesWithPrefix(context, target);
+    const [id] = ids;
+    if (id !== undefined && ids.length === 1) return id;
+    if (ids.length > 1)
+      throw new FleetError('USAGE', `'${target}' begins the ids of ${ids.length} machines`, {
+        hint: `Give more of it; they are: ${ids.slice(0, SAID_MAX).join(', ')}`,
+      });
+  }
+  const found = machine === undefined ? await findUnit(context, nameOfArgument(target)) : undefined;
+  if (found !== undefined) {
+    const { machineID } = await context.client.daemon(context.signal);
+    return machineIdOf(found, machineID);
+  }
+  if (unit !== undefined)
+    throw new FleetError('UNIT_NOT_FOUND', `unit '${nameOfArgument(unit)}' does not exist`, {
+      hint: 'See: fleetctl list-unit-files',
+    });
+  throw new FleetError(
+    'MACHINE_NOT_FOUND',
+    machine === undefined
+      ? `'${target}' is neither a machine that is present nor a unit`
+      : `no machine that is present has an id that begins with '${target}'`,
+    { hint: 'See: fleetctl list-machines --full; fleetctl list-unit-files' },
+  );
 }
 
-async function either(context: Context, word: string): Promise<V2Machine> {
-  const ofUnit = async (): Promise<V2Machine | undefined> => {
-    if (parseUnitName(unitNameWithDefaultSuffix(word)).ok === undefined) return undefined;
-    const unit = await findUnit(context, nameOfArgument(word));
-    return unit === undefined ? undefined : await machineOfUnit(context, word);
-  };
-  const named = await machinesNamed(context, word);
-  if (named.length > 0) return only(named, word);
-  const found = await ofUnit();
-  if (found !== undefined) return found;
-  throw new FleetError('NOT_FOUND', `there is no machine and no unit '${word}'`, {
-    hint: 'See: fleetctl list-machines; fleetctl list-units',
-  });
-}
-
-async function machineNamed(context: Context, prefix: string): Promise<V2Machine> {
-  const named = await machinesNamed(context, prefix);
-  if (named.length > 0) return only(named, prefix);
-  throw new FleetError('MACHINE_NOT_FOUND', `there is no machine '${prefix}'`, {
-    hint: 'See: fleetctl list-machines',
-  });
-}
-
-async function machinesNamed(context: Context, prefix: string): Promise<readonly V2Machine[]> {
-  if (prefix === '') return [];
-  const machines = await context.client.machines(context.signal);
-  return machines.filter(({ id, status }) => status !== 'absent' && id.startsWith(prefix));
-}
-
-function only(machines: readonly V2Machine[], prefix: string): V2Machine {
-  const [first, second] = machines;
-  if (first !== undefined && second === undefined) return first;
-  throw new FleetError('USAGE', `${machines.length} machines begin with '${prefix}'`, {
-    hint: `Write more of it: ${machines.map(({ id }) => id).join(' ')}`,
-  });
-}
-
-async function machineOfUnit(context: Context, argument: string): Promise<V2Machine> {
-  const unit = await context.client.unit(nameOfArgument(argument), context.signal);
-  const daemon = await context.client.daemon(context.signal);
-  return await presentMachine(context, unit, machineIdOf(unit, daemon.machineID));
-}
+/** ids that a hint names. */
+const SAID_MAX = 5;

@@ -22,7 +22,7 @@ const PAGES: readonly ManPage[] = [
     file: 'fleetd.8',
     document: 'fleetd.md',
     summary: 'the daemon of fleet: an agent for this host, and an engine for the cluster',
-    synopsis: ['`fleetd` [`--config` *FILE*] [`--standalone`] [`--version`]'],
+    synopsis: ['`fleetd` [`--config` *FILE*] [`--standalone`] [`--version`] [`--help`]'],
   },
   {
     file: 'fleet.conf.5',

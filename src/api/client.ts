@@ -1,7 +1,14 @@
 // What fleetctl speaks with: HTTP to one fleetd, over a unix socket or TCP. Loads nothing but Node, so that fleetctl starts fast.
 // Invariant: an answer that is no success becomes a FleetError with the server's own words; nothing hangs past its timeout.
-import { Agent, request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { FleetError, type ErrorCode } from '../model/errors.ts';
+import {
+  Connections,
+  parseEndpoint,
+  type ConnectionOptions,
+  type Request,
+  type Target,
+} from './connections.ts';
 import type {
   ApiErrorBody,
   V2Daemon,
@@ -16,31 +23,11 @@ import type {
   V2UnitState,
 } from './types.ts';
 
-export interface ClientOptions {
-  /** `unix:///path` or `http://host:port`; several are tried in order until one can be connected to. */
+export interface ClientOptions extends ConnectionOptions {
+  /** `unix:///path`, `http://host:port` or `https://…`; several are tried in order until one can be connected to. */
   readonly endpoints: readonly string[];
   /** ms for one whole answer, 0: no bound; events have none. */
   readonly requestTimeoutMs: number;
-  /** A socket that leads to the endpoint, and how the way there is named: what answers is another machine. */
-  readonly tunnel?: Readonly<{ socket: string; name: string }>;
-}
-
-interface Target {
-  readonly name: string;
-  readonly socketPath?: string;
-  readonly host?: string;
-  readonly port?: number;
-  readonly basePath: string;
-  /** It may be another machine, though there is a socket. */
-  readonly isBehindTunnel?: true;
-}
-
-interface Call {
-  readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
-  readonly path: string;
-  readonly body?: unknown;
-  /** ms without a byte after which the connection counts as lost. */
-  readonly silenceMs?: number;
 }
 
 /** An event and the store's revision that it happened at. */
@@ -56,24 +43,25 @@ const SILENCE_MAX_MS = 45_000;
 export class FleetClient {
   readonly #targets: readonly Target[];
   readonly #timeoutMs: number;
+  readonly #connections: Connections;
+  /** They are not reached from this machine itself. */
+  readonly #isAway: boolean;
   #answered: Target | undefined;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
   constructor(options: ClientOptions) {
-    const { endpoints, tunnel } = options;
-    this.#targets = endpoints.map((endpoint) => {
+    const through = options.passage === undefined ? '' : ` through '${options.passage.name}'`;
+    this.#targets = options.endpoints.map((endpoint) => {
       const target = parseEndpoint(endpoint);
-      if (tunnel === undefined) return target;
-      const name = `${target.name} through ${tunnel.name}`;
-      const { socket: socketPath } = tunnel;
-      return { name, socketPath, basePath: target.basePath, isBehindTunnel: true };
+      return { ...target, name: target.name + through };
     });
     this.#timeoutMs = options.requestTimeoutMs;
+    this.#connections = new Connections(options);
+    this.#isAway = options.passage !== undefined;
   }
 
   /** Where the last answer came from is on this machine: it came through a socket in the file system. */
   get isLocal(): boolean {
-    return this.#answered?.socketPath !== undefined && this.#answered.isBehindTunnel !== true;
+    return !this.#isAway && this.#answered?.at.socketPath !== undefined;
   }
 
   /** Every unit, in order of name. */
@@ -156,7 +144,7 @@ export class FleetClient {
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connections.close();
   }
 
   async *#pages<Page extends { readonly nextPageToken?: string }>(
@@ -171,7 +159,7 @@ export class FleetClient {
     }
   }
 
-  async #json<T>(call: Call, signal: AbortSignal): Promise<T> {
+  async #json<T>(call: Request, signal: AbortSignal): Promise<T> {
     const { response, text } = await this.#call(call, signal);
     try {
       return JSON.parse(text) as T; // of our own server, which checks what it stores
@@ -181,7 +169,7 @@ export class FleetClient {
   }
 
   async #call(
-    call: Call,
+    call: Request,
     signal: AbortSignal,
   ): Promise<{ response: IncomingMessage; text: string }> {
     const timeout = this.#timeoutMs === 0 ? undefined : AbortSignal.timeout(this.#timeoutMs);
@@ -207,7 +195,7 @@ export class FleetClient {
   }
 
   /** The first target that can be connected to answers; a request that was sent is sent to no other. */
-  async #open(call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+  async #open(call: Request, signal: AbortSignal): Promise<IncomingMessage> {
     let last: unknown;
     for (const target of this.#targets) {
       try {
@@ -224,39 +212,13 @@ export class FleetClient {
   }
 
   /** A kept connection may have been closed by the server just now: what only reads is sent once more. */
-  async #sendAgain(target: Target, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+  async #sendAgain(target: Target, call: Request, signal: AbortSignal): Promise<IncomingMessage> {
     try {
-      return await this.#send(target, call, signal);
+      return await this.#connections.send(target, call, signal);
     } catch (error) {
       if (call.method !== 'GET' || codeOf(error) !== 'ECONNRESET' || signal.aborted) throw error;
-      return await this.#send(target, call, signal);
+      return await this.#connections.send(target, call, signal);
     }
-  }
-
-  #send(target: Target, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
-    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    return new Promise((resolve, reject) => {
-      const outgoing = request({
-        ...(target.socketPath === undefined
-          ? { host: target.host, port: target.port }
-          : { socketPath: target.socketPath }),
-        agent: this.#agent,
-        method: call.method,
-        path: target.basePath + call.path,
-        headers:
-          body === undefined
-            ? {}
-            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
-        signal,
-      });
-      if (call.silenceMs !== undefined)
-        outgoing.setTimeout(call.silenceMs, () => {
-          outgoing.destroy(new Error('nothing was heard for too long'));
-        });
-      outgoing.once('response', resolve);
-      outgoing.on('error', reject);
-      outgoing.end(body);
-    });
   }
 }
 
@@ -286,32 +248,6 @@ function parseBlock(block: string): Happening | undefined {
   const data = field('data');
   if (data === undefined) return undefined;
   return { revision: BigInt(field('id') ?? 0), event: JSON.parse(data) as V2Event };
-}
-
-/** Reads `unix:///path`, `http://host[:port]`; anything else is USAGE. */
-function parseEndpoint(text: string): Target {
-  const usage = (): FleetError =>
-    new FleetError('USAGE', `'${text}' is no endpoint`, {
-      hint: 'Write unix:///var/run/fleet.sock or http://HOST:PORT.',
-    });
-  if (text.startsWith('unix://')) {
-    const socketPath = text.slice('unix://'.length);
-    if (socketPath === '') throw usage();
-    return { name: text, socketPath, basePath: '' };
-  }
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
-  if (url?.protocol === 'https:')
-    throw new FleetError('USAGE', `endpoint '${text}': TLS is not supported yet`, {
-      hint: 'Reach fleetd through its socket, or by http:// in a network that you trust.',
-    });
-  if (url === null || url.protocol !== 'http:') throw usage();
-  const basePath = url.pathname.replace(/\/+$/, '');
-  return {
-    name: text,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 80 : Number(url.port),
-    basePath,
-  };
 }
 
 function unitPath(name: string): string {

@@ -85,7 +85,14 @@ function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
     lines.push(`${where} has not stopped it yet: ${systemdWords(state)}`);
   else if (state.generation < unit.generation)
     lines.push(`${where} has not carried out the last change yet`);
-  else if (unit.desiredState === 'launched') lines.push(...jobLines(where, state));
+  else {
+    // A unit file that was deleted or masked behind fleet's back; what runs goes on, but will not start again.
+    if (state.refusal === undefined && state.loadState !== 'loaded')
+      lines.push(
+        `systemd on ${where} says that its file is '${state.loadState}': replace the unit to write it anew`,
+      );
+    if (unit.desiredState === 'launched') lines.push(...jobLines(where, state));
+  }
   return lines;
 }
 

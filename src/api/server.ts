@@ -188,9 +188,11 @@ class ApiServer {
     const shown = publicError(error);
     const status = httpStatus[shown.code];
     if (status >= 500 && !reply.raw.destroyed) {
-      const fields = { method: request.method, url: request.url, code: shown.code, err: error };
-      if (shown.code === 'INTERNAL') this.#options.log.error(fields, 'request failed by a fault');
-      else this.#options.log.warn(fields, 'request failed');
+      const fields = { method: request.method, url: request.url, code: shown.code };
+      // A fault of ours keeps its stack; an expected failure is one line, however many requests meet it.
+      if (shown.code === 'INTERNAL')
+        this.#options.log.error({ ...fields, err: error }, 'request failed by a fault');
+      else this.#options.log.warn({ ...fields, err: shown.message }, 'request failed');
     }
     if (status === 503) void reply.header('retry-after', '1');
     return sendError(reply, version, status, shown);

@@ -46,6 +46,7 @@ export function refuseActiveTemplate(name: UnitName, desiredState: DesiredState 
 }
 
 function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
+  refuseHidden(name);
   const { problems } = checkFleetOptions(name, file);
   if (problems !== undefined) throw invalidFile(name, problems);
   const options = optionsOf(file);
@@ -56,6 +57,19 @@ function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
     options: storedOptionsOf(options),
     description: descriptionOf(options),
   };
+}
+
+/** systemd would start it, but passes over hidden files when it is to take their links away again. */
+function refuseHidden(name: UnitName): void {
+  if (!name.startsWith('.')) return;
+  throw new FleetError(
+    'UNIT_NAME_INVALID',
+    `'${name}' cannot be the name of a unit file: it is hidden`,
+    {
+      hint: "Write the leading '.' as '\\x2e', as systemd-escape does.",
+      details: { name },
+    },
+  );
 }
 
 function invalidFile(name: UnitName, problems: readonly Problem[]): FleetError {

@@ -7,9 +7,11 @@ import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model
 import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
 import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { globalRunsOn } from './global-runs.ts';
+import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
 import { GLOBAL, WAITING } from './pattern-index.ts';
-import { Relations } from './relations.ts';
+import { isRelated, Relations } from './relations.ts';
 import { SortedList } from './sorted-list.ts';
 import { WaitingIndex } from './waiting-index.ts';
 
@@ -27,12 +29,16 @@ export class ClusterPicture {
   readonly relations: Relations;
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
+  readonly #activeGlobals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
 
   constructor() {
     this.relations = new Relations((name) => this.#units.get(name));
-    this.#machines = new Machines((machine) => this.#touchMachine(machine));
+    this.#machines = new Machines({
+      touched: (machine) => this.#touchMachine(machine),
+      displacedOn: (machine) => this.#displacedOn(machine),
+    });
   }
 
   /** What is known of a unit. */
@@ -270,6 +276,7 @@ export class ClusterPicture {
     this.relations.declare(entry, needs);
     entry.needs = needs;
     this.#machines.countGlobal(entry);
+    this.#recountDisplaced(entry.globalActive ? this.#machines.all() : [entry.at]);
     this.#touchRelated(entry); // … and by what it declares from now on
     this.#waiting.file(entry);
     this.#touchHeld(entry);
@@ -283,7 +290,10 @@ export class ClusterPicture {
     if (runs === entry.globalActive) return;
     this.#machines.uncountGlobal(entry);
     this.relations.remeet(entry, () => (entry.globalActive = runs));
+    if (runs) this.#activeGlobals.add(entry);
     this.#machines.countGlobal(entry);
+    if (isRelated(entry)) this.#recountDisplaced(this.#machines.all());
+    if (!runs) this.#activeGlobals.delete(entry);
     this.#touchGlobal(entry);
   }
 
@@ -294,6 +304,23 @@ export class ClusterPicture {
     this.relations.remeet(entry, () => (entry.at = at));
     if (from !== undefined) this.#machines.relocate(from, -1);
     if (at !== undefined) this.#machines.relocate(at, 1);
+    if (isRelated(entry)) this.#recountDisplaced([from, at]);
+  }
+
+  #recountDisplaced(machines: Iterable<MachineEntry | undefined>): void {
+    if (this.#activeGlobals.size === 0) return;
+    for (const machine of machines)
+      if (machine !== undefined) this.#machines.recountDisplaced(machine);
+  }
+
+  #displacedOn(machine: MachineEntry): number {
+    let count = 0;
+    for (const global of this.#activeGlobals) {
+      if (!isRelated(global) || !global.globalActive) continue;
+      if (refusesFacts(global.needs, machine) !== undefined) continue;
+      if (!globalRunsOn(this, global, machine)) count += 1;
+    }
+    return count;
   }
 
   #touchMoved(entry: UnitEntry, from: MachineEntry | undefined): void {
@@ -305,7 +332,10 @@ export class ClusterPicture {
   }
 
   #touchRelated(entry: UnitEntry): void {
-    if (entry.at !== undefined) this.#touchAt(entry, entry.at);
+    if (entry.at !== undefined) {
+      this.#touchAt(entry, entry.at);
+      for (const global of this.relations.relatedAt(entry, GLOBAL)) this.#touchGlobal(global);
+    }
     if (entry.globalActive) this.#touchGlobal(entry);
     else this.#touchAt(entry, WAITING);
   }

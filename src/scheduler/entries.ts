@@ -86,7 +86,9 @@ export interface MachineEntry extends MachineFacts {
   located: number;
   /** Global units with requirements that it fulfils; those without count the same everywhere and are left out. */
   globals: number;
-  /** What it is ordered by: units and globals. */
+  /** Global units, of all, that give way here to another unit although it fulfils their requirements. */
+  displaced: number;
+  /** What it is ordered by: units and globals, but for a number that is the same for all machines. */
   load: number;
   /** It may take new units: present, and all of its records decode. */
   candidate: boolean;
@@ -140,6 +142,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     holds: new Set(),
     located: 0,
     globals: 0,
+    displaced: 0,
     load: 0,
     candidate: false,
   };

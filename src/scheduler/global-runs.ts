@@ -1,21 +1,22 @@
 // Does a host run this global unit? The engine's answer, from the picture, to what globals.ts decides on the host.
 // Invariant: the two agree whenever the host has seen the same records.
-import type { ClusterPicture } from './cluster.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { GLOBAL } from './pattern-index.ts';
+import type { Relations } from './relations.ts';
+
+/** Of the picture: how units refer to each other. */
+interface Related {
+  readonly relations: Relations;
+}
 
 /** Says whether the machine runs the active global unit: by its facts, beside what is placed there and the globals before it. */
-export function globalRunsOn(
-  picture: ClusterPicture,
-  global: UnitEntry,
-  machine: MachineEntry,
-): boolean {
+export function globalRunsOn(picture: Related, global: UnitEntry, machine: MachineEntry): boolean {
   return runs(picture, global, machine, new Map());
 }
 
 function runs(
-  picture: ClusterPicture,
+  picture: Related,
   global: UnitEntry,
   machine: MachineEntry,
   known: Map<UnitEntry, boolean>,

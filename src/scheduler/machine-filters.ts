@@ -16,11 +16,20 @@ export const SHORT_ID_DIGITS = 8;
 
 /** MachineID=: the full id or its first 8 digits. */
 export function refusesMachineId(needs: Requirements, machine: MachineFacts): Refusal | undefined {
-  const { machineId, machineIds = [], refusal } = needsOn(needs, machine);
-  for (const required of machineId === undefined ? machineIds : [machineId, ...machineIds])
-    if (required !== machine.id && required !== machine.id.slice(0, SHORT_ID_DIGITS))
-      return { kind: 'machine-id', required, actual: machine.id };
-  return refusal;
+  const refusal = refusesId(needs.machineId, machine);
+  if (refusal !== undefined || needs.perMachine === undefined) return refusal;
+  const here = needsOn(needs, machine);
+  for (const required of here.machineIds ?? []) {
+    const other = refusesId(required, machine);
+    if (other !== undefined) return other;
+  }
+  return here.refusal;
+}
+
+function refusesId(required: string | undefined, machine: MachineFacts): Refusal | undefined {
+  if (required === undefined || required === machine.id) return undefined;
+  if (required === machine.id.slice(0, SHORT_ID_DIGITS)) return undefined;
+  return { kind: 'machine-id', required, actual: machine.id };
 }
 
 /** MachineMetadata=: one of the values of each key; names the first key that does not hold. */

@@ -7,8 +7,12 @@ import { newMachineEntry } from './entries.ts';
 import { mergedMetadata, refusesFacts } from './machine-filters.ts';
 import { MachineIndex } from './machine-index.ts';
 
-/** Told of a machine whose change can alter decisions. */
-export type MachineTouched = (machine: MachineEntry) => void;
+export interface MachinesOptions {
+  /** Told of a machine whose change can alter decisions. */
+  touched(machine: MachineEntry): void;
+  /** Counts the global units that give way there to others, though it fulfils their requirements. */
+  displacedOn(machine: MachineEntry): number;
+}
 
 export class Machines {
   readonly candidates = new MachineIndex();
@@ -16,10 +20,10 @@ export class Machines {
   readonly #leaving = new Set<MachineEntry>();
   /** Active global units that not every machine may run. */
   readonly #choosyGlobals = new Set<UnitEntry>();
-  readonly #touched: MachineTouched;
+  readonly #options: MachinesOptions;
 
-  constructor(touched: MachineTouched) {
-    this.#touched = touched;
+  constructor(options: MachinesOptions) {
+    this.#options = options;
   }
 
   get(id: MachineId): MachineEntry | undefined {
@@ -72,7 +76,7 @@ export class Machines {
   /** A unit came (1) or went (-1). */
   relocate(entry: MachineEntry, by: 1 | -1): void {
     entry.located += by;
-    this.candidates.reload(entry, entry.located + entry.globals);
+    this.candidates.reload(entry, loadOf(entry));
     this.#dropIfEmpty(entry);
   }
 
@@ -90,10 +94,16 @@ export class Machines {
     for (const entry of this.#machines.values()) this.#countOne(entry, needs, 1);
   }
 
+  /** What runs there beside the global units may be another now. */
+  recountDisplaced(entry: MachineEntry): void {
+    entry.displaced = this.#options.displacedOn(entry);
+    this.candidates.reload(entry, loadOf(entry));
+  }
+
   #countOne(entry: MachineEntry, needs: Requirements, by: 1 | -1): void {
     if (refusesFacts(needs, entry) !== undefined) return;
     entry.globals += by;
-    this.candidates.reload(entry, entry.located + entry.globals);
+    this.candidates.reload(entry, loadOf(entry));
   }
 
   #rederive(entry: MachineEntry, change: () => void): void {
@@ -116,7 +126,7 @@ export class Machines {
     if (entry.presence === 'leaving') this.#leaving.add(entry);
     else this.#leaving.delete(entry);
     const moved = candidate !== entry.candidate || presence !== entry.presence;
-    if (moved || altered || unreadable !== entry.unreadable.size) this.#touched(entry);
+    if (moved || altered || unreadable !== entry.unreadable.size) this.#options.touched(entry);
   }
 
   #dropIfEmpty(entry: MachineEntry): void {
@@ -128,8 +138,13 @@ export class Machines {
     entry.globals = 0;
     for (const { needs } of this.#choosyGlobals)
       if (refusesFacts(needs, entry) === undefined) entry.globals += 1;
-    entry.load = entry.located + entry.globals;
+    entry.displaced = this.#options.displacedOn(entry);
+    entry.load = loadOf(entry);
   }
+}
+
+function loadOf({ located, globals, displaced }: MachineEntry): number {
+  return located + globals - displaced;
 }
 
 function isChoosy(needs: Requirements): boolean {

@@ -66,7 +66,7 @@ export class Relations {
 
   /** Runs `change`, which changes where the unit is met. */
   remeet(entry: UnitEntry, change: () => void): void {
-    if (isUnrelated(entry) && entry.follows === NO_LINKS) return change();
+    if (!isRelated(entry) && entry.follows === NO_LINKS) return change();
     const before = meetingsOf(entry);
     change();
     const after = meetingsOf(entry);
@@ -108,7 +108,7 @@ export class Relations {
 
   /** The others at `place` with which `entry` conflicts, or of which one replaces the other. */
   relatedAt(entry: UnitEntry, place: Meeting): Iterable<UnitEntry> {
-    if (isUnrelated(entry)) return [];
+    if (!isRelated(entry)) return [];
     return this.#relatedAt(entry, place);
   }
 
@@ -130,6 +130,7 @@ export class Relations {
   }
 }
 
-function isUnrelated(entry: UnitEntry): boolean {
-  return entry.conflicts === NO_LINKS && entry.replaces === NO_LINKS;
+/** Whether it names others in Conflicts= or Replaces=, or others name it. Most units do not. */
+export function isRelated(entry: UnitEntry): boolean {
+  return entry.conflicts !== NO_LINKS || entry.replaces !== NO_LINKS;
 }

@@ -68,6 +68,17 @@ describe('fleetctl and what answers it', () => {
     expect(seen).toEqual(['/base/fleet/v2/machines']);
   });
 
+  it('prints requests and their times with --debug', async () => {
+    const endpoint = await answering((_, response) => response.end(machines));
+    const words = ['--debug', '--endpoint', `unix:///nowhere/s,${endpoint}`, 'list-machines'];
+    const { status, stderr } = await fleet.run(...words);
+    expect(status).toBe(0);
+    expect(stderr.replaceAll(/[0-9]+ ms/g, 'N ms')).toBe(
+      'debug: GET /fleet/v2/machines of unix:///nowhere/s: connect ENOENT /nowhere/s after N ms\n' +
+        `debug: GET /fleet/v2/machines of ${endpoint}: status 200 after N ms\n`,
+    );
+  });
+
   it('sends a change that may have arrived to no other endpoint', async () => {
     let puts = 0;
     const unit = { name: 'a.service', desiredState: 'launched', generation: 1, states: [] };

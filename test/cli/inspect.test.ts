@@ -60,7 +60,7 @@ describe('fleetctl status', () => {
       'b',
     );
     expect(commands()).toEqual([
-      'ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ConnectTimeout=3 -o LogLevel=ERROR -p 2222 me@10.0.0.2 -- systemctl status -l --no-pager -- b.service',
+      'ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ConnectTimeout=3 -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR -p 2222 me@10.0.0.2 -- systemctl status -l --no-pager -- b.service',
     ]);
   });
 
@@ -98,7 +98,7 @@ describe('fleetctl status', () => {
     await fleet.api.remove(fleet.api.keys.machine(machineId(2)));
     const { status, stderr } = await fleet.run('status', 'b');
     expect(status).toBe(1);
-    expect(stderr).toContain(`machine '${machineId(2)}' of unit 'b.service' is not present`);
+    expect(stderr).toContain(`machine '${machineId(2)}' is not present`);
   });
 });
 

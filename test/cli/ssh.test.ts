@@ -1,142 +1,161 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { endOptions } from '../../cli/arguments.ts';
-import { joinSocket } from '../../cli/forward.ts';
+import { withCommandApart } from '../../cli/command-operand.ts';
 import { globalOptions, sshOptions } from '../../cli/options.ts';
-import { readSshHost } from '../../cli/remote.ts';
+import { forwardCommand, optionValue, shellText, sshCommand } from '../../cli/remote.ts';
 import { machineId } from '../support/api.ts';
 import { Fleet } from '../support/cli.ts';
+import { tempDir } from '../support/temp-dir.ts';
 
-const SSH =
-  'ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ConnectTimeout=10 -o LogLevel=ERROR';
-const LAX = '--strict-host-key-checking=false';
+const settings = {
+  username: 'core',
+  strictHostKeyChecking: true,
+  knownHostsFile: '/k',
+  timeoutSec: 10,
+};
+
+describe('sshCommand', () => {
+  const CHECKED = '-o UserKnownHostsFile=/k -o StrictHostKeyChecking=ask -o ConnectTimeout=10';
+  it.for([
+    [{}, { host: 'h' }, `ssh ${CHECKED} core@h`],
+    [{}, { host: 'h', command: 'a "$b"' }, `ssh ${CHECKED} core@h -- a "$b"`],
+    [{}, { host: 'fd00::1', port: 22 }, `ssh ${CHECKED} -p 22 core@fd00::1`],
+    [{}, { host: 'h', forwardAgent: true }, `ssh ${CHECKED} -A core@h`],
+    [{}, { host: 'h', words: ['-N'] }, `ssh ${CHECKED} -N core@h`],
+    [
+      { timeoutSec: 0, strictHostKeyChecking: false },
+      { host: 'h' },
+      'ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ConnectTimeout=none -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR core@h',
+    ],
+  ] as const)('%o %o', ([given, call, words]) => {
+    expect(sshCommand({ ...settings, ...given }, call).join(' ')).toBe(words);
+  });
+
+  it.for([
+    ['', 'core'],
+    ['-oProxyCommand=evil', 'core'],
+    ['h', '-oProxyCommand=evil'],
+  ])("refuses the host '%s' of user '%s'", ([host = '', username = '']) => {
+    expect(() => sshCommand({ ...settings, username }, { host })).toThrow('is no destination');
+  });
+});
+
+describe('optionValue', () => {
+  it.for([
+    ['/a/b', '/a/b'],
+    ['/50%', '/50%%'],
+    ['/my keys', '"/my keys"'],
+    ['/"', String.raw`"/\""`],
+  ])('%s', ([path = '', value]) => {
+    expect(optionValue(path)).toBe(value);
+  });
+});
+
+describe('shellText', () => {
+  it('is read by a shell as the words it was made of', () => {
+    const words = ['a b', "it's", '$HOME', '', '*', '\\', '"', '\n', '`x`', '-e'];
+    const read = execFileSync('sh', ['-c', `printf '%s\\0' ${shellText(words)}`], {
+      encoding: 'utf8',
+    });
+    expect(read.split('\0').slice(0, -1)).toEqual(words);
+  });
+});
+
+describe('forwardCommand', () => {
+  const dir = tempDir();
+  it.for([
+    { name: 'finds fleetctl in the PATH', profile: '', path: 'bin' },
+    {
+      name: 'finds fleetctl by the profile of a login shell, whose words are no part of the answer',
+      profile: 'echo welcome; PATH=$HOME/bin:$PATH',
+      path: 'none',
+    },
+  ])('$name', ({ profile, path }) => {
+    const home = join(dir, path);
+    mkdirSync(join(home, 'bin'), { recursive: true });
+    const script = '#!/bin/sh\necho "$*"\ncat\n';
+    writeFileSync(join(home, 'bin', 'fleetctl'), script, { mode: 0o755 });
+    writeFileSync(join(home, '.bash_profile'), profile);
+    const printed = execFileSync('/bin/sh', ['-c', forwardCommand("/a b's")], {
+      encoding: 'utf8',
+      env: { HOME: home, SHELL: '/bin/bash', PATH: `${join(home, path)}:/usr/bin:/bin` },
+      input: 'request',
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    expect(printed).toBe("fd-forward /a b's\nrequest");
+  });
+});
+
+describe('withCommandApart', () => {
+  const forms = [...globalOptions, ...sshOptions];
+  it.for([
+    ['ssh m', 'ssh m --'],
+    ['ssh m ls -l', 'ssh m -- ls -l'],
+    ['--debug ssh -A --ssh-port 22 m ls --full', '--debug ssh -A --ssh-port 22 m -- ls --full'],
+    ['--endpoint ssh ssh m ls', '--endpoint ssh ssh m -- ls'],
+    ['ssh --ssh-port=22 m -full', 'ssh --ssh-port=22 m -- -full'],
+    ['ssh --machine m ls -l', 'ssh --machine m -- ls -l'],
+    ['ssh -unit=u ls -l', 'ssh -unit=u -- ls -l'],
+    ['ssh m -- ls -l', 'ssh m -- ls -l'],
+    ['ssh -- m ls -l', 'ssh -- m ls -l'],
+    ['start ssh x', 'start ssh x'],
+    ['cat ssh', 'cat ssh'],
+  ])('%s', ([given = '', apart = '']) => {
+    expect(withCommandApart(forms, given.split(' '))).toEqual(apart.split(' '));
+  });
+});
 
 describe('fleetctl ssh', () => {
   let fleet: Fleet;
   beforeEach(async () => {
-    fleet = await new Fleet().start({ daemon: { machineID: machineId(1), systemd: 'system' } });
-    await fleet.host(1);
-    await fleet.host(2);
-    await fleet.api.call('PUT', '/fleet/v2/units/a.service', {
-      text: '[Service]\nExecStart=/bin/true\n',
+    fleet = new Fleet();
+    const { api } = await fleet.start({
+      daemon: { machineID: machineId(1), systemd: 'user', runtimeDirectory: '/tmp/run' },
     });
-    await fleet.api.place('a.service', machineId(2));
+    for (const n of [1, 2]) await api.machine(machineId(n), { primaryIp: `10.0.0.${n}` });
+    for (const name of ['a.service', 'b.service'])
+      await api.call('PUT', `/fleet/v2/units/${name}`, { text: '[Service]\nExecStart=/bin/x\n' });
+    await api.place('b.service', machineId(2));
   });
   afterEach(() => fleet.stop());
 
-  it.for([
-    [['00020000', 'echo', 'two  words'], `${SSH} core@10.0.0.2 -- echo two  words`],
-    [['0002'], `${SSH} core@10.0.0.2`],
-    [['a', 'ls', '-l', '--full'], `${SSH} core@10.0.0.2 -- ls -l --full`],
-    [['a.service', '--', 'ls'], `${SSH} core@10.0.0.2 -- ls`],
-    [['--unit=a', 'ls', '-A'], `${SSH} core@10.0.0.2 -- ls -A`],
-    [['--machine', '0001', 'ls'], `${SSH} core@10.0.0.1 -- ls`],
-    [['-A', '--ssh-port', '2222', 'a'], `${SSH} -p 2222 -A core@10.0.0.2`],
-  ] as const)('ssh %j', async ([words, command]) => {
-    expect(await fleet.run(LAX, 'ssh', ...words)).toEqual({ status: 0, stdout: '', stderr: '' });
-    expect(fleet.spawned.map((one) => one.command.join(' '))).toEqual([command]);
+  const ssh = async (...words: string[]) => ({
+    ...(await fleet.run('--strict-host-key-checking=false', 'ssh', ...words)),
+    ran: fleet.spawned.map(({ command }) => command.slice(command.indexOf('-p') + 1).join(' ')),
   });
+  const PORT = '--ssh-port=1';
 
   it.for([
-    [[], 2, 'ssh needs a MACHINE or a UNIT'],
-    [['000'], 2, "2 machines begin with '000'"],
-    [['nothing'], 1, "there is no machine and no unit 'nothing'"],
-    [['--machine=ffff'], 1, "there is no machine 'ffff'"],
-    [['--unit=b'], 1, "'b.service'"],
-    [['--unit=a', '--machine=0001'], 2, 'cannot both be given'],
-  ] as const)('ssh %j fails', async ([words, status, problem]) => {
-    const ended = await fleet.run(LAX, 'ssh', ...words);
-    expect(ended.status).toBe(status);
-    expect(ended.stderr).toContain(problem);
-    expect(fleet.spawned).toEqual([]);
+    ['a machine by its id', [machineId(2)], '1 core@10.0.0.2'],
+    ['a machine by what its id begins with', ['0002', 'uptime'], '1 core@10.0.0.2 -- uptime'],
+    ['a unit', ['b', 'echo $HOME', '|', 'cat'], '1 core@10.0.0.2 -- echo $HOME | cat'],
+    ['--unit', ['--unit=b.service', 'ls', '--full'], '1 core@10.0.0.2 -- ls --full'],
+    ['--machine', ['-A', '--machine', '0002', 'ls', '-l'], '1 core@10.0.0.2 -- ls -l'],
+  ] as const)('goes to %s', async ([, words, ran]) => {
+    expect(await ssh(PORT, ...words)).toEqual({ status: 0, stdout: '', stderr: '', ran: [ran] });
   });
 
-  it("passes the remote command's status on", async () => {
-    const spawn = () => Promise.resolve(7);
-    expect((await fleet.begin([LAX, 'ssh', 'a', 'false'], { spawn }).ended).status).toBe(7);
+  it('runs here without SSH what is for this machine', async () => {
+    await ssh('0001', 'systemctl', '--user', 'status');
+    expect(fleet.spawned[0]?.command).toEqual(['/bin/sh', '-c', 'systemctl --user status']);
+    expect(fleet.spawned[0]?.env['XDG_RUNTIME_DIR']).toBe('/tmp/run');
+    await ssh('0001');
+    expect(fleet.spawned[1]?.command).toEqual(['/bin/sh', '-l']);
   });
 
-  it('answers for OpenSSH where there is no terminal, unless keys are not checked', async () => {
-    const io = { stdinIsTerminal: false };
-    const known = `--known-hosts-file=${join(tmpdir(), 'known_hosts')}`;
-    await fleet.begin([known, 'ssh', 'a', 'ls'], io).ended;
-    await fleet.begin([LAX, 'ssh', 'a', 'ls'], io).ended;
-    const [strict, lax] = fleet.spawned;
-    expect(strict?.env).toMatchObject({ SSH_ASKPASS_REQUIRE: 'force' });
-    expect(lax?.env).not.toHaveProperty('SSH_ASKPASS_REQUIRE');
-  });
-
-  it('a tunnel that does not open ends it', async () => {
-    const words = [LAX, '--tunnel=jump:2222', 'list-units'];
-    const spawn = () => Promise.resolve(255);
-    const { status, stderr } = await fleet.begin(words, { spawn }).ended;
-    expect(status).toBe(1);
-    expect(stderr).toContain(`no tunnel to 'jump': ssh ended with 255\n  Try: ${SSH} -p 2222`);
-  });
-});
-
-describe('endOptions', () => {
-  const forms = [...globalOptions, ...sshOptions];
   it.for([
-    ['ssh m ls -l', 'ssh -- m ls -l'],
-    ['--tunnel h ssh --ssh-port 22 m -A', '--tunnel h ssh --ssh-port 22 -- m -A'],
-    ['ssh -A --unit u ls -l', 'ssh -A --unit u -- ls -l'],
-    ['ssh -- m ls', 'ssh -- m ls'],
-    ['ssh', 'ssh'],
-    ['cat ssh -l', 'cat ssh -l'],
-  ] as const)('%s', ([given, then]) => {
-    expect(endOptions(forms, given.split(' '), new Set(['ssh'])).join(' ')).toBe(then);
-  });
-});
-
-describe('readSshHost', () => {
-  it.for([
-    ['h', { host: 'h', port: undefined }],
-    ['10.0.0.1:2222', { host: '10.0.0.1', port: 2222 }],
-    ['[::1]:22', { host: '::1', port: 22 }],
-    ['fe80::1', { host: 'fe80::1', port: undefined }],
-  ] as const)('%s', ([given, then]) => {
-    expect(readSshHost(given)).toEqual(then);
-  });
-  it.for(['', '-l', 'a b', 'h:', 'h:x'])('refuses %j', (given) => {
-    expect(() => readSshHost(given)).toThrow('is no host for SSH');
-  });
-});
-
-describe('joinSocket', () => {
-  let dir: string;
-  let server: Server;
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'fleetctl-join-'));
-  });
-  afterEach(() => {
-    server?.close();
-    rmSync(dir, { recursive: true });
-  });
-
-  it('copies both ways, and passes the end of the input on', async () => {
-    const path = join(dir, 's');
-    server = createServer({ allowHalfOpen: true }, (socket) => {
-      let heard = '';
-      socket.on('data', (chunk) => (heard += String(chunk)));
-      socket.on('end', () => socket.end(`heard ${heard}`));
-    });
-    await new Promise<void>((resolve) => server.listen(path, resolve));
-    const [input, output] = [new PassThrough(), new PassThrough()];
-    input.end('hello');
-    await joinSocket(path, input, output);
-    output.end();
-    expect(await text(output)).toBe('heard hello');
-  });
-
-  it('fails where there is no socket', async () => {
-    await expect(
-      joinSocket(join(dir, 'none'), new PassThrough(), new PassThrough()),
-    ).rejects.toMatchObject({ code: 'API_UNREACHABLE' });
+    [[], 2, 'no machine and no unit is given\n  Usage: fleetctl ssh'],
+    [['--unit=a', '--machine=b'], 2, '--machine and --unit exclude each other\n'],
+    [['000', 'x'], 2, "'000' begins the ids of 2 machines\n  Give more of it; they are: 0001"],
+    [['nosuch'], 1, "'nosuch' is neither a machine that is present nor a unit\n"],
+    [['--machine=f'], 1, "no machine that is present has an id that begins with 'f'\n"],
+    [['--unit=0001'], 1, "unit '0001.service' does not exist\n"],
+    [['a'], 1, "unit 'a.service' is on no machine\n  See why: fleetctl explain a.service\n"],
+  ] as const)('%j is refused', async ([words, status, problem]) => {
+    const outcome = await ssh(...words);
+    expect(outcome).toMatchObject({ status, stdout: '', ran: [] });
+    expect(outcome.stderr).toContain(`fleetctl: ${problem}`);
   });
 });

@@ -1,3 +1,4 @@
+import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { fleetctl } from '../../cli/fleetctl.ts';
 import type { Io } from '../../cli/context.ts';
@@ -12,11 +13,14 @@ async function run(words: readonly string[], env: Io['env'] = {}): Promise<Outco
     clock: systemClock,
     signal: new AbortController().signal,
     colours: { stdout: false, stderr: false },
+    random: () => 0,
+    start: () => {
+      throw new Error('nothing is to be started');
+    },
+    stdinIsTerminal: true,
+    streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
     stdout: (text) => void (printed.stdout += text),
     stderr: (text) => void (printed.stderr += text),
-    stdinIsTerminal: true,
-    joinSocket: () => Promise.resolve(),
-    join: () => undefined,
     readFile: () => Promise.resolve(undefined),
     spawn: () => Promise.resolve(0),
   });
@@ -53,25 +57,23 @@ describe('fleetctl, used wrongly', () => {
       ['--strict-host-key-checking=perhaps', 'cat', 'a'],
       "--strict-host-key-checking is 'perhaps', and must be 'true' or 'false'",
     ],
+    [['--tunnel=a:b', 'cat', 'a'], "--tunnel is 'a:b', and must be HOST or HOST:PORT"],
+    [['--driver', 'consul', 'cat', 'a'], "--driver is 'consul', and must be 'API' or 'etcd'"],
     [
-      ['--tunnel=-oProxyCommand=x', 'cat', 'a'],
-      "'-oProxyCommand=x' is no host for SSH\n  Write HOST or HOST:PORT.",
+      ['--driver=etcd', '--tunnel=h', 'cat', 'a'],
+      '--tunnel and --driver=etcd exclude each other\n  Through a tunnel, the API on the far side is spoken with.',
     ],
     [
-      ['--driver', 'etcd', 'cat', 'a'],
-      '--driver is not supported yet\n  Reach a fleetd with --endpoint.',
+      ['--driver=etcd', '--endpoint=etcd', 'cat', 'a'],
+      "the etcd endpoint 'etcd' is not an http:// or https:// URL\n  With --driver=etcd, --endpoint is http://HOST:PORT of etcd; look at --ca-file, --cert-file and --key-file too.",
     ],
     [
-      ['--ca-file=/ca', 'cat', 'a'],
-      '--ca-file is not supported yet\n  Reach a fleetd with --endpoint.',
-    ],
-    [
-      ['--endpoint=https://h:1', 'cat', 'a'],
-      "endpoint 'https://h:1': TLS is not supported yet\n  Reach fleetd through its socket, or by http:// in a network that you trust.",
+      ['--endpoint=https://h:1', '--ca-file=/nowhere/ca', 'cat', 'a'],
+      "--ca-file: there is no file '/nowhere/ca'",
     ],
     [
       ['--endpoint=ftp://h', 'cat', 'a'],
-      "'ftp://h' is no endpoint\n  Write unix:///var/run/fleet.sock or http://HOST:PORT.",
+      "'ftp://h' is no endpoint\n  Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.",
     ],
   ] as const)('%s', async ([words, problem]) => {
     expect(await run(words)).toEqual({ status: 2, stdout: '', stderr: `fleetctl: ${problem}\n` });
@@ -121,7 +123,8 @@ describe('fleetctl and its environment', () => {
   it.for([
     [{ FLEETCTL_REQUEST_TIMEOUT: 'x' }, "FLEETCTL_REQUEST_TIMEOUT is 'x', and must be a number"],
     [{ FLEETCTL_NO_LEGEND: 'x' }, "FLEETCTL_NO_LEGEND is 'x', and must be 'true' or 'false'"],
-    [{ FLEETCTL_TUNNEL: 'a b' }, "'a b' is no host for SSH"],
+    [{ FLEETCTL_TUNNEL: 'a:b' }, "--tunnel is 'a:b', and must be"],
+    [{ FLEETCTL_DRIVER: 'x' }, "--driver is 'x', and must be"],
     [{ FLEETCTL_FIELDS: 'x' }, "list-units has no field 'x'"],
   ])('%s is read', async ([env, problem]) => {
     const { status, stderr } = await run(['list-units'], env as Io['env']);

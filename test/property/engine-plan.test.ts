@@ -165,8 +165,9 @@ function checkExplanations(world: EngineWorld, picture: ClusterPicture): void {
   }
 }
 
-/** The host's own decision on global units is what the engine takes it for. */
+/** The host's own decision on global units is what the engine takes it for, and what it counts as load. */
 function checkGlobals(world: EngineWorld, picture: ClusterPicture): void {
+  const uncounted = new Set<number>();
   for (const machine of picture.machines()) {
     if (!machine.candidate) continue;
     const { run } = globalsFor({
@@ -183,7 +184,9 @@ function checkGlobals(world: EngineWorld, picture: ClusterPicture): void {
       .map(({ name }) => name)
       .sort();
     expect(run).toEqual(expected);
+    uncounted.add(machine.located + run.length - machine.load);
   }
+  expect(uncounted.size, 'what is not counted is the same everywhere').toBeLessThanOrEqual(1);
 }
 
 function loads(picture: ClusterPicture): string[] {

@@ -159,6 +159,16 @@ describe.skipIf(missing !== undefined)('Host on a real systemd', () => {
     expect(activeState('hang4.service')).toBe('activating');
   });
 
+  it('Host loads a slice, which systemd makes up before there is a file of it', async () => {
+    await cluster.assign({ 'fleettest.slice': '[Slice]\nCPUWeight=50\n' });
+    await start();
+    await eventually(async () => (await cluster.row('fleettest.slice'))?.job === 'done');
+    expect(systemd.systemctl('show', '-P', 'CPUWeight', 'fleettest.slice').trim()).toBe('50');
+    await cluster.release('fleettest.slice');
+    await eventually(async () => (await cluster.row('fleettest.slice')) === undefined);
+    expect(systemd.systemctl('show', '-P', 'FragmentPath', 'fleettest.slice').trim()).toBe('');
+  });
+
   it('Host refuses a name that systemd has from elsewhere', async () => {
     writeFileSync(join(systemd.dir, 'mine.service'), service('/bin/sleep 77'));
     systemd.systemctl('link', '--runtime', join(systemd.dir, 'mine.service'));

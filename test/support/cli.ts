@@ -1,6 +1,7 @@
 // A small fleet in this process: the real API and engine over a store in memory, hosts that do as a script says; and fleetctl.
 // Invariant: hosts write only what an agent would: state rows, and the end of their schedule keys.
 import { spawn } from 'node:child_process';
+import { PassThrough, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { fleetctl } from '../../cli/fleetctl.ts';
 import type { Io } from '../../cli/context.ts';
@@ -74,10 +75,10 @@ export class Fleet {
     return this;
   }
 
-  /** Machine `n`, at 10.0.0.n. */
-  async host(n: number, metadata: Metadata = {}): Promise<MachineId> {
+  /** Machine `n`. */
+  async host(n: number, metadata: Metadata = {}, primaryIp = `10.0.0.${n}`): Promise<MachineId> {
     const id = machineId(n);
-    await this.api.machine(id, { primaryIp: `10.0.0.${n}`, hostname: `host${n}`, metadata });
+    await this.api.machine(id, { primaryIp, hostname: `host${n}`, metadata });
     this.#tasks.push(new Host(this, id).run(this.#stop.signal).catch(() => undefined));
     return id;
   }
@@ -97,12 +98,15 @@ export class Fleet {
       clock: systemClock,
       signal: interrupt.signal,
       colours: { stdout: false, stderr: false },
+      random: () => 0,
+      start: () => {
+        throw new Error('nothing is to be started');
+      },
+      stdinIsTerminal: true,
+      streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
       stdout: (text) => void (printed.stdout += text),
       stderr: (text) => void (printed.stderr += text),
       readFile: readLocalFile,
-      stdinIsTerminal: true,
-      joinSocket: () => Promise.reject(new Error('no streams to join')),
-      join: () => undefined,
       spawn: (command, env) => {
         this.spawned.push({ command, env });
         return Promise.resolve(0);
@@ -185,16 +189,19 @@ class Host {
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
-/** Runs fleetctl as a process of its own. */
+/** Runs fleetctl as a process of its own. Without `input` its standard input is empty. */
 export function runProcess(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input?: string,
 ): Running {
   const printed = { stdout: '', stderr: '' };
   const child = spawn(process.execPath, [MAIN, ...words], {
     env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
+  child.stdin.on('error', () => undefined); // it may end without reading all
+  child.stdin.end(input);
   child.stdout.setEncoding('utf8').on('data', (text: string) => void (printed.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (printed.stderr += text));
   const ended = new Promise<Outcome>((resolve) => {

@@ -1,6 +1,6 @@
 // A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
-// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot` in the text choose; test/real/host.test.ts holds the same facts against a real one.
-import { readFileSync } from 'node:fs';
+// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable` in the text choose; test/real/host.test.ts holds the same facts against a real one.
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
@@ -47,12 +47,18 @@ export class FakeSystemd implements Systemd {
 
   enable(names: readonly UnitName[]): Promise<void> {
     this.calls.push(`enable ${names.join(' ')}`);
+    const isBad = (name: string): boolean =>
+      readFileSync(this.linked.get(name) ?? '', 'utf8').includes('# bad-install');
+    if (names.some(isBad))
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'bad [Install]'));
     for (const name of names) this.enabled.add(name);
     return Promise.resolve();
   }
 
   disable(names: readonly UnitName[]): Promise<void> {
     this.calls.push(`disable ${names.join(' ')}`);
+    if (names.some((name) => this.units.get(name)?.text.includes('# bad-disable') === true))
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'read-only file system'));
     for (const name of names) {
       this.enabled.delete(name);
       this.linked.delete(name);
@@ -63,6 +69,7 @@ export class FakeSystemd implements Systemd {
   reload(): Promise<void> {
     this.calls.push('reload');
     for (const [name, path] of this.linked) {
+      if (!existsSync(path)) continue; // a link that leads nowhere
       const known = this.units.get(name);
       const text = readFileSync(path, 'utf8');
       if (known === undefined) this.units.set(name, unit(text, path));

@@ -1,7 +1,7 @@
 // The reference of docs/fleetctl.md, made from the definitions of cli/; run it to write it there anew.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { commands, USAGE_OF_ARGUMENTS, type CommandDefinition } from '../../cli/definition.ts';
+import { argumentForms, commands, type CommandDefinition } from '../../cli/definition.ts';
 import { globalOptions, type OptionDefinition } from '../../cli/options.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/fleetctl.md', import.meta.url));
@@ -10,14 +10,10 @@ const BEGIN = '<!-- reference: node test/support/fleetctl-reference.ts -->\n';
 /** The reference, as it must stand at the end of the document. */
 export function reference(): string {
   const hidden = globalOptions.filter((option) => option.hidden !== undefined);
-  const named = (kind: OptionDefinition['hidden']): string =>
-    hidden
-      .filter((option) => option.hidden === kind)
-      .map(({ name }) => `\`--${name}\``)
-      .join(', ');
+  const ignored = hidden.map(({ name }) => `\`--${name}\``).join(', ');
   return [
     `${BEGIN}\n### Options of every command\n\n${table(globalOptions)}`,
-    `Accepted and ignored: ${named('ignored')}.\nNot supported yet, an error when set: ${named('not supported yet')}.\n`,
+    `Accepted and ignored: ${ignored}.\n`,
     ...commands.map(section),
   ].join('\n');
 }
@@ -30,9 +26,10 @@ export function documented(): string {
 
 function section(command: CommandDefinition): string {
   const { name, takes, description, options } = command;
+  const args = argumentForms[takes].shown;
   const shown = options.some((option) => option.hidden === undefined);
   const sentence = `${description[0]?.toUpperCase() ?? ''}${description.slice(1)}.`;
-  return `### fleetctl ${name}${USAGE_OF_ARGUMENTS[takes]}\n\n${sentence}\n${shown ? `\n${table(options)}` : ''}`;
+  return `### fleetctl ${name}${args}\n\n${sentence}\n${shown ? `\n${table(options)}` : ''}`;
 }
 
 function table(options: readonly OptionDefinition[]): string {

@@ -11,6 +11,8 @@ const needed: readonly (readonly [file: string, debianPackage: string])[] = [
   ['/usr/sbin/nft', 'nftables'],
   ['/usr/bin/mmdebstrap', 'mmdebstrap'],
   ['/usr/bin/unshare', 'util-linux'],
+  ['/usr/sbin/sshd', 'openssh-server'],
+  ['/usr/bin/ssh', 'openssh-client'],
 ];
 
 /** Installs the missing ones with apt-get, saying which; without root it says what will be skipped. */

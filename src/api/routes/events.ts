@@ -91,7 +91,7 @@ async function tell(deps: RouteDeps, reader: Reader, signal: AbortSignal): Promi
       signal.throwIfAborted();
       if (!isFleetError(error)) throw error;
       log.warn(
-        { err: error, code: error.code },
+        { err: error.message, code: error.code },
         'watch for events ended, telling the reader to read again',
       );
     }

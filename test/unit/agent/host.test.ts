@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -90,6 +90,33 @@ describe('Host', () => {
     systemd.release('down.service');
     await quickly(async () => !(await cluster.keys()).some((key) => key.includes('down.service')));
     expect(systemd.count('start up.service')).toBe(1);
+  });
+
+  it('Host leaves nothing of a unit that systemd does not enable, and says why', async () => {
+    const install = '[Install]\nWantedBy=multi-user.target\n';
+    await cluster.assign({
+      'bad.service': service('# bad-install\n') + install,
+      'good.service': service() + install,
+    });
+    await start();
+    await quickly(() => systemd.active().includes('good.service'));
+    await quickly(async () => (await rowOf('bad.service'))?.refusal?.includes('bad [Install]'));
+    expect([...systemd.linked.keys()]).toEqual(['good.service']);
+    expect(readdirSync(join(dir, 'units'))).toEqual(['good.service']);
+    await cluster.release('bad.service');
+    await quickly(async () => !(await cluster.keys()).some((key) => key.includes('bad.service')));
+  });
+
+  it('Host lets a unit whose file cannot be written, or whose link cannot be removed, hold up no other', async () => {
+    await cluster.assign({ '.hidden.service': service(), 'a.service': service('# bad-disable\n') });
+    await start();
+    await quickly(() => systemd.active().includes('a.service'));
+    await quickly(async () => (await rowOf('.hidden.service'))?.refusal?.includes('.hidden'));
+    await cluster.assign({ 'b.service': service() });
+    await quickly(() => systemd.active().includes('b.service'));
+    await cluster.release('a.service', 'b.service', '.hidden.service');
+    await quickly(async () => !(await cluster.keys()).some((key) => key.includes('.service')));
+    expect(readdirSync(join(dir, 'units'))).toEqual([]);
   });
 
   it('Host touches nothing and writes nothing when fleetd begins anew', async () => {

@@ -57,6 +57,7 @@ describe('v2 of the API', () => {
 
   it.for([
     ['neither text nor state', 'a.service', {}, 'REQUEST_INVALID', "'text'"],
+    ['a hidden file', '.a.service', { text: TEXT }, 'UNIT_NAME_INVALID', 'hidden'],
     ['an unknown field', 'a.service', { text: TEXT, txt: '' }, 'REQUEST_INVALID', 'txt'],
     ['a name that systemd refuses', 'a', { text: TEXT }, 'UNIT_NAME_INVALID', "'a'"],
     ['a text with a fault', 'b.service', { text: '[Service\nx' }, 'UNIT_FILE_INVALID', 'line 1'],
@@ -129,6 +130,14 @@ describe('v2 of the API', () => {
     });
     expect(await why()).toEqual([
       `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed`,
+    ]);
+    await fixture.report('a.service', machineId(1), {
+      loadState: 'not-found',
+      job: 'done',
+      started: 1,
+    });
+    expect(await why()).toEqual([
+      "systemd on machine 00010000 says that its file is 'not-found': replace the unit to write it anew",
     ]);
     await fixture.report('a.service', machineId(1), { started: 1, job: 'done' });
     expect(await why()).toEqual([]);

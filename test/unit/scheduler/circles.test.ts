@@ -25,9 +25,7 @@ function reasons(world: EngineWorld): Readonly<Record<string, string>> {
 
 function where(world: EngineWorld): Readonly<Record<string, string>> {
   return Object.fromEntries(
-    [...world.placed]
-      .map(([name, { value }]) => [name, short(value.machine)])
-      .toSorted((a, b) => (a < b ? -1 : 1)),
+    [...world.placed].map(([name, { value }]) => [name, short(value.machine)]),
   );
 }
 

@@ -45,6 +45,25 @@ describe('globalsFor', () => {
       expected: ['run h.service', 'refuse g.service (metadata)'],
     },
     {
+      name: 'takes %H, %l and %m for the host itself, in what is placed too',
+      globals: {
+        'a.service': { metadata: ['role=web', 'role=%H'] },
+        'b.service': { metadata: ['role=%H'] },
+        'm1.service': {},
+        'c.service': { conflicts: ['y@%m.*'] },
+      },
+      assigned: {
+        'z.service': { conflicts: ['%l.*'] },
+        [`y@${machineId('m1')}.service`]: {},
+      },
+      expected: [
+        'run a.service',
+        'refuse b.service (metadata)',
+        'refuse c.service (conflict)',
+        'refuse m1.service (conflict)',
+      ],
+    },
+    {
       name: 'lets a placed unit win, whoever of the two declares the conflict',
       globals: { 'a.service': {}, 'b.service': { conflicts: ['z*'] } },
       assigned: { 'z.service': { conflicts: ['a.*'] } },

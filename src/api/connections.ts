@@ -1,0 +1,164 @@
+// The connections of a client: over a unix socket or TCP, with or without TLS, from this machine or from another.
+// Invariant: they are kept for as long as the client lives; what is not asked for (TLS) is not loaded.
+import {
+  Agent,
+  request,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { FleetError } from '../model/errors.ts';
+
+export interface ConnectionOptions {
+  /** PEM files for https. */
+  readonly tls?: TlsFiles;
+  /** Where endpoints are not reached from this machine itself. */
+  readonly passage?: Passage | undefined;
+  /** Hears of each request; what it answers hears of its end. */
+  readonly trace?: ((request: string) => (outcome: string) => void) | undefined;
+}
+
+/** The texts of PEM files: whom to trust, and who we are. */
+export interface TlsFiles {
+  readonly ca?: Buffer | undefined;
+  readonly cert?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
+/** Another machine from which endpoints are reached. */
+export interface Passage {
+  readonly name: string;
+  readonly connectionsMax: number;
+  /** The path of a socket here that leads to the target there. */
+  socketTo(target: EndpointTarget): Promise<string>;
+}
+
+/** A socket in the file system, or a host and a port. */
+export interface EndpointTarget {
+  readonly socketPath?: string;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+/** One endpoint. */
+export interface Target {
+  readonly name: string;
+  readonly at: EndpointTarget;
+  readonly isSecure: boolean;
+  readonly basePath: string;
+}
+
+/** connections at once */
+const CONNECTIONS_MAX = 32;
+
+/** One request. */
+export interface Request {
+  readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
+  readonly path: string;
+  readonly body?: unknown;
+  /** ms without a byte after which the connection counts as lost. */
+  readonly silenceMs?: number;
+}
+
+/** What sends requests, and keeps connections for more. */
+export class Connections {
+  readonly #options: ConnectionOptions;
+  readonly #transports = new Map<boolean, Transport>();
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Ends when the answer begins. */
+  async send(target: Target, call: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const transport = await this.#transport(target.isSecure);
+    const options: RequestOptions = {
+      ...(await this.#addressOf(target)),
+      agent: transport.agent,
+      method: call.method,
+      path: target.basePath + call.path,
+      headers:
+        body === undefined
+          ? {}
+          : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
+      signal,
+    };
+    const ended = this.#options.trace?.(`${call.method} ${options.path ?? ''} of ${target.name}`);
+    return await new Promise((resolve, reject) => {
+      const outgoing = transport.request(options);
+      if (call.silenceMs !== undefined)
+        outgoing.setTimeout(call.silenceMs, () => {
+          outgoing.destroy(new Error('nothing was heard for too long'));
+        });
+      outgoing.once('response', (response) => {
+        ended?.(`status ${response.statusCode ?? 0}`);
+        resolve(response);
+      });
+      outgoing.on('error', (error) => {
+        ended?.(error.message);
+        reject(error);
+      });
+      outgoing.end(body);
+    });
+  }
+
+  async #addressOf({ at }: Target): Promise<EndpointTarget> {
+    const { passage } = this.#options;
+    if (passage === undefined) return at;
+    return { ...at, socketPath: await passage.socketTo(at) };
+  }
+
+  /** TLS is loaded only where it is asked for. */
+  async #transport(isSecure: boolean): Promise<Transport> {
+    const known = this.#transports.get(isSecure);
+    if (known !== undefined) return known;
+    const { passage, tls } = this.#options;
+    const pool = { keepAlive: true, maxSockets: passage?.connectionsMax ?? CONNECTIONS_MAX };
+    const https = isSecure ? await import('node:https') : undefined;
+    // Another request may have been here while it was loaded.
+    const transport =
+      this.#transports.get(isSecure) ??
+      (https === undefined
+        ? { agent: new Agent(pool), request }
+        : { agent: new https.Agent({ ...pool, ...tls }), request: https.request });
+    this.#transports.set(isSecure, transport);
+    return transport;
+  }
+
+  close(): void {
+    for (const { agent } of this.#transports.values()) agent.destroy();
+  }
+}
+
+/** HTTP with or without TLS. */
+interface Transport {
+  readonly agent: Agent;
+  readonly request: (options: RequestOptions) => ClientRequest;
+}
+
+/** Reads `unix:///path`, `http://host[:port]`, `https://…`; anything else is USAGE. */
+export function parseEndpoint(text: string): Target {
+  const usage = (): FleetError =>
+    new FleetError('USAGE', `'${text}' is no endpoint`, {
+      hint: 'Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.',
+    });
+  if (text.startsWith('unix://')) {
+    const socketPath = text.slice('unix://'.length);
+    if (socketPath === '') throw usage();
+    return { name: text, at: { socketPath }, isSecure: false, basePath: '' };
+  }
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  const isSecure = url?.protocol === 'https:';
+  if (url === null || (url.protocol !== 'http:' && !isSecure)) throw usage();
+  const basePath = url.pathname.replace(/\/+$/, '');
+  return {
+    name: text,
+    at: {
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
+    },
+    isSecure,
+    basePath,
+  };
+}
