@@ -1,4 +1,4 @@
-// One row of each kind; test/full/scenarios/ has the whole table.
+// One row of each kind; test/full/scenarios/ has the whole table. Keys of SSH hosts: test/real/ssh.test.ts too.
 import { declareScenarios } from '../../support/scenario.ts';
 import { oneHost } from './one-host.ts';
 import { threeHosts, twoHosts } from './several-hosts.ts';
@@ -13,7 +13,6 @@ declareScenarios('scenarios of two hosts', twoHosts, [
   'MachinesPatchAddModify',
   'InstallUnit',
   'ScheduleReplace',
-  'KnownHostsVerification',
   'DetectMachineId',
 ]);
 declareScenarios('scenarios of three hosts', threeHosts, [
