@@ -2,12 +2,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noLab, startLab, type Lab } from '../support/lab.ts';
 import { StackOnLab, type Rest } from '../support/stack-lab.ts';
-import { noStacks, stacks } from '../support/stacks.ts';
+import { noStacks, stacks, together, withPeers, type Stack } from '../support/stacks.ts';
 
 const HOSTS = ['h1', 'h2', 'h3', 'h4', 'h5'];
 const TTL_MS = 3_000;
 /** For finding out, on machines that are busy. */
 const SLACK_MS = 15_000;
+
+/** Each as it is, and all at once, with what they go with. */
+function stacksFor(machine: string): readonly Stack[] {
+  const all = stacks([machine, 'f'.repeat(32)]);
+  return all.length === 0 ? [] : [...all, together(all.map(withPeers))];
+}
 
 /** What ran before and after, on the machines that were there all along, is the same run. */
 function expectUntouched(before: Rest, after: Rest): void {
@@ -28,9 +34,9 @@ describe.skipIf(noStacks() !== undefined || noLab() !== undefined)('a real stack
     await lab?.down();
   });
 
-  it.for(stacks(['1']).map(({ repository }) => repository))('%s holds', async (repository) => {
-    const ids = (await lab.rows()).map(({ machineId }) => machineId);
-    const stack = stacks([ids[1]!, 'f'.repeat(32)]).find((one) => one.repository === repository)!;
+  it.for(stacksFor('').map(({ repository }) => repository))('%s holds', async (repository) => {
+    const [, second] = await lab.rows();
+    const stack = stacksFor(second!.machineId).find((one) => one.repository === repository)!;
     const on = await StackOnLab.of(lab, stack);
     await on.stopFleet('h5');
 
@@ -55,6 +61,7 @@ describe.skipIf(noStacks() !== undefined || noLab() !== undefined)('a real stack
     await on.startFleet(leaver);
     const whole = await on.rest(`${leaver} is back`);
     expectUntouched(left, whole);
+    expect(await on.clashes()).toEqual([]);
     await on.destroy();
     const times = { started, joined, killed, booted, left, whole };
     for (const [phase, { tookMs, pending, units, runs }] of Object.entries(times))

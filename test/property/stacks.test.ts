@@ -6,7 +6,15 @@ import { globalsFor } from '../../src/scheduler/globals.ts';
 import { machineId, machineRecord, short, unitName } from '../support/cluster.ts';
 import { EngineWorld } from '../support/engine-world.ts';
 import { faultsOf } from '../support/stack-check.ts';
-import { metadataFor, noStacks, stacks, type Stack, type StackUnit } from '../support/stacks.ts';
+import {
+  metadataFor,
+  noStacks,
+  stacks,
+  together,
+  withPeers,
+  type Stack,
+  type StackUnit,
+} from '../support/stacks.ts';
 
 const MACHINES = 6;
 const NAMES = Array.from({ length: MACHINES }, (_, i) => `m${i + 1}`);
@@ -110,7 +118,10 @@ function placesOf(world: EngineWorld): Readonly<Record<string, string>> {
   );
 }
 
-const all = stacks([machineId('m2'), machineId('m9')]);
+const plain = stacks([machineId('m2'), machineId('m9')]);
+const completed = plain.map(withPeers);
+// Without a corpus there is nothing to put together.
+const all = plain.length === 0 ? [] : [...plain, ...completed, together(completed)];
 
 describe.skipIf(noStacks() !== undefined)('a real stack', () => {
   it.for(all)('$repository is placed as it asks, whatever machines do', (stack) => {

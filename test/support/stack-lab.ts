@@ -7,6 +7,7 @@ import type { V2Unit, V2UnitState } from '../../src/api/types.ts';
 import { eventually } from './eventually.ts';
 import type { HostRow, Lab } from './lab.ts';
 import { faultsOf, type Seen } from './stack-check.ts';
+import { clashes, spansOf } from './stack-history.ts';
 import {
   dropGranted,
   hostSetup,
@@ -26,7 +27,7 @@ interface Run {
 
 /** A cluster at rest, and what systemd says. */
 export interface Rest extends Seen {
-  /** By unit and machine. */
+  /** By unit and machine; of oneshots too. */
   readonly invocations: ReadonlyMap<string, string>;
   /** ms that it took. */
   readonly tookMs: number;
@@ -46,6 +47,7 @@ export class StackOnLab {
   readonly #client: FleetClient;
   /** Hosts where fleet runs. */
   readonly #up: Set<string>;
+  #sinceMs = Date.now();
 
   private constructor(lab: Lab, stack: Stack, rows: readonly HostRow[]) {
     this.#lab = lab;
@@ -62,6 +64,7 @@ export class StackOnLab {
     const rows = await lab.rows();
     const made = new StackOnLab(lab, stack, rows);
     await made.#clear();
+    made.#sinceMs = Date.now();
     const setup = hostSetup + makeGranted(takenForGranted(stack));
     await Promise.all(rows.map(({ host }) => made.#shell(host, setup)));
     await made.#shell('h1', filesOf(stack));
@@ -80,6 +83,13 @@ export class StackOnLab {
   async start(): Promise<void> {
     await this.#ctl('submit', ...this.#stack.units.map(({ name, template }) => template ?? name));
     await this.#ctl('start', '--no-block', ...this.#stack.units.map(({ name }) => name));
+  }
+
+  /** What must not have run at the same time and did, since the stack came. */
+  async clashes(): Promise<readonly string[]> {
+    const spans = await spansOf(this.#lab, [...this.#up], this.#sinceMs);
+    expect(spans.length, 'spans in the journals').toBeGreaterThan(0);
+    return clashes(this.#stack, spans);
   }
 
   /** Takes all away, and waits until no host has any of it. */

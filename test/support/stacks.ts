@@ -56,6 +56,32 @@ export function stacks(pinned: readonly string[]): readonly Stack[] {
     .sort((a, b) => (a.repository < b.repository ? -1 : 1));
 }
 
+/** The same with a plain unit for each peer by MachineOf= that the corpus does not have. */
+export function withPeers(stack: Stack): Stack {
+  const own = new Set(stack.units.map(({ name }) => name));
+  const peers = new Set(stack.units.flatMap(({ asks }) => asks.peers));
+  const missing = [...peers].filter((name) => !own.has(name));
+  const text = '[Service]\nExecStart=/bin/sleep infinity\n';
+  const made = missing.map((name) => ({ name, text, asks: asksOf(name, text) }));
+  const units = [...stack.units, ...made].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { repository: `${stack.repository} with peers`, units };
+}
+
+/** All stacks as one; of units that share a name, the first stack's. */
+export function together(all: readonly Stack[]): Stack {
+  const templates = new Map<string, StackUnit>();
+  const units = new Map<string, StackUnit>();
+  for (const unit of all.flatMap((stack) => stack.units)) {
+    const { name, template, text } = unit;
+    // Instances of one template have one text.
+    if (template !== undefined && (templates.get(template)?.text ?? text) !== text) continue;
+    if (template !== undefined) templates.set(template, unit);
+    if (!units.has(name)) units.set(name, unit);
+  }
+  const sorted = [...units.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { repository: 'the whole corpus', units: sorted };
+}
+
 function acceptedFiles(): ReadonlySet<string> {
   const table = readFileSync(path.join(ROOT, 'test/fixtures/corpus-verdicts.tsv'), 'utf8');
   const rows = table.split('\n').map((row) => row.split('\t'));
