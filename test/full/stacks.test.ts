@@ -1,7 +1,7 @@
 // Every real stack, whole, on five real hosts, while machines join, die, leave and come back: each unit where it asks to be.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noLab, startLab, type Lab } from '../support/lab.ts';
-import { StackOnLab, type Rest } from '../support/stack-lab.ts';
+import { expectUntouched, StackOnLab } from '../support/stack-lab.ts';
 import { noStacks, stacks, together, withPeers, type Stack } from '../support/stacks.ts';
 
 const HOSTS = ['h1', 'h2', 'h3', 'h4', 'h5'];
@@ -13,16 +13,6 @@ const SLACK_MS = 15_000;
 function stacksFor(machine: string): readonly Stack[] {
   const all = stacks([machine, 'f'.repeat(32)]);
   return all.length === 0 ? [] : [...all, together(all.map(withPeers))];
-}
-
-/** What ran before and after, on the machines that were there all along, is the same run. */
-function expectUntouched(before: Rest, after: Rest): void {
-  const both = [...before.invocations].filter(([run]) => after.invocations.has(run));
-  expect(both.filter(([run, id]) => after.invocations.get(run) !== id)).toEqual([]);
-  for (const [name, on] of before.runs)
-    for (const id of on)
-      if (after.machines.some((machine) => machine.id === id))
-        expect(after.runs.get(name), `${name} stays`).toContain(id);
 }
 
 describe.skipIf(noStacks() !== undefined || noLab() !== undefined)('a real stack', () => {
@@ -64,9 +54,18 @@ describe.skipIf(noStacks() !== undefined || noLab() !== undefined)('a real stack
     expect(await on.clashes()).toEqual([]);
     await on.destroy();
     const times = { started, joined, killed, booted, left, whole };
-    for (const [phase, { tookMs, pending, units, runs }] of Object.entries(times))
-      console.log(
-        [repository, phase, `${tookMs} ms`, units.length, runs.size, pending.size].join('\t'),
-      );
+    const kinds = Object.groupBy(
+      [...started.pending.values()],
+      ({ reason, counts }) => reason ?? Object.keys(counts).join('+'),
+    );
+    console.log(
+      [
+        repository,
+        `${stack.units.length} units`,
+        `${started.units.length - started.pending.size} placed or global`,
+        ...Object.entries(kinds).map(([kind, some]) => `${some?.length} wait: ${kind}`),
+        ...Object.entries(times).map(([phase, { tookMs }]) => `${phase} ${tookMs} ms`),
+      ].join('\t'),
+    );
   });
 });

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { expect } from 'vitest';
 import { FleetClient } from '../../src/api/client.ts';
 import type { V2Unit, V2UnitState } from '../../src/api/types.ts';
+import type { Pending } from '../../src/model/refusal.ts';
 import { eventually } from './eventually.ts';
 import type { HostRow, Lab } from './lab.ts';
 import { faultsOf, type Seen } from './stack-check.ts';
@@ -143,7 +144,7 @@ export class StackOnLab {
   /** Where the cluster comes to: nothing is wrong with it. */
   async rest(what: string, timeoutMs = 30_000): Promise<Rest> {
     const from = performance.now();
-    return await eventually(
+    const rest = await eventually(
       async () => {
         const { seen, faults, invocations } = await this.#look();
         if (faults.length > 0)
@@ -152,6 +153,16 @@ export class StackOnLab {
       },
       { timeoutMs, everyMs: 200 },
     );
+    const [waiting] = rest.pending.values();
+    if (waiting !== undefined) await this.#expectWords(waiting);
+    return rest;
+  }
+
+  /** fleetctl says what the record says: a line for each machine. */
+  async #expectWords({ name, machines }: Pending): Promise<void> {
+    const said = await this.#lab.out('h1', 'fleetctl', 'explain', name);
+    for (const { machine } of machines) expect(said).toContain(`machine ${machine.slice(0, 8)} `);
+    expect(said, name).not.toContain('as desired');
   }
 
   /** What a stack that failed has left: hosts that are off, and its units. */
@@ -258,7 +269,7 @@ export class StackOnLab {
   async #ctl(...args: readonly string[]): Promise<void> {
     const command = ['sh', '-c', `cd ${DIR} && exec fleetctl "$@"`, 'sh', ...args];
     const ended = await this.#lab.exec('h1', ...command);
-    expect(ended, `fleetctl ${args.join(' ')}`).toMatchObject({ status: 0 });
+    if (ended.status !== 0) throw new Error(`fleetctl ${args[0]}: ${ended.stderr}`);
   }
 
   async #shell(host: string, script: string): Promise<void> {
@@ -281,6 +292,16 @@ export class StackOnLab {
     });
     expect(status, 'PATCH of the metadata').toBe(204);
   }
+}
+
+/** Expects that what ran before and after, on the machines that were there all along, is the same run. */
+export function expectUntouched(before: Rest, after: Rest): void {
+  const both = [...before.invocations].filter(([run]) => after.invocations.has(run));
+  expect(both.filter(([run, id]) => after.invocations.get(run) !== id)).toEqual([]);
+  for (const [name, on] of before.runs)
+    for (const id of on)
+      if (after.machines.some((machine) => machine.id === id))
+        expect(after.runs.get(name), `${name} stays`).toContain(id);
 }
 
 /** Units that fleet says are elsewhere than they are, or in another state. */

@@ -60,7 +60,8 @@ export function stacks(pinned: readonly string[]): readonly Stack[] {
 export function withPeers(stack: Stack): Stack {
   const own = new Set(stack.units.map(({ name }) => name));
   const peers = new Set(stack.units.flatMap(({ asks }) => asks.peers));
-  const missing = [...peers].filter((name) => !own.has(name));
+  // A template can be no peer: such a unit waits for ever.
+  const missing = [...peers].filter((name) => !own.has(name) && !name.includes('@.'));
   const text = '[Service]\nExecStart=/bin/sleep infinity\n';
   const made = missing.map((name) => ({ name, text, asks: asksOf(name, text) }));
   const units = [...stack.units, ...made].sort((a, b) => (a.name < b.name ? -1 : 1));
