@@ -51,9 +51,19 @@ describe.skipIf(noStacks() !== undefined || noLab() !== undefined)('a real stack
     await on.startFleet(leaver);
     const whole = await on.rest(`${leaver} is back`);
     expectUntouched(left, whole);
+
+    await on.swapMetadata('h1', 'h2');
+    await on.swapMetadata('h3', 'h4');
+    const swapped = await on.rest('metadata is another');
+    await Promise.all([on.kill('h3'), on.kill('h5')]);
+    const halved = await on.rest('two are dead', TTL_MS + SLACK_MS);
+    expectUntouched(swapped, halved);
+    await Promise.all([on.boot('h3'), on.boot('h5')]);
+    const again = await on.rest('both are back');
+    expectUntouched(halved, again);
     expect(await on.clashes()).toEqual([]);
     await on.destroy();
-    const times = { started, joined, killed, booted, left, whole };
+    const times = { started, joined, killed, booted, left, whole, swapped, halved, again };
     const kinds = Object.groupBy(
       [...started.pending.values()],
       ({ reason, counts }) => reason ?? Object.keys(counts).join('+'),

@@ -44,7 +44,8 @@ export class StackOnLab {
   readonly #lab: Lab;
   readonly #stack: Stack;
   readonly #rows: readonly HostRow[];
-  readonly #metadata: readonly Readonly<Record<string, string>>[];
+  /** By place in the rows. */
+  readonly #metadata: Readonly<Record<string, string>>[];
   readonly #client: FleetClient;
   /** Hosts where fleet runs. */
   readonly #up: Set<string>;
@@ -55,7 +56,7 @@ export class StackOnLab {
     this.#stack = stack;
     this.#rows = rows;
     this.#up = new Set(rows.map(({ host }) => host));
-    this.#metadata = metadataFor(stack, rows.length);
+    this.#metadata = [...metadataFor(stack, rows.length)];
     const endpoints = [`unix://${lab.socket('h1')}`];
     this.#client = new FleetClient({ endpoints, requestTimeoutMs: 5_000 });
   }
@@ -69,14 +70,7 @@ export class StackOnLab {
     const setup = hostSetup + makeGranted(takenForGranted(stack));
     await Promise.all(rows.map(({ host }) => made.#shell(host, setup)));
     await made.#shell('h1', filesOf(stack));
-    const operations = rows.flatMap(({ machineId }, at) =>
-      Object.entries(made.#metadata[at]!).map(([key, value]) => ({
-        op: 'add',
-        path: `/${machineId}/metadata/${key}`,
-        value,
-      })),
-    );
-    await made.#patch(operations);
+    await made.#patch(rows.flatMap((_, at) => made.#describe(at, made.#metadata[at]!)));
     return made;
   }
 
@@ -101,16 +95,8 @@ export class StackOnLab {
       const hosts = await this.#runs();
       return [...hosts.values()].every((runs) => runs.size === 0);
     });
-    const granted = takenForGranted(this.#stack);
-    await Promise.all(this.#rows.map(({ host }) => this.#shell(host, dropGranted(granted))));
-    await this.#patch(
-      this.#rows.flatMap(({ machineId }, at) =>
-        Object.keys(this.#metadata[at]!).map((key) => ({
-          op: 'remove',
-          path: `/${machineId}/metadata/${key}`,
-        })),
-      ),
-    );
+    await Promise.all(this.#rows.map(({ host }) => this.#shell(host, dropGranted)));
+    await this.#patch(this.#rows.flatMap((_, at) => this.#describe(at, {})));
     this.#client.close();
   }
 
@@ -132,6 +118,15 @@ export class StackOnLab {
   async boot(host: string): Promise<void> {
     await this.#lab.boot(host);
     this.#up.add(host);
+  }
+
+  /** The two hosts get each other's metadata, in one step. */
+  async swapMetadata(one: string, other: string): Promise<void> {
+    const [a, b] = [one, other].map((host) => this.#rows.findIndex((row) => row.host === host));
+    const [ofA, ofB] = [this.#metadata[a!]!, this.#metadata[b!]!];
+    await this.#patch([...this.#describe(a!, ofB), ...this.#describe(b!, ofA)]);
+    this.#metadata[a!] = ofB;
+    this.#metadata[b!] = ofA;
   }
 
   /** Of these hosts, the one that runs the most. */
@@ -178,6 +173,13 @@ export class StackOnLab {
       const present = machines.filter(({ status }) => status !== 'absent').length;
       return present === this.#rows.length && (await this.#client.states(signal)).length === 0;
     });
+    await Promise.all(this.#rows.map(({ host }) => this.#shell(host, dropGranted)));
+    const machines = await this.#client.machines(AbortSignal.timeout(10_000));
+    await this.#patch(
+      machines.flatMap(({ id, metadata = {} }) =>
+        Object.keys(metadata).map((key) => ({ op: 'remove', path: `/${id}/metadata/${key}` })),
+      ),
+    );
   }
 
   async #look(): Promise<{
@@ -275,6 +277,16 @@ export class StackOnLab {
   async #shell(host: string, script: string): Promise<void> {
     const ended = await this.#lab.feed(host, script, 'sh', '-e');
     if (ended.status !== 0) throw new Error(`${host}: ${ended.stderr}`);
+  }
+
+  /** What makes a host's metadata these and no others of the stack's. */
+  #describe(at: number, wanted: Readonly<Record<string, string>>): readonly object[] {
+    const keys = new Set([...Object.keys(this.#metadata[at]!), ...Object.keys(wanted)]);
+    return [...keys].map((key) => ({
+      op: wanted[key] === undefined ? 'remove' : 'add',
+      path: `/${this.#rows[at]!.machineId}/metadata/${key}`,
+      ...(wanted[key] === undefined ? {} : { value: wanted[key] }),
+    }));
   }
 
   async #patch(operations: readonly object[]): Promise<void> {

@@ -50,7 +50,7 @@ export function makeGranted(names: readonly string[]): string {
   const files = names.map((name) => {
     // A socket does not start beside a service of its name that runs already.
     const text = name.endsWith('.socket')
-      ? `[Socket]\\nListenStream=/run/${name}\\nService=granted.service\\n`
+      ? `# granted\\n[Socket]\\nListenStream=/run/${name}\\nService=granted.service\\n`
       : SERVICE;
     return `printf '${text}' > /etc/systemd/system/${name}`;
   });
@@ -58,14 +58,14 @@ export function makeGranted(names: readonly string[]): string {
   return [...made, 'systemctl daemon-reload'].join('\n');
 }
 
-const SERVICE = String.raw`[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n`;
+const SERVICE = String.raw`# granted\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n`;
 
-/** A shell script that takes them away. */
-export function dropGranted(names: readonly string[]): string {
-  if (names.length === 0) return 'true';
-  const files = names.map((name) => `/etc/systemd/system/${name}`).join(' ');
-  return `systemctl stop ${names.join(' ')}; rm -f ${files}; systemctl daemon-reload`;
-}
+/** A shell script that takes away all that any stack was granted. */
+export const dropGranted = `
+cd /etc/systemd/system
+granted=$(grep -ls '^# granted' *.service *.socket || true)
+[ -z "$granted" ] || { systemctl stop $granted; rm -f $granted; systemctl daemon-reload; }
+`;
 
 /** Says whether it stays active once it is started: it does not end by itself, and nothing stops it. */
 export function stays({ name, text }: StackUnit): boolean {
