@@ -23,6 +23,8 @@ export interface UnitJobsDeps {
 
 /** ms; a job that systemd did not take on, or that another replaced, is asked again after this. */
 const AGAIN_MS = 1_000;
+/** ms; what systemd refuses again and again is asked at least so often. */
+const REFUSED_AGAIN_MS = 30_000;
 /** ms; a stop that is younger is expected to end soon. */
 const SOON_MS = 500;
 /** ms; while one stop has ended so lately, the next is expected as well, */
@@ -43,6 +45,8 @@ export class UnitJobs {
   readonly #deps: UnitJobsDeps;
   readonly #starts = new Map<UnitName, Start>();
   readonly #stops = new Map<UnitName, number>();
+  /** How often in a row systemd has refused to stop a unit: one with RefuseManualStop=, say. */
+  readonly #refusedStops = new Map<UnitName, number>();
   /** When the first of the stops under way was asked, and when the last of them ended. */
   #stopsSinceMs = 0;
   #stopEndedAtMs = -Infinity;
@@ -64,8 +68,10 @@ export class UnitJobs {
     return new Map([...this.#starts].map(([name, { generation }]) => [name, generation]));
   }
 
+  /** Whether nothing is under way that will come to an end. */
   get isIdle(): boolean {
-    return this.#starts.size === 0 && this.#stops.size === 0;
+    const stops = [...this.#stops.keys()];
+    return this.#starts.size === 0 && stops.every((name) => this.#refusedStops.has(name));
   }
 
   /** Says whether the end of this unit's start job will be heard of here. */
@@ -75,9 +81,10 @@ export class UnitJobs {
 
   /** ms for which more stops are expected to end, so that one reload serves all; 0 where none is. */
   moreStopsWithinMs(): number {
-    if (this.#stops.size === 0) return 0;
     let asked = -Infinity;
-    for (const at of this.#stops.values()) asked = Math.max(asked, at);
+    for (const [name, at] of this.#stops)
+      if (!this.#refusedStops.has(name)) asked = Math.max(asked, at);
+    if (asked === -Infinity) return 0;
     const expected = Math.max(asked + SOON_MS, this.#stopEndedAtMs + NEXT_MS);
     const until = Math.min(expected, this.#stopsSinceMs + TOGETHER_MS);
     return Math.max(0, until - this.#deps.clock.now());
@@ -223,8 +230,11 @@ export class UnitJobs {
 
   async #stopNow(name: UnitName, signal: AbortSignal): Promise<void> {
     const { systemd, clock, log, carriedOut, wakeReport } = this.#deps;
+    let isTaken = false;
     try {
       const job = await systemd.stop(name, signal);
+      this.#refusedStops.delete(name);
+      isTaken = true;
       const end = await endOf(job, signal);
       if (end === 'canceled')
         throw new FleetError('DBUS_CALL_FAILED', `the stop of '${name}' was canceled`);
@@ -236,7 +246,9 @@ export class UnitJobs {
       if (signal.aborted || !isFleetError(error)) throw error;
       const fields = { unit: name, code: error.code, err: error.message };
       log.warn(fields, 'a stop did not end, asking again');
-      await clock.sleep(AGAIN_MS, signal);
+      const refused = this.#refusedStops.get(name) ?? 0;
+      if (!isTaken && error.code === 'DBUS_CALL_FAILED') this.#refusedStops.set(name, refused + 1);
+      await clock.sleep(Math.min(AGAIN_MS * 2 ** refused, REFUSED_AGAIN_MS), signal);
     }
   }
 }

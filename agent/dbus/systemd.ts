@@ -131,7 +131,10 @@ class SystemdOverDbus implements DbusSystemd {
     try {
       return await this.#job('stop', name, signal);
     } catch (error) {
-      if (!isUnknownUnit(error)) throw error;
+      if (isUnknownUnit(error)) return { ended: Promise.resolve('done') };
+      // RefuseManualStop= holds also for what is stopped already.
+      if (!isFleetError(error, 'DBUS_CALL_FAILED') || !(await this.#isDown(name, signal)))
+        throw error;
       return { ended: Promise.resolve('done') };
     }
   }
@@ -211,6 +214,11 @@ class SystemdOverDbus implements DbusSystemd {
     this.#ended.abort(error);
     await this.#loops;
     for (const { path } of this.#results.unfinished()) this.#results.lost(path, error);
+  }
+
+  async #isDown(name: UnitName, signal: AbortSignal): Promise<boolean> {
+    const state = (await this.states([name], signal)).get(name)?.activeState;
+    return state === undefined || state === 'inactive' || state === 'failed';
   }
 
   async #job(kind: 'start' | 'stop', name: UnitName, signal: AbortSignal): Promise<Job> {

@@ -169,6 +169,16 @@ describe.skipIf(missing !== undefined)('Host on a real systemd', () => {
     expect(systemd.systemctl('show', '-P', 'FragmentPath', 'fleettest.slice').trim()).toBe('');
   });
 
+  it('Host lets go of a unit that nobody may stop by hand, once it has ended', async () => {
+    const text = `[Unit]\nRefuseManualStop=yes\n${service('/bin/true')}`;
+    await cluster.assign({ 'nostop.service': text });
+    await start();
+    await eventually(async () => (await cluster.row('nostop.service'))?.job === 'done');
+    await eventually(() => activeState('nostop.service') === 'inactive');
+    await cluster.release('nostop.service');
+    await eventually(async () => (await cluster.row('nostop.service')) === undefined);
+  });
+
   it('Host refuses a name that systemd has from elsewhere', async () => {
     writeFileSync(join(systemd.dir, 'mine.service'), service('/bin/sleep 77'));
     systemd.systemctl('link', '--runtime', join(systemd.dir, 'mine.service'));

@@ -1,5 +1,5 @@
 // A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
-// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable` in the text choose; test/real/host.test.ts holds the same facts against a real one.
+// `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop` in the text choose; test/real/host.test.ts holds the same facts against a real one.
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
@@ -107,6 +107,8 @@ export class FakeSystemd implements Systemd {
     this.calls.push(`stop ${name}`);
     const found = this.units.get(name);
     if (found === undefined) return Promise.resolve({ ended: Promise.resolve('done') });
+    if (found.text.includes('# refuse-stop'))
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'operation refused'));
     found.endJob?.('canceled');
     if (found.text.includes('# hang-stop')) {
       found.activeState = 'deactivating';

@@ -119,6 +119,19 @@ describe('Host', () => {
     expect(readdirSync(join(dir, 'units'))).toEqual([]);
   });
 
+  it('Host leaves although systemd refuses to stop a unit', async () => {
+    await cluster.assign({ 'a.service': service('# refuse-stop\n'), 'b.service': service() });
+    const { host } = await start();
+    await quickly(() => systemd.active().length === 2);
+    host.leave();
+    const { signal } = new AbortController();
+    await host.unitsGone(signal);
+    expect(systemd.active()).toEqual(['a.service']);
+    await host.handedOver(signal);
+    const left = await cluster.keys(keys.scheduleOf(MACHINE));
+    expect(left.map((key) => key.slice(key.lastIndexOf('/') + 1))).toEqual(['a.service']);
+  });
+
   it('Host touches nothing and writes nothing when fleetd begins anew', async () => {
     await cluster.assign({ 'a.service': service(), 'b.service': service('# oneshot\n') });
     const first = await start();
