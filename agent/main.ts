@@ -3,4 +3,5 @@
 import { fleetd } from './program.ts';
 
 process.title = 'fleetd'; // pidof fleetd finds it
-process.exitCode = await fleetd(process.argv.slice(2));
+// Not left to the event loop: a connection to a store that no packet reaches ends only when TCP gives up, minutes later.
+process.exit(await fleetd(process.argv.slice(2)));

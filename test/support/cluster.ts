@@ -32,6 +32,8 @@ export interface UnitWords {
   /** MachineMetadata=, `key=value` each */
   readonly metadata?: readonly string[];
   readonly global?: boolean;
+  /** Of a file; what the words above would stand for does not count then. */
+  readonly options?: readonly UnitOption[];
   /** Placed there, with its schedule key. */
   readonly on?: ShortMachine;
   /** Marked in both keys. */
@@ -148,6 +150,7 @@ export function machineRecord(name: string, metadata: Metadata = {}, leaving = f
 
 /** The [X-Fleet] options that the words stand for. */
 function optionsOf(words: UnitWords): readonly UnitOption[] {
+  if (words.options !== undefined) return words.options;
   const lines: [string, string][] = [];
   if (words.id !== undefined) lines.push(['MachineID', words.id]);
   for (const value of words.metadata ?? []) lines.push(['MachineMetadata', value]);

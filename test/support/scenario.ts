@@ -80,6 +80,7 @@ export class Cluster {
   /** After a host was made anew, or got another machine-id. */
   async readHosts(): Promise<void> {
     this.hosts = await this.lab.rows();
+    await this.#exchangeKeys();
   }
 
   /** fleetctl on h1, whatever its status. */
@@ -183,14 +184,29 @@ export class Cluster {
     return linesOf(shown).toSorted();
   }
 
-  /** stdout of a command on the unit's machine. */
-  async sshTo(_unit: string, machine: string, command: readonly string[]): Promise<string> {
-    return await this.lab.out(this.hostOf(machine), ...command);
+  /** stdout of `fleetctl ssh` from h1, without checks of host keys. */
+  async ssh(target: string, ...command: readonly string[]): Promise<string> {
+    return await this.ok('--strict-host-key-checking=false', 'ssh', target, ...command);
   }
 
-  /** Stops fleet on that machine through SSH, as a person would. */
+  /** Stops fleet on that machine as a person would, by fleetctl from h1. */
   async stopFleetOn(machine: string): Promise<void> {
-    await this.systemctl(this.hostOf(machine), 'stop', 'fleet');
+    const words = ['--strict-host-key-checking=false', 'ssh', machine, 'sudo systemctl stop fleet'];
+    const ended = await this.ctl(...words);
+    expect(ended, ended.stderr).toMatchObject({ status: 0 });
+  }
+
+  /** root of h1 is let in as \`core\` on every host. */
+  async #exchangeKeys(): Promise<void> {
+    const key = '/root/.ssh/id_ed25519';
+    const make = `[ -e ${key} ] || { mkdir -p -m 700 /root/.ssh; ssh-keygen -q -N '' -t ed25519 -f ${key}; }; cat ${key}.pub`;
+    const open = await this.lab.out('h1', 'sh', '-c', make);
+    const add =
+      'mkdir -p -m 700 ~core/.ssh; cat > ~core/.ssh/authorized_keys; chown -R core: ~core/.ssh';
+    for (const { host } of this.hosts) {
+      const ended = await this.lab.feed(host, `${open}\n`, 'bash', '-c', add);
+      expect(ended, ended.stderr).toMatchObject({ status: 0 });
+    }
   }
 
   /** A request to the API of `host` by TCP. */

@@ -77,6 +77,28 @@ export const oneHost: Scenarios = {
       expect((await c.ctl('status', 'hello.service')).stdout).toContain('Loaded: loaded');
     },
 
+    UnitSSHActions: async (c) => {
+      await c.ok('start', fixture('hello.service'));
+      await c.active(1);
+      expect(await c.ssh('hello.service', 'echo', 'foo')).toContain('foo');
+      const status = await c.ok('--strict-host-key-checking=false', 'status', 'hello.service');
+      expect(status).toContain('Active: active');
+      const journal = await c.ok(
+        '--strict-host-key-checking=false',
+        'journal',
+        '--sudo',
+        'hello.service',
+      );
+      expect(journal).toContain('Hello, World!');
+      const failed = await c.ctl(
+        '--strict-host-key-checking=false',
+        'ssh',
+        '--unit=hello',
+        'exit 7',
+      );
+      expect(failed.status).toBe(7);
+    },
+
     UnitSubmit: async (c) => {
       const names = instances(9);
       for (let round = 0; round < 2; round++) {
@@ -213,19 +235,24 @@ export const oneHost: Scenarios = {
     },
 
     ShutdownVsMonitor: async (c) => {
-      await cutStore(c, 'drop');
-      try {
-        await eventually(
-          async () =>
-            (await c.lab.journal('h1', '-u', 'fleet')).includes(
-              'Server monitor triggered: Monitor timed out before successful heartbeat',
-            ),
-          STATES,
-        );
-        await c.systemctl('h1', 'stop', 'fleet');
-        expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
-      } finally {
-        await healStore(c);
+      const monitorSpoke = async (): Promise<number> =>
+        (await c.lab.journal('h1', '-u', 'fleet')).split(MONITOR).length - 1;
+      await c.ok('start', fixture('hello.service'));
+      // The row's own order first; then the stop comes before anybody has noticed the loss.
+      for (const waits of [true, false]) {
+        const before = await monitorSpoke();
+        await cutStore(c, 'drop');
+        try {
+          if (waits) await eventually(async () => (await monitorSpoke()) > before, STATES);
+          const began = performance.now();
+          await c.systemctl('h1', 'stop', 'fleet');
+          expect(performance.now() - began).toBeLessThan(15_000);
+          expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
+        } finally {
+          await healStore(c);
+        }
+        await c.systemctl('h1', 'start', 'fleet');
+        await c.machines(1);
       }
     },
 
@@ -233,11 +260,28 @@ export const oneHost: Scenarios = {
       await c.lab.out('h1', 'sudo', 'systemctl', 'stop', 'fleet');
       expect(await c.fleetService('h1')).toEqual(['ActiveState=inactive', 'Result=success']);
     },
+
+    // The last one: the lab has two hosts from here on.
+    NodeShutdown: async (c) => {
+      const pin = `pin@${c.idOf('h1')}.service`;
+      await c.ok('start', fixture(pin));
+      await c.active(1);
+      await c.lab.up(2);
+      await c.machines(2);
+      await c.lab.out('h1', 'sudo', 'systemctl', 'stop', 'fleet');
+      await c.machines(1, 'h2');
+      await c.active(0, 'h2');
+      for (const unit of ['hello.service', pin]) {
+        const status = await c.lab.exec('h1', 'systemctl', 'status', unit);
+        expect(`${status.stdout}${status.stderr}`).toMatch(/Active: inactive|could not be found/);
+      }
+    },
   },
 };
 
 /** ms; agent_ttl, 5 s for what notices late, 2 s to spare. */
 const CUT_MS = 10_000;
+const MONITOR = 'Server monitor triggered: Monitor timed out before successful heartbeat';
 /** What a state or a line of the journal may take. */
 const STATES = { timeoutMs: 15_000, everyMs: 100 };
 

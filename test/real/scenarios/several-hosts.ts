@@ -1,6 +1,7 @@
 // Rows of the scenario table that need two, three or four hosts: placement by the rules, machines that come and go.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
+import type { Ended } from '../../../lab/script.ts';
 import { eventually } from '../../support/eventually.ts';
 import {
   fixture,
@@ -9,26 +10,6 @@ import {
   type Cluster,
   type Scenarios,
 } from '../../support/scenario.ts';
-
-export const oneHostThenTwo: Scenarios = {
-  hosts: 1,
-  rows: {
-    NodeShutdown: async (c) => {
-      const pin = `pin@${c.idOf('h1')}.service`;
-      await c.ok('start', fixture(pin));
-      await c.active(1);
-      await c.lab.up(2);
-      await c.machines(2);
-      await c.lab.out('h1', 'sudo', 'systemctl', 'stop', 'fleet');
-      await c.machines(1, 'h2');
-      await c.active(0, 'h2');
-      for (const unit of ['hello.service', pin]) {
-        const status = await c.lab.exec('h1', 'systemctl', 'status', unit);
-        expect(`${status.stdout}${status.stderr}`).toMatch(/Active: inactive|could not be found/);
-      }
-    },
-  },
-};
 
 export const twoHosts: Scenarios = {
   hosts: 2,
@@ -89,6 +70,43 @@ export const twoHosts: Scenarios = {
       expect(await c.active(1)).toHaveLength(1);
     },
 
+    KnownHostsVerification: async (c) => {
+      const known = '/tmp/known_hosts';
+      const options = ['--strict-host-key-checking=true', `--known-hosts-file=${known}`];
+      const uptime = (): Promise<Ended> =>
+        c.lab.feed('h1', 'yes\n', 'fleetctl', ...options, 'ssh', c.idOf('h2'), 'uptime');
+      const refused = await c.lab.feed(
+        'h1',
+        'no\n',
+        'fleetctl',
+        ...options,
+        'ssh',
+        c.idOf('h2'),
+        'uptime',
+      );
+      expect(refused).toMatchObject({ status: 255, stdout: '' });
+      const first = await uptime();
+      expect(first, first.stderr).toMatchObject({ status: 0 });
+      expect(first.stdout).toContain('load average');
+      expect(first.stderr).toContain('yes/no');
+      expect(await c.lab.out('h1', 'cat', known)).toContain('ssh-ed25519');
+
+      await c.lab.wipe('h2');
+      await c.machines(1);
+      await c.lab.up(2);
+      await c.machines(2);
+      await c.readHosts();
+      const changed = await uptime();
+      expect(changed.status).not.toBe(0);
+      expect(changed.stdout).toBe('');
+
+      await c.lab.write('h1', known, '');
+      // Only the answer is read here: the rest is for the command.
+      const words = ['--known-hosts-file', known, 'ssh', c.idOf('h2'), 'cat'];
+      const again = await c.lab.feed('h1', 'yes\nthe rest\n', 'fleetctl', ...words);
+      expect(again, again.stderr).toMatchObject({ status: 0, stdout: 'the rest\n' });
+    },
+
     DetectMachineId: async (c) => {
       const id = c.idOf('h1');
       await c.lab.write('h2', '/etc/machine-id', `${id}\n`);
@@ -114,7 +132,8 @@ export const threeHosts: Scenarios = {
   hosts: 3,
   rows: {
     ScheduleMachineOf: async (c) => {
-      for (const { host } of c.hosts) await c.lab.out(host, 'uptime');
+      for (const { machineId } of c.hosts)
+        expect(await c.ssh(machineId, 'uptime')).toContain('load average');
       const files = [0, 1, 2].flatMap((i) => [`ping.${i}.service`, `pong.${i}.service`]);
       await c.ok('start', '--no-block', ...files.map(fixture));
       expect(await c.lines('list-unit-files', '--no-legend')).toHaveLength(6);
@@ -188,12 +207,45 @@ export const threeHosts: Scenarios = {
       expect(invalid.status).not.toBe(0);
     },
 
+    TunnelScheduleBatchUnits: async (c) => {
+      const known = '/tmp/tunnel_known_hosts';
+      const tunnel = [
+        `--tunnel=${c.addressOf('h2')}`,
+        '--strict-host-key-checking=true',
+        `--known-hosts-file=${known}`,
+      ];
+      const hello = fixture('hello.service');
+      const first = await c.lab.feed('h1', 'yes\n', 'fleetctl', ...tunnel, 'start', hello);
+      expect(first, first.stderr).toMatchObject({ status: 0 });
+      expect(first.stderr).not.toContain('Error');
+      const files = numbered(10, (i) => fixture(`hello@${i}.service`), 1);
+      await c.ok(...tunnel, 'start', ...files);
+      await c.active(11);
+      // What is reached is the far side: the store is not in reach here, and the unit's machine is not this one.
+      expect(await c.ok(...tunnel, 'list-machines')).toContain(c.addressOf('h3'));
+      const through = await c.lab.feed(
+        'h1',
+        'yes\n',
+        'fleetctl',
+        ...tunnel,
+        'ssh',
+        c.idOf('h3'),
+        'hostname',
+      );
+      expect(through, through.stderr).toMatchObject({ status: 0, stdout: 'h3\n' });
+      expect(await c.lab.exec('h1', 'sh', '-c', 'ls -d /tmp/fleetctl-*')).toMatchObject({
+        stdout: '',
+      });
+    },
+
     DynamicClusterMemberReboot: async (c) => {
       const files = numbered(3, (i) => fixture(`conflict.${i}.service`));
       await c.ok('start', ...files);
       const before = placesOf(await threeApart(c));
       await c.lab.wipe('h3');
+      await c.machines(2);
       await c.lab.up(3);
+      await c.machines(3);
       await c.readHosts();
       const after = placesOf(await threeApart(c));
       expect(Object.keys(after).filter((unit) => after[unit] !== before[unit])).toHaveLength(1);
@@ -233,13 +285,8 @@ async function threeApart(c: Cluster, host = 'h1'): Promise<Awaited<ReturnType<C
 async function discoveryIs(c: Cluster, state: string): Promise<void> {
   await eventually(
     async () => {
-      const [row] = (await c.units()).filter(({ unit }) => unit === 'discovery.service');
-      const shown = await c.sshTo('discovery.service', row!.machine, [
-        'systemctl',
-        'show',
-        '--property=ActiveState',
-        'discovery.service',
-      ]);
+      const show = 'systemctl show --property=ActiveState discovery.service';
+      const shown = await c.ssh('discovery.service', show);
       expect(shown.trim()).toBe(`ActiveState=${state}`);
     },
     { timeoutMs: 15_000, everyMs: 100 },
