@@ -3,14 +3,16 @@
 import type { V2Event, V2Unit, V2UnitState } from '../src/api/types.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 
-/** What is waited for: the state of a unit, or its end. */
-export type Goal = DesiredState | 'destroyed';
+/** What is waited for: the state of a unit, its end, or (`stopped`) that it is loaded or on no machine that could run it. */
+export type Goal = DesiredState | 'stopped' | 'destroyed';
 
 /** What is known of one unit that is waited for. */
 export interface UnitView {
   readonly name: string;
   readonly goal: Goal;
   readonly global: boolean;
+  /** Its machine was absent when the request was made: there is nobody to stop it. */
+  readonly wasLost: boolean;
   /** It was launched when the request was made: its systemd unit has to end first. */
   readonly wasLaunched: boolean;
   /** The store's revision of this view: older events are known to it. */
@@ -48,6 +50,7 @@ export function viewOf(
     name: newest?.name ?? '',
     goal,
     global: newest?.global ?? false,
+    wasLost: before?.currentState === 'lost',
     wasLaunched: before?.desiredState === 'launched',
     revision: BigInt((before ?? answer)?.revision ?? 0),
     isAsked: answer !== undefined,
@@ -109,10 +112,14 @@ export function judge(view: UnitView): Verdict {
   if (goal === 'destroyed') return judgeEnd(view);
   if (since === 'destroyed' && goal !== 'inactive')
     return { kind: 'failed', machineID: undefined, reason: 'it was destroyed meanwhile' };
-  if (since !== undefined && since !== 'destroyed' && since !== goal)
+  const wanted = goal === 'stopped' ? 'loaded' : goal;
+  if (since !== undefined && since !== 'destroyed' && since !== wanted)
     return { kind: 'failed', machineID, reason: `somebody made it ${since} meanwhile` };
   if (goal === 'inactive') return judgeGone(view);
-  return view.global ? judgeGlobal(view, goal) : judgePlaced(view, goal);
+  if (view.global) return judgeGlobal(view, wanted === 'launched' ? wanted : 'loaded');
+  if (goal !== 'stopped') return judgePlaced(view, goal);
+  if (view.wasLost || machineID === undefined) return { kind: 'reached', machineID: undefined };
+  return judgePlaced(view, 'loaded');
 }
 
 const WAITING: Verdict = { kind: 'waiting' };

@@ -1,6 +1,7 @@
 // The line that a blocking command prints when a unit is where it was wanted, or failed.
 import { isFleetError } from '../src/model/errors.ts';
 import type { Context } from './context.ts';
+import type { Goal } from './goal.ts';
 import { placeName } from './render/machine.ts';
 import { paint } from './render/paint.ts';
 import type { OnVerdict } from './wait.ts';
@@ -23,9 +24,15 @@ export function sayVerdicts(context: Context): {
         context.stderr(`Unit ${name} ${failed}${where}: ${verdict.reason}\n`);
         if (verdict.machineID !== undefined) context.stderr(`  See: fleetctl journal ${name}\n`);
       } else if (goal === 'destroyed') context.stdout(`Destroyed ${name}\n`);
-      else context.stdout(`Unit ${name} ${goal}${where}\n`);
+      else context.stdout(`Unit ${name} ${reachedWords(goal, where)}\n`);
     },
   };
+}
+
+/** As the original says it: a stopped unit is loaded, where there is a machine to load it. */
+function reachedWords(goal: Goal, where: string): string {
+  if (goal !== 'stopped') return `${goal}${where}`;
+  return where === '' ? 'stopped, and on no machine' : `loaded${where}`;
 }
 
 /** Machines by id, read once and only when a line needs one. */

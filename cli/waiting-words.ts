@@ -19,7 +19,7 @@ export function whatIsMissing(view: UnitView): string {
   if (view.releasing) return `${where} to hand it over`;
   const row = view.states.get(view.machineID);
   if (row === undefined || row.generation < view.generation)
-    return view.wasLaunched && view.goal === 'loaded'
+    return view.wasLaunched && view.goal !== 'launched'
       ? `its end on ${where}`
       : `${where} to carry it out`;
   const words = `(${row.systemdActiveState}/${row.systemdSubState})`;

@@ -141,7 +141,7 @@ async function lower(
     before.desiredState === desiredState
       ? undefined
       : await context.client.putUnit(name, { desiredState }, context.signal);
-  return viewOf(desiredState, before, answer);
+  return viewOf(verb === 'stop' ? 'stopped' : desiredState, before, answer);
 }
 
 async function destroy(context: Context, argument: string): Promise<UnitView | undefined> {

@@ -1,7 +1,6 @@
 // restart: one unit after the other is stopped, waited for, started, waited for.
 // Invariant: the first that fails ends it: the others keep running.
 import { FleetError } from '../../src/model/errors.ts';
-import type { DesiredState } from '../../src/model/unit.ts';
 import type { V2Unit } from '../../src/api/types.ts';
 import type { Context } from '../context.ts';
 import { viewOf, type UnitView, type Verdict } from '../goal.ts';
@@ -43,7 +42,7 @@ async function restartOne(context: Context, first: V2Unit, timeoutMs: number): P
   // As it is now: the units before it took their time.
   const before = await context.client.unit(name, context.signal);
   if (before.desiredState === 'launched') {
-    const stopped = await putDesired(context, before, 'loaded');
+    const stopped = await putDesired(context, before, 'stopped');
     await waitForGoals(context, [stopped], timeoutMs, quiet);
     if (verdicts.status() !== 0) return verdicts.status();
   }
@@ -57,8 +56,9 @@ async function restartOne(context: Context, first: V2Unit, timeoutMs: number): P
 async function putDesired(
   context: Context,
   before: V2Unit,
-  desiredState: DesiredState,
+  goal: 'stopped' | 'launched',
 ): Promise<UnitView> {
+  const desiredState = goal === 'stopped' ? 'loaded' : goal;
   const answer = await context.client.putUnit(before.name, { desiredState }, context.signal);
-  return viewOf(desiredState, before, answer);
+  return viewOf(goal, before, answer);
 }

@@ -50,7 +50,7 @@ export function nearestFleetKey(name: string): string {
 }
 
 /** Insertions, deletions and replacements from one text to the other (Levenshtein). */
-function editDistance(from: string, to: string): number {
+export function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 0; i < from.length; i += 1) {
     const next = [i + 1];

@@ -4,7 +4,7 @@ import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX, UNIT_PROBLEMS_MAX } from '../m
 import type { Requirements } from '../model/requirements.ts';
 import type { UnitName, UnitOption } from '../model/unit.ts';
 import type { FleetKeyKind } from './fleet-keys.ts';
-import { FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
+import { editDistance, FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
 import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
@@ -77,11 +77,33 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
     }
     requests.push(...read.requests.slice(0, FLEET_VALUES_MAX));
   }
+  problems.push(...misspelt(options));
   // Only what is bounded is compared pair by pair.
   if (problems.length === 0) problems.push(...combinationProblems(requests));
   return problems.length > 0
     ? { problems: boundedProblems(problems) }
     : { ok: requirementsFrom(requests) };
+}
+
+/** Sections that are one slip away from [X-Fleet]: passed over, they would let the unit run anywhere. */
+function misspelt(options: readonly PlacedOption[]): readonly Problem[] {
+  const first = new Map<string, PlacedOption>();
+  for (const placed of options) {
+    const { section } = placed.option;
+    if (section === 'X-Fleet' || first.has(section) || !isSlipOf(section, 'X-Fleet')) continue;
+    first.set(section, placed);
+  }
+  return [...first].map(([section, { nameAt }]) => ({
+    ...nameAt,
+    message: `the section '[${section}]' is not [X-Fleet], and would be passed over`,
+    hint: 'Write [X-Fleet]; a section of your own needs a name less like it.',
+  }));
+}
+
+/** The same but for case, or two edits. */
+function isSlipOf(section: string, meant: string): boolean {
+  if (Math.abs(section.length - meant.length) > 2) return false;
+  return editDistance(section.toLowerCase(), meant.toLowerCase()) <= 2;
 }
 
 function unknownKey({ option, nameAt }: PlacedOption): Problem {

@@ -128,6 +128,16 @@ describe('fleetctl with units that are not there, or not so', () => {
     },
   );
 
+  it('stop of a unit that waits for a machine ends at once', async () => {
+    const text = '[Service]\nExecStart=/bin/true\n[X-Fleet]\nMachineMetadata=disk=floppy\n';
+    await fleet.run('start', '--no-block', file('floppy.service', text));
+    const stopped = await fleet.run('stop', 'floppy');
+    expect({ status: stopped.status, stdout: stopped.stdout }).toEqual({
+      status: 0,
+      stdout: 'Unit floppy.service stopped, and on no machine\n',
+    });
+  });
+
   it('stop of an inactive unit exits 1, and the others are stopped', async () => {
     await fleet.run('submit', file('a.service'));
     await fleet.run('start', file('b.service'));

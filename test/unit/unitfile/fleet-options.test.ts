@@ -372,4 +372,20 @@ describe('checkFleetOptions and requirementsOf', () => {
     const file = parseUnitFile('[Service]\nGlobal=x\n[X-Foo]\nBar=1\n').ok!;
     expect(checkFleetOptions(checkUnitName('a.service'), file)).toEqual({ ok: NO_REQUIREMENTS });
   });
+
+  it.for(['X-Flet', 'x-fleet', 'X-Fleets', 'XFleet'])(
+    'refuses [%s], one slip from [X-Fleet]',
+    (section) => {
+      const file = parseUnitFile(`[${section}]\nMachineMetadata=disk=ssd\n`);
+      const checked = checkFleetOptions(checkUnitName('a.service'), file.ok!);
+      expect(checked.problems?.map(problemLine)).toEqual([
+        `line 2, column 1: the section '[${section}]' is not [X-Fleet], and would be passed over`,
+      ]);
+    },
+  );
+
+  it.for(['X-testproject', 'X-Fleet-Own', 'Service'])('passes over [%s]', (section) => {
+    const file = parseUnitFile(`[${section}]\nMachineMetadata=disk=ssd\n`);
+    expect(checkFleetOptions(checkUnitName('a.service'), file.ok!).problems).toBeUndefined();
+  });
 });
