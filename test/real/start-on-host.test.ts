@@ -22,11 +22,11 @@ describe.skipIf(noLab() !== undefined)('npm start on a host', () => {
         'ann',
         '--',
         'env',
-        'XDG_RUNTIME_DIR=/run/user/1000',
+        'XDG_RUNTIME_DIR=/run/user/1001',
         'HOME=/home/ann',
       ],
       systemctl: ['systemctl', '--user'],
-      runtime: '/run/user/1000',
+      runtime: '/run/user/1001',
       state: '/home/ann/.local/state/fleet-standalone',
     },
   ])(
@@ -78,11 +78,11 @@ describe.skipIf(noLab() !== undefined)('npm start on a host', () => {
 
 /** What a login would do: logind and PAM's part of it are not on the lab's hosts. */
 async function startUserManager(lab: Lab): Promise<void> {
-  await lab.out('h1', 'useradd', '--create-home', '--uid', '1000', 'ann');
-  const dropIn = '/run/systemd/system/user@1000.service.d/runtime.conf';
+  await lab.out('h1', 'useradd', '--create-home', '--uid', '1001', 'ann');
+  const dropIn = '/run/systemd/system/user@1001.service.d/runtime.conf';
   const text = '[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n';
-  await lab.out('h1', 'mkdir', '-p', '/run/systemd/system/user@1000.service.d');
+  await lab.out('h1', 'mkdir', '-p', '/run/systemd/system/user@1001.service.d');
   await lab.write('h1', dropIn, text);
   await lab.out('h1', 'systemctl', 'daemon-reload');
-  await lab.out('h1', 'systemctl', 'start', 'user@1000.service');
+  await lab.out('h1', 'systemctl', 'start', 'user@1001.service');
 }
