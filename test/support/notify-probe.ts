@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { takeListenFds } from '../../agent/listen-fds.ts';
 import { openNotifier } from '../../agent/notify.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 
 const fds = takeListenFds(process.env, process.pid);
 const notifier = openNotifier(process.env, process.pid);
@@ -15,7 +16,10 @@ const server = createServer((socket) => {
 const [first] = fds;
 if (first !== undefined) server.listen({ fd: first.fd });
 await notifier.ready('all is well', signal);
-setInterval(() => void notifier.watchdog(signal), notifier.watchdogMs ?? 1000);
 process.once('SIGTERM', () => {
   void notifier.stopping(signal).finally(() => process.exit(0));
 });
+for (;;) {
+  await notifier.watchdog(signal);
+  await systemClock.sleep(notifier.watchdogMs ?? 1000, signal);
+}
