@@ -31,7 +31,7 @@ export interface UnitDirOptions {
   /** This machine's, unless given. */
   readonly disk?: Disk;
   /** The check of a name found on the disk: undefined where it is no unit's. */
-  parseUnitName(text: string): UnitName | undefined;
+  readonly parseUnitName: (text: string) => UnitName | undefined;
 }
 
 /** Opens the directory, makes it if it is not there, and clears what a crash has left half written. */
