@@ -20,6 +20,8 @@ import { localDisk } from './local-disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
+import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
@@ -143,16 +145,25 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
     disk,
     parseUnitName: (text) => parseUnitName(text).ok,
   });
+  const hostLog = log.child({ component: 'host' });
+  const kept = await KeptDesired.open({
+    disk: localDisk,
+    directory: join(config.stateDirectory, 'desired'),
+    machine,
+    cluster: registry.keys.prefix,
+    log: hostLog,
+  });
   return new Host({
     registry,
     systemd,
     clock,
     random,
-    log: log.child({ component: 'host' }),
+    log: hostLog,
     machine,
     incarnation: identity.identity.incarnation,
     unitDir,
     carriedOut,
+    kept,
     configuredMetadata: () => settings.config.metadata,
   });
 }
