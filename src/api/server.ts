@@ -154,28 +154,29 @@ class ApiServer {
       }
     }
     const gone = new AbortController();
-    const leave = (): void => gone.abort(new Error('the client is gone, or the API is closing'));
-    reply.raw.once('close', leave);
-    this.#closing.addEventListener('abort', leave, { once: true });
-    try {
-      const answer = await route.handle(callOf(request, gone.signal));
-      if ('stream' in answer) return await this.#stream(answer, reply);
-      return sendJson(reply, answer.status, answer.json, answer.headers);
-    } finally {
-      this.#closing.removeEventListener('abort', leave);
-    }
+    reply.raw.once('close', () => gone.abort(new Error('the client is gone')));
+    const answer = await route.handle(callOf(request, gone.signal));
+    if ('stream' in answer) return await this.#stream(answer, reply, gone);
+    return sendJson(reply, answer.status, answer.json, answer.headers);
   }
 
+  /** Of what is under way, closing cuts off streams alone: a request of a client is carried out, and it is told so. */
   async #stream(
     answer: Extract<Answer, { stream: unknown }>,
     reply: FastifyReply,
+    gone: AbortController,
   ): Promise<FastifyReply> {
+    const end = (): void => gone.abort(new Error('the API is closing'));
+    this.#closing.addEventListener('abort', end, { once: true });
+    if (this.#closing.aborted) end();
     reply.hijack();
     try {
       await answer.stream(reply.raw);
     } catch (error) {
       const isOver = reply.raw.destroyed || this.#closing.aborted;
       if (!isOver) this.#options.log.error({ err: error }, 'event stream failed, closing it');
+    } finally {
+      this.#closing.removeEventListener('abort', end);
     }
     reply.raw.end();
     return reply;
