@@ -36,8 +36,14 @@ const CLOSE_MS = 2_000;
 
 /** Runs fleetd until `stop` aborts and all has ended. Throws what keeps it from starting. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
-  const daemon = await Daemon.open(options);
-  await daemon.run(options.stop);
+  const parts = await openParts(options);
+  await listen(options, parts);
+  await runParts(options, parts);
+}
+
+/** The same with parts that are open and listen. */
+export async function runParts(options: DaemonOptions, parts: Parts): Promise<void> {
+  await new Daemon(options, parts).run(options.stop);
 }
 
 class Daemon {
@@ -48,15 +54,9 @@ class Daemon {
   #isLeaving = false;
   #patienceMs = STORE_PATIENCE_MS;
 
-  private constructor(options: DaemonOptions, parts: Parts) {
+  constructor(options: DaemonOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
-  }
-
-  static async open(options: DaemonOptions): Promise<Daemon> {
-    const daemon = new Daemon(options, await openParts(options));
-    await daemon.#listen();
-    return daemon;
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -249,25 +249,6 @@ class Daemon {
     }
   }
 
-  async #listen(): Promise<void> {
-    const { api, settings } = this.#parts;
-    const { log, env, pid } = this.#options;
-    const { config } = settings;
-    const passed = takeListenFds(env, pid);
-    for (const { fd } of passed) await api.listen({ fd });
-    if (passed.length === 0) {
-      await mkdir(dirname(config.socket), { recursive: true });
-      await api.listen({ path: config.socket });
-    }
-    for (const address of config.listen) {
-      const at = address.lastIndexOf(':');
-      const host = address.slice(0, at).replaceAll(/[[\]]/g, '');
-      await api.listen({ host, port: Number(address.slice(at + 1)) });
-    }
-    const sockets = passed.length > 0 ? passed.map(({ name }) => name) : [config.socket];
-    log.info({ sockets, listen: config.listen }, 'listening');
-  }
-
   async #close(): Promise<void> {
     const { api, kv, systemd } = this.#parts;
     try {
@@ -286,6 +267,26 @@ class Daemon {
         this.#options.log.error({ part }, 'a part does not end, ending without it');
     });
   }
+}
+
+/** On the sockets that systemd passed, else on the configured one; and on the addresses asked for. */
+async function listen(
+  { log, env, pid }: DaemonOptions,
+  { api, settings: { config } }: Parts,
+): Promise<void> {
+  const passed = takeListenFds(env, pid);
+  for (const { fd } of passed) await api.listen({ fd });
+  if (passed.length === 0) {
+    await mkdir(dirname(config.socket), { recursive: true });
+    await api.listen({ path: config.socket });
+  }
+  for (const address of config.listen) {
+    const at = address.lastIndexOf(':');
+    const host = address.slice(0, at).replaceAll(/[[\]]/g, '');
+    await api.listen({ host, port: Number(address.slice(at + 1)) });
+  }
+  const sockets = passed.length > 0 ? passed.map(({ name }) => name) : [config.socket];
+  log.info({ sockets, listen: config.listen }, 'listening');
 }
 
 /** Keys of the configuration that only a restart brings into force. */
