@@ -58,7 +58,7 @@ export interface ChurnDeps {
   /** The machine that leads now. */
   leader(): Promise<string | undefined>;
   /** Told of an answer that cannot be. */
-  violated(what: string): void;
+  readonly violated: (what: string) => void;
 }
 
 /** Users and chance; a client of each host is kept for as long as the soak runs. */

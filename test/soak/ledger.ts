@@ -20,8 +20,7 @@ export class Ledger {
   /** The request may have been carried out or not. */
   unknown(name: string, perhaps: Wanted): void {
     const known = this.possible(name);
-    if (!known.some((one) => isSame(one, perhaps)))
-      this.#possible.set(name, [...known, perhaps]);
+    if (!known.some((one) => isSame(one, perhaps))) this.#possible.set(name, [...known, perhaps]);
   }
 
   /** What was found at rest: it stands from now on. Answers false where it could not have come to that. */

@@ -162,10 +162,7 @@ async function soak(options: {
     const end = performance.now() + options.minutes * 60_000;
     while (performance.now() < end && violations.length < 20) {
       const busy = new AbortController();
-      const churning = Promise.all([
-        churn.users(WORKERS, busy.signal),
-        churn.chance(busy.signal),
-      ]);
+      const churning = Promise.all([churn.users(WORKERS, busy.signal), churn.chance(busy.signal)]);
       await Promise.race([delay(ROUND_MS), churning]);
       busy.abort();
       await churning;
@@ -222,9 +219,7 @@ function printRound(rounds: readonly Round[], counts: Counts): void {
   ];
   const shown = ['c/unit', 'c/placed', 'c/global', 'state', 'file', 'pending'];
   const keys = shown.map((kind) => `${kind} ${round.keys[kind] ?? 0}`).join(', ');
-  console.log(
-    `${columns.map(([text, width]) => String(text).padStart(width)).join('')}  ${keys}`,
-  );
+  console.log(`${columns.map(([text, width]) => String(text).padStart(width)).join('')}  ${keys}`);
 }
 
 function printVerdict(report: Report): boolean {
