@@ -41,6 +41,15 @@ export interface PartsOptions {
   readonly pid: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The host that it is of, where that is not this machine: many share one in tests. */
+  readonly simulated?: SimulatedMachine;
+}
+
+/** What fleetd otherwise finds out of the machine that it runs on. */
+export interface SimulatedMachine {
+  readonly machine: MachineId;
+  readonly bootId: string;
+  readonly systemd: Systemd;
 }
 
 export interface Parts {
@@ -89,20 +98,25 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   return { clock, random, kv, systemd, machine, ...rest };
 }
 
-async function openBase({ config, log, env, random }: PartsOptions): Promise<Base> {
+async function openBase(options: PartsOptions): Promise<Base> {
+  const { config, log, env, random, simulated } = options;
   const clock = systemClock;
   const { stateDirectory, runtimeDirectory, standalone } = config;
   await mkdir(runtimeDirectory, { recursive: true });
   await mkdir(stateDirectory, { recursive: true });
-  const boot = await bootId();
-  const machine = await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId());
+  const boot = simulated?.bootId ?? (await bootId());
+  const machine =
+    simulated?.machine ??
+    (await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId()));
   const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
   const kv = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
   const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
   const address = config.systemdUser ? 'user' : 'system';
-  const systemd = openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
+  const systemd =
+    simulated?.systemd ??
+    openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
   const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), {
     bootId: boot,
     machineId: machine,
