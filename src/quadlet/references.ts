@@ -1,5 +1,5 @@
 // Quadlet files that one refers to: what they are called as services and resources, and the dependencies that follow.
-// Invariant: a name that ends like a Quadlet file is one; where that file is not known, the reference is refused.
+// Invariant: a name that ends like a Quadlet file is one.
 import type { Place } from '../unitfile/fleet-rules.ts';
 import type { Draft } from './draft.ts';
 import { KIND_RULES, quadletKindOf, resourceNameOf, serviceNameOf } from './kinds.ts';
@@ -15,12 +15,9 @@ export interface Referred {
   readonly resource: string | undefined;
 }
 
-/** The file of that name as others see it; undefined where it is not known. */
-export function referredTo(draft: Draft, name: string): Referred | undefined {
-  const kind = quadletKindOf(name);
-  const file = draft.host.quadlets.get(name);
-  if (kind === undefined || file === undefined) return undefined;
-  const section = new SectionReader(file, KIND_RULES[kind].section);
+/** The file of that name as others see it. Of one that is not known, which the host may have by itself, the names follow the kind's rule. */
+export function referredTo(draft: Draft, name: string, kind: QuadletKind): Referred {
+  const section = new SectionReader(draft.host.quadlets.get(name), KIND_RULES[kind].section);
   const service = serviceNameOf(name, kind, section);
   const resource = resourceNameOf(name, kind, section);
   // A container's name may come from its service's; other specifiers would mean another thing in this service.
@@ -28,27 +25,36 @@ export function referredTo(draft: Draft, name: string): Referred | undefined {
   return { kind, service, resource: settled };
 }
 
-/** The resource of a file that this one uses, with `Requires=` and `After=` of its service; refused where there is none. */
+/** The resource of a file that this one uses, with `Requires=` and `After=` of its service; refused where nothing names it. */
 export function useResource(draft: Draft, name: string, at: Place | undefined): string | undefined {
-  const referred = referredTo(draft, name);
-  if (referred === undefined) {
-    draft.refuse(at, `requested Quadlet unit ${name} was not found`, NOT_FOUND_HINT);
-    return undefined;
-  }
-  draft.service.add('Unit', 'Requires', referred.service);
-  draft.service.add('Unit', 'After', referred.service);
-  const { kind, resource } = referred;
+  const kind = quadletKindOf(name);
+  if (kind === undefined) return undefined;
+  const { service, resource } = referredTo(draft, name, kind);
+  draft.service.add('Unit', 'Requires', service);
+  draft.service.add('Unit', 'After', service);
+  noteUnknown(draft, name, at);
   const foreign = kind === 'container' && resource?.includes('%') === true;
   if (resource !== undefined && !foreign) return resource;
+  const known = draft.host.quadlets.has(name);
   draft.refuse(
     at,
-    `cannot get the resource name of ${name}`,
-    `Name it in that file, by '${KIND_RULES[kind].nameKey ?? 'ImageTag'}=' without specifiers.`,
+    known
+      ? `cannot get the resource name of ${name}`
+      : `requested Quadlet unit ${name} was not found`,
+    known ? 'Name it in that file, without specifiers.' : 'Submit that file too, under this name.',
   );
   return undefined;
 }
 
-const NOT_FOUND_HINT = 'Submit that file too, under this name.';
+/** Says that the file is not one of the cluster, so that its service must be one of the host's own. */
+export function noteUnknown(draft: Draft, name: string, at: Place | undefined): void {
+  if (draft.host.quadlets.has(name)) return;
+  draft.warn(
+    at,
+    `the Quadlet unit ${name} is not known to the cluster: its names are taken from podman's rule`,
+    'Submit that file too, unless each host has it by itself.',
+  );
+}
 
 /** An image, or the image that a `.image` or `.build` file stands for. */
 export function imageOf(draft: Draft, image: string, at: Place | undefined): string {
@@ -82,13 +88,10 @@ export function translateDependencies(draft: Draft, unit: SectionReader): void {
     const names = draft.service.all('Unit', key).flatMap((value) => value.split(/\s+/));
     if (names.every((name) => quadletKindOf(name) === undefined)) continue;
     const services = names.map((name) => {
-      if (quadletKindOf(name) === undefined) return name;
-      const service = referredTo(draft, name)?.service;
-      if (service === undefined) {
-        const message = `unable to translate dependency for ${name}`;
-        draft.refuse(unit.last(key)?.at, message, NOT_FOUND_HINT);
-      }
-      return service ?? name;
+      const kind = quadletKindOf(name);
+      if (kind === undefined) return name;
+      noteUnknown(draft, name, unit.last(key)?.at);
+      return referredTo(draft, name, kind).service;
     });
     draft.service.replace('Unit', key, services.join(' '));
   }

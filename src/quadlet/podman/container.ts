@@ -1,9 +1,8 @@
 // `.container` for podman: the service runs `podman run` as podman's own generator has it.
 // Invariant: conmon is the service's main process; no container stays behind, however the service ended.
-import type { Place } from '../../unitfile/fleet-rules.ts';
 import type { Draft } from '../draft.ts';
 import { plainArguments } from '../keys.ts';
-import { imageOf, referredTo } from '../references.ts';
+import { imageOf, noteUnknown, referredTo } from '../references.ts';
 import { exposeArguments, imageFields, userArgument, warnAmbiguousImage } from '../container.ts';
 import { resourceNameOf } from '../kinds.ts';
 import { PODMAN_CONTAINER } from './container-keys.ts';
@@ -141,22 +140,11 @@ function podArguments(draft: Draft): readonly string[] {
     draft.refuse(pod?.at, `pod ${name} is not Quadlet based`, "Name a '.pod' file of the cluster.");
     return [];
   }
-  const referred = referredPod(draft, name, pod?.at);
-  if (referred === undefined) return [];
-  service.add('Unit', 'BindsTo', referred.service);
-  service.add('Unit', 'After', referred.service);
+  const { service: podService, resource = '' } = referredTo(draft, name, 'pod');
+  noteUnknown(draft, name, pod?.at);
+  service.add('Unit', 'BindsTo', podService);
+  service.add('Unit', 'After', podService);
   // podman's generator has the pod want its containers; here each container joins by itself.
-  if (section.boolean('StartWithPod') ?? true) service.add('Install', 'WantedBy', referred.service);
-  return ['--pod', referred.resource];
-}
-
-function referredPod(
-  draft: Draft,
-  name: string,
-  at: Place | undefined,
-): Readonly<{ service: string; resource: string }> | undefined {
-  const { service, resource } = referredTo(draft, name) ?? {};
-  if (service !== undefined && resource !== undefined) return { service, resource };
-  draft.refuse(at, `quadlet pod unit ${name} does not exist`, 'Submit that file too.');
-  return undefined;
+  if (section.boolean('StartWithPod') ?? true) service.add('Install', 'WantedBy', podService);
+  return ['--pod', resource];
 }
