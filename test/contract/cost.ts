@@ -51,7 +51,6 @@ async function startFleet(store: Kv): Promise<Fleet> {
       keys,
       clock: systemClock,
       id,
-      dir,
       ttlSec: 30,
       metadata: { role: isEngine ? 'host' : 'other' },
       ...(isEngine ? { engine: { kv: engine } } : {}),

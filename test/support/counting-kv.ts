@@ -23,7 +23,7 @@ export type Noted =
     }>
   | Readonly<{ kind: 'watch'; prefix: string }>
   | Readonly<{ kind: 'event'; prefix: string; key: string }>
-  | Readonly<{ kind: 'grant' | 'renew' | 'revoke' | 'compact' }>;
+  | Readonly<{ kind: 'grant' | 'renew' | 'remaining' | 'revoke' | 'compact' }>;
 
 /** Wraps a store; closing it leaves the store open. */
 export class CountingKv implements Kv {
@@ -82,6 +82,11 @@ export class CountingKv implements Kv {
   async renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
     this.#noted.push({ kind: 'renew' });
     return await this.#kv.renewLease(id, signal);
+  }
+
+  async leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    this.#noted.push({ kind: 'remaining' });
+    return await this.#kv.leaseRemaining(id, signal);
   }
 
   async revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {

@@ -1,10 +1,12 @@
 // A member of a fleet in this process: presence, host and, if asked, engine, as fleetd has them, over a store and a systemd in memory.
-// Invariant: only systemd and the unit files are not the real ones; what is asked of the store is what a real member asks.
-import { join } from 'node:path';
+// Invariant: only systemd and the disk are not the real ones; what is asked of the store is what a real member asks.
+import { randomUUID } from 'node:crypto';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import { Host } from '../../agent/host.ts';
 import { IdentityFile } from '../../agent/identity.ts';
+import { KeptDesired } from '../../agent/kept-desired.ts';
 import { Presence } from '../../agent/presence.ts';
+import { openUnitDir } from '../../agent/unit-dir.ts';
 import { runEngine } from '../../src/engine/engine.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { Keys } from '../../src/registry/keys.ts';
@@ -13,16 +15,15 @@ import { silentLog } from '../../src/runtime/log.ts';
 import { runTogether } from '../../src/runtime/tasks.ts';
 import type { Filters } from '../../src/scheduler/filters.ts';
 import type { Kv } from '../../src/store/kv.ts';
+import { parseUnitName } from '../../src/unitfile/name.ts';
 import { FakeSystemd } from './fake-systemd.ts';
-import { MemoryUnitDir } from './memory-unit-dir.ts';
+import { MemoryDisk } from './memory-disk.ts';
 
 export interface MemberOptions {
   readonly kv: Kv;
   readonly keys: Keys;
   readonly clock: Clock;
   readonly id: MachineId;
-  /** Where what the host keeps per boot goes. */
-  readonly dir: string;
   readonly ttlSec: number;
   readonly metadata?: Metadata;
   /** It campaigns for the leadership; with these filters, if given. */
@@ -39,12 +40,15 @@ export interface Member {
 
 /** Starts a member; it registers by itself. */
 export async function startMember(options: MemberOptions): Promise<Member> {
-  const { kv, keys, clock, id, dir, ttlSec, metadata = {}, engine } = options;
-  const unitDir = new MemoryUnitDir();
-  const systemd = new FakeSystemd((path) => unitDir.textAt(path));
+  const { kv, keys, clock, id, ttlSec, metadata = {}, engine } = options;
+  const disk = new MemoryDisk();
+  const systemd = new FakeSystemd((path) => disk.text(path));
   const random = Math.random;
   const of = { bootId: 'boot', machineId: id };
-  const identity = await IdentityFile.open(join(dir, id, 'identity.json'), of);
+  const identity = await IdentityFile.open('/run/fleet/identity.json', of, {
+    disk,
+    newId: randomUUID,
+  });
   const facts = (): ReturnType<ConstructorParameters<typeof Presence>[0]['facts']> => ({
     id,
     primaryIp: '127.0.0.1',
@@ -63,8 +67,19 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     systemd,
     machine: id,
     incarnation: identity.identity.incarnation,
-    unitDir,
-    carriedOut: await CarriedOutFile.open(join(dir, id, 'carried-out.json'), 'boot'),
+    unitDir: await openUnitDir({
+      directory: '/run/fleet/units',
+      disk,
+      parseUnitName: (text) => parseUnitName(text).ok,
+    }),
+    carriedOut: await CarriedOutFile.open('/run/fleet/carried-out.json', 'boot', disk),
+    kept: await KeptDesired.open({
+      disk,
+      directory: '/var/lib/fleet/desired',
+      machine: id,
+      cluster: keys.prefix,
+      log: silentLog,
+    }),
     configuredMetadata: () => metadata,
   });
   const evidence = { answeredSince: () => presence.answeredSince(), ttlSec };
