@@ -98,6 +98,19 @@ describe('the documents', () => {
     expect(shown.filter(({ name }) => !document.includes(`--${name}`))).toEqual([]);
   });
 
+  it('docs/lab.md has every command of npm run lab, and no other', () => {
+    const usage = execFileSync('node_modules/.bin/node', ['lab/main.ts', 'help'], {
+      encoding: 'utf8',
+    });
+    const offered = [...usage.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, command]) => command!);
+    const documented = terms('docs/lab.md')
+      .filter((term) => !term.startsWith('--'))
+      .map((term) => term.split(' ')[0]!);
+    expect([...new Set(documented)].toSorted()).toEqual(offered.toSorted());
+    for (const command of offered)
+      expect(read('lab/main.ts'), command).toMatch(new RegExp(`'${command}'`));
+  });
+
   it('docs/unit-files.md has every key of [X-Fleet]', () => {
     const document = read('docs/unit-files.md');
     const [current, older] = ['`KEY=`', '`KEY`'].map((form) =>
