@@ -64,7 +64,10 @@ export class Safety {
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
-  readonly #told = new Map<string, { readonly generation: number; readonly boot: number }>();
+  readonly #told = new Map<
+    string,
+    { readonly generation: number; readonly by: SimMachine; readonly boot: number }
+  >();
   /** When each machine's key went, and whether it had said that it leaves. */
   readonly #vanished = new Map<string, { readonly atMs: number; readonly orderly: boolean }>();
   readonly #unitChangedMs = new Map<string, number>();
@@ -118,8 +121,8 @@ export class Safety {
       if ('name' in place) names.add(place.name);
     }
     if (actor?.role === 'engine') this.#checkFence(writes, actor, leaderBefore);
-    for (const [name, before] of copies) this.#checkCopies(name, before, actor);
     if (writes.some(({ key }) => decides(placeOf(key)))) this.#noteForbidden();
+    for (const [name, before] of copies) this.#checkCopies(name, before, actor);
   }
 
   /** The store is another one: what was true of the old one is no cause any more, and what is in the new one is. */
@@ -152,7 +155,8 @@ export class Safety {
       this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
     const told = this.#told.get(at);
     const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
-    const isSame = told?.boot === machine.boots && target?.generation === told.generation;
+    const isHere = told?.by === machine && told.boot === machine.boots;
+    const isSame = isHere && target?.generation === told.generation;
     if (told !== undefined && isPlaced && isSame)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
@@ -167,7 +171,7 @@ export class Safety {
       if (other === machine || !other.systemd.isUp(unit.name)) continue;
       const lost = this.#lostFrom.has(`${unit.name} ${other.id}`);
       const isOrphan = this.wasRestored() && this.contents.copy(unit.name, other.id) === undefined;
-      if (lost || isOrphan || other.id === machine.id) continue;
+      if (lost || isOrphan || this.#hasTwin(other)) continue;
       if (this.contents.globals.has(unit.name)) continue;
       this.#world.violated(
         `${machine.name} starts ${unit.name} while it runs on ${other.name}, from where it was not lost`,
@@ -190,8 +194,18 @@ export class Safety {
     );
   }
 
+  /** Its file is taken away: it may come again. */
+  unlinked(machine: SimMachine, name: string): void {
+    this.#told.delete(`${name} ${machine.id}`);
+  }
+
   ended(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
-    if (by === 'machine') this.#told.delete(`${unit.name} ${machine.id}`);
+    if (by === 'machine' || by === 'fleet') this.#told.delete(`${unit.name} ${machine.id}`);
+  }
+
+  /** Two machines of one id: what the one that is turned away runs is a person's to stop. */
+  #hasTwin(machine: SimMachine): boolean {
+    return this.#world.machines().some((other) => other !== machine && other.id === machine.id);
   }
 
   #checkWriter(place: Place, actor: Actor | undefined): void {
@@ -230,7 +244,6 @@ export class Safety {
     const left = Math.max(
       this.contents.placed.get(name)?.generation ?? 0,
       this.contents.globals.get(name)?.generation ?? 0,
-      ...[...(this.contents.schedule.get(name)?.values() ?? [])].map((copy) => copy.generation),
     );
     const isNew =
       before === undefined ||
@@ -303,11 +316,14 @@ export class Safety {
         });
       if (kv !== undefined) this.#backAtMs.set(place.machine, now);
     }
+    if (place.kind === 'state' && kv === undefined)
+      this.#told.delete(`${place.name} ${place.machine}`);
     if (place.kind === 'state' && kv !== undefined && actor?.role === 'agent') {
       const row = JSON.parse(kv.value) as { started?: number };
-      const boot = actor.process.machine.boots;
+      const by = actor.process.machine;
       const at = `${place.name} ${place.machine}`;
-      if (row.started !== undefined) this.#told.set(at, { generation: row.started, boot });
+      if (row.started !== undefined)
+        this.#told.set(at, { generation: row.started, by, boot: by.boots });
     }
   }
 

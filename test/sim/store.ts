@@ -148,7 +148,7 @@ export class SimStore {
 
 /** What a store begins anew with, after these changes. */
 function stateOf(changes: readonly Change[]): JournalState & { readonly writes: readonly Write[] } {
-  const dropped = new Set<Write>();
+  const dropped = new Set<number>();
   const leases = new Map<LeaseId, number>();
   const all: Write[] = [];
   let compacted = 0;
@@ -162,7 +162,12 @@ function stateOf(changes: readonly Change[]): JournalState & { readonly writes: 
     if (ended !== undefined) leases.delete(ended);
     if (compaction === undefined) continue;
     compacted = compaction.revision;
-    for (const write of compaction.dropped) dropped.add(write);
+    for (const { sequence } of compaction.dropped) dropped.add(sequence);
   }
-  return { writes: all.filter((write) => !dropped.has(write)), compacted, leases, lastLease };
+  return {
+    writes: all.filter(({ sequence }) => !dropped.has(sequence)),
+    compacted,
+    leases,
+    lastLease,
+  };
 }

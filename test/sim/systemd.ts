@@ -15,6 +15,8 @@ export interface UnitWatcher {
   /** A stop was asked while the unit was up. */
   stopAsked(unit: SystemdUnit, by: Hand): void;
   ended(unit: SystemdUnit, by: Hand): void;
+  /** Its links are taken away. */
+  unlinked(name: string): void;
 }
 
 /** A job under way, or over. */
@@ -86,7 +88,7 @@ export class SimSystemd {
   disable(names: readonly string[]): void {
     for (const name of names) {
       this.enabled.delete(name);
-      this.linked.delete(name);
+      if (this.linked.delete(name)) this.#world.watcher.unlinked(name);
     }
   }
 

@@ -124,6 +124,7 @@ class World {
             this.#tell(machine.name, `${unit.name} has ended, by ${by}`);
             this.#safety.ended(machine, unit, by);
           },
+          unlinked: (name) => this.#safety.unlinked(machine, name),
         }),
         logOf: (process) => this.#logOf(process),
         say: (who, what) => this.#tell(who, what),
@@ -197,8 +198,8 @@ class World {
     const who = process.machine.name;
     const write = (fields: object, message: string): void => {
       const err = 'err' in fields ? fields.err : undefined;
-      // What the code itself calls a fault is one.
-      if (err instanceof Error && !isFleetError(err))
+      // What the code itself calls a fault is one; a full disk is none.
+      if (err instanceof Error && !isFleetError(err) && !('syscall' in err))
         this.#violated(`${who}: ${message}: ${err.stack}`);
       if (this.#tells)
         this.#say(who, `${message} ${JSON.stringify({ ...fields, err: String(err ?? '') })}`);
