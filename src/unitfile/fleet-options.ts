@@ -139,7 +139,7 @@ function readOption(
   if (fault !== undefined) report(fault);
   else if (words.length === 0 && !MAY_BE_EMPTY.has(kind)) {
     report({ offset: 0, message: 'it has no value', hint: 'Remove the line, or give a value.' });
-  } else if (words.length > 1 && (kind === 'machineId' || kind === 'global')) {
+  } else if (words.length > 1 && TAKES_ONE.has(kind)) {
     const offset = words[1]?.offset ?? 0;
     report({ offset, message: 'it takes one value', hint: 'Remove the others.' });
   }
@@ -161,6 +161,8 @@ function readOption(
 
 /** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
 const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
+
+const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set(['machineId', 'global', 'bootWithoutStore']);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
 function metadataWords(value: string): ReturnType<typeof wordsOf> {
@@ -221,11 +223,14 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   },
   conflicts: globFault,
   replaces: globFault,
-  global: (text) =>
-    /^(?:true|yes|1|on|t|false|no|0|off|f)$/i.test(text)
-      ? undefined
-      : { message: `'${text}' is no boolean`, hint: "Write 'true' or 'false'." },
+  global: booleanFault,
+  bootWithoutStore: booleanFault,
 };
+
+function booleanFault(text: string): Fault | undefined {
+  if (/^(?:true|yes|1|on|t|false|no|0|off|f)$/i.test(text)) return undefined;
+  return { message: `'${text}' is no boolean`, hint: "Write 'true' or 'false'." };
+}
 
 function globFault(text: string): Fault | undefined {
   const fault = globProblem(text);
