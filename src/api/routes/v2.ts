@@ -1,5 +1,7 @@
 // v2 of the API: whole texts, generations, reasons. What fleetctl speaks.
 import { listHosts, listMachines, type MachineRow } from '../../registry/read-machines.ts';
+import { readBrake } from '../../registry/read-away.ts';
+import type { BrakeRecord } from '../../registry/codec.ts';
 import { listStates } from '../../registry/read-states.ts';
 import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
@@ -67,7 +69,7 @@ async function getWhy(deps: RouteDeps, call: Call): Promise<Answer> {
   if (name === undefined) throw notFound(text);
   const { registry, machines } = deps;
   const facts = await readUnit(registry, name, call.signal);
-  if (facts !== undefined) return ok(explain(facts));
+  if (facts !== undefined) return ok(explain(facts, deps.clock.wallNow()));
   const left = await readLeft(registry, machines, name, call.signal);
   if (left === undefined) throw notFound(text);
   return ok(explainLeft(left));
@@ -129,8 +131,9 @@ async function getMachines(deps: RouteDeps, call: Call): Promise<Answer> {
   const rows = page.rows.map((row) => machineOf(row, byId.get(row.machine.id)));
   if (page.next === undefined) {
     const present = await deps.machines.at(registry, page.revision, call.signal);
-    for (const host of hosts)
-      if (!present.has(host.id)) rows.push({ id: host.id, status: 'absent', ...memoryOf(host) });
+    const away = hosts.filter(({ id }) => !present.has(id));
+    const brake = away.length === 0 ? undefined : await readBrake(registry, call.signal);
+    for (const host of away) rows.push(awayMachine(host, brake, deps.clock.wallNow()));
   }
   return pageAnswer(deps, 'machines', { ...page, rows });
 }
@@ -147,6 +150,21 @@ function machineOf({ machine, metadata }: MachineRow, host: Host | undefined): V
     capacity,
     capabilities,
     ...(host === undefined ? {} : memoryOf(host)),
+  };
+}
+
+/** The brake is on every machine that vanished and was not judged before. */
+function awayMachine(host: Host, brake: BrakeRecord | undefined, nowMs: number): V2Machine {
+  const isBraked =
+    brake !== undefined &&
+    nowMs < brake.untilMs &&
+    host.absentSinceMs === undefined &&
+    host.evict !== true;
+  return {
+    id: host.id,
+    status: 'absent',
+    ...memoryOf(host),
+    ...(isBraked ? { brakeUntilMs: brake.untilMs } : {}),
   };
 }
 
