@@ -7,7 +7,9 @@ import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
 import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
-import type { Host } from '../../model/machine.ts';
+import { evictMachine } from '../../registry/evict.ts';
+import { FleetError } from '../../model/errors.ts';
+import { parseMachineId, type Host } from '../../model/machine.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
 import { explain, explainLeft } from '../explain.ts';
@@ -31,6 +33,7 @@ export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[
     { method: 'GET', path: `${base}/units/:name/explain`, handle: (call) => getWhy(deps, call) },
     { method: 'GET', path: `${base}/states`, handle: (call) => getStates(deps, call) },
     { method: 'GET', path: `${base}/machines`, handle: (call) => getMachines(deps, call) },
+    { method: 'POST', path: `${base}/machines/:id/evict`, handle: (call) => evict(deps, call) },
     { method: 'GET', path: `${base}/events`, handle: (call) => events.open(call) },
     { method: 'GET', path: `${base}/version`, handle: () => ok(version) },
     { method: 'GET', path: `${base}/daemon`, handle: () => ok(deps.daemon) },
@@ -136,6 +139,17 @@ async function getMachines(deps: RouteDeps, call: Call): Promise<Answer> {
     for (const host of away) rows.push(awayMachine(host, brake, deps.clock.wallNow()));
   }
   return pageAnswer(deps, 'machines', { ...page, rows });
+}
+
+async function evict(deps: RouteDeps, call: Call): Promise<Answer> {
+  const text = call.params['id'] ?? '';
+  const id = parseMachineId(text);
+  if (id === undefined)
+    throw new FleetError('MACHINE_NOT_FOUND', `'${text}' is not the full id of a machine`, {
+      hint: 'See: fleetctl list-machines --full --fields machine,status',
+    });
+  const host = await evictMachine(deps.registry, id, call.signal);
+  return ok(awayMachine(host, undefined, deps.clock.wallNow()));
 }
 
 function machineOf({ machine, metadata }: MachineRow, host: Host | undefined): V2Machine {

@@ -253,6 +253,27 @@ describe('v2 of the API', () => {
     expect((await lines()).join()).not.toMatch(/brake|judged/);
   });
 
+  it('evict marks a machine that is absent, whatever is known of it, and no other', async () => {
+    const call = async (id: string): Promise<unknown[]> => {
+      const { status, json } = await fixture.call('POST', `/fleet/v2/machines/${id}/evict`);
+      return [status, json.error?.status ?? json.evict, json.error?.hint ?? json.status];
+    };
+    const [present, gone, unrecorded] = [machineId(1), machineId(3), machineId(4)];
+    const stop = 'To take it out, stop fleet there: systemctl stop fleet.socket fleet.service';
+    expect(await call(present)).toEqual([409, 'MACHINE_PRESENT', stop]);
+    expect((await call(gone))[1]).toBe('MACHINE_NOT_FOUND');
+    expect((await call('00010000'))[1]).toBe('MACHINE_NOT_FOUND');
+    const host = { id: gone, lastSeenMs: 1, absentSinceMs: 2 };
+    await fixture.put('host', fixture.keys.host(gone), host);
+    for (const _ of [1, 2]) expect(await call(gone)).toEqual([200, true, 'absent']);
+    expect(await fixture.read('host', fixture.keys.host(gone))).toMatchObject({
+      ...host,
+      evict: true,
+    });
+    await fixture.place('a.service', unrecorded); // no engine was there to record that it went
+    expect(await call(unrecorded)).toEqual([200, true, 'absent']);
+  });
+
   it('explain speaks of an orphan, and is 404 for what nobody knows', async () => {
     await fixture.put('orphan', fixture.keys.orphan(machineId(1), 'o.service' as never), {
       name: 'o.service' as never,
