@@ -15,6 +15,7 @@ import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import { FailureResults } from './failure-results.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 
@@ -49,6 +50,7 @@ export class HostReporter {
   /** Orphans and refused units of the last plan. */
   #seen: readonly string[] = [];
   #states = new Map<UnitName, SystemdState>();
+  readonly #results: FailureResults;
   readonly #orphanTexts = new Map<string, string>();
   #isPlanned = false;
   #isAllDue = true;
@@ -58,10 +60,12 @@ export class HostReporter {
 
   constructor(deps: HostReporterDeps) {
     this.#deps = deps;
+    this.#results = new FailureResults(deps.systemd);
   }
 
   /** The start job of this unit has moved on, or its stop has ended. */
   touch(name: UnitName): void {
+    this.#results.forget(name);
     this.#touched.add(name);
     this.#wake.set();
   }
@@ -189,6 +193,7 @@ export class HostReporter {
   }
 
   async #write(signal: AbortSignal): Promise<number> {
+    await this.#results.follow(this.#states, signal);
     const orphans = await this.#orphans(signal);
     // What the store is told must not be unknown to a fleetd that begins anew: it would start a unit again.
     await this.#deps.carriedOut.save();
@@ -206,6 +211,7 @@ export class HostReporter {
       refusals: view.refusals(),
       orphans: new Set(orphans.keys()),
       states: this.#states,
+      results: this.#results.byName,
     });
     return { states, orphans, known: wanted.keys() };
   }

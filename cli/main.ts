@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Writable } from 'node:stream';
@@ -10,7 +11,7 @@ import { systemClock } from '../src/runtime/clock.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import type { Child, Io } from './context.ts';
 import { fleetctl } from './fleetctl.ts';
-import { readLocalFile } from './local-file.ts';
+import { localFiles } from './local-file.ts';
 
 function ioOf(signal: AbortSignal): Io {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
@@ -32,7 +33,7 @@ function ioOf(signal: AbortSignal): Io {
     },
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
-    readFile: readLocalFile,
+    files: localFiles,
     spawn: (command, env) => spawnHere(command, env, signal),
     start: startHere,
     random: Math.random, // oxlint-disable-line no-restricted-properties -- the one place where chance comes in
@@ -104,5 +105,9 @@ for (const stream of [process.stdout, process.stderr])
 const stop = new AbortController();
 const end = (): void => stop.abort(new Error('interrupted'));
 process.once('SIGINT', end).once('SIGTERM', end); // a second one ends it at once
-process.exitCode = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
+const status = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
 process.removeListener('SIGINT', end).removeListener('SIGTERM', end);
+for (const stream of [process.stdout, process.stderr])
+  if (stream.writableLength > 0) await once(stream, 'drain');
+// Not left to Node: it would wait for what was given up, such as the address of a host that a resolver seeks for 10 s.
+process.exit(status);

@@ -137,20 +137,19 @@ interface Transport {
   readonly request: (options: RequestOptions) => ClientRequest;
 }
 
-/** Reads `unix:///path`, `http://host[:port]`, `https://…`; anything else is USAGE. */
+/** A host and its port without a scheme; a word alone is rather a slip than a host whose port is 80. */
+const HOST_AND_PORT = /^(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+$/;
+
+/** Reads `unix:///path`, `http://host[:port]`, `https://…` or `host:port`; anything else is USAGE. */
 export function parseEndpoint(text: string): Target {
-  const usage = (): FleetError =>
-    new FleetError('USAGE', `'${text}' is no endpoint`, {
-      hint: 'Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.',
-    });
   if (text.startsWith('unix://')) {
     const socketPath = text.slice('unix://'.length);
-    if (socketPath === '') throw usage();
+    if (!socketPath.startsWith('/')) throw noEndpoint(text);
     return { name: text, at: { socketPath }, isSecure: false, basePath: '' };
   }
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  const url = URL.parse(HOST_AND_PORT.test(text) ? `http://${text}` : text);
   const isSecure = url?.protocol === 'https:';
-  if (url === null || (url.protocol !== 'http:' && !isSecure)) throw usage();
+  if (url === null || (url.protocol !== 'http:' && !isSecure)) throw noEndpoint(text);
   const basePath = url.pathname.replace(/\/+$/, '');
   return {
     name: text,
@@ -161,4 +160,12 @@ export function parseEndpoint(text: string): Target {
     isSecure,
     basePath,
   };
+}
+
+function noEndpoint(text: string): FleetError {
+  return new FleetError('USAGE', `'${text}' is no endpoint`, {
+    hint: text.startsWith('/')
+      ? `A socket is written unix://${text}.`
+      : 'Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.',
+  });
 }

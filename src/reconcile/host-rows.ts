@@ -14,6 +14,8 @@ export interface RowsInput {
   readonly refusals: ReadonlyMap<UnitName, HostRefusal>;
   readonly orphans: ReadonlySet<UnitName>;
   readonly states: ReadonlyMap<UnitName, SystemdState>;
+  /** Why those have failed that are failed now. */
+  readonly results: ReadonlyMap<UnitName, string>;
 }
 
 /** What systemd says of a name that it knows nothing of. */
@@ -42,7 +44,8 @@ export function stateRows(input: RowsInput): ReadonlyMap<UnitName, UnitState> {
 
 function rowOf(input: RowsInput, done: CarriedOut): UnitState {
   const { machine, incarnation } = input;
-  const { name, hash, started, job, result, held } = done;
+  const { name, hash, started, job, held } = done;
+  const result = input.results.get(name) ?? done.result;
   const { loadState, activeState, subState } = input.states.get(name) ?? NOTHING;
   const refusal = input.refusals.get(name);
   const isStarted = started === done.generation;

@@ -21,7 +21,11 @@ async function run(words: readonly string[], env: Io['env'] = {}): Promise<Outco
     streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
     stdout: (text) => void (printed.stdout += text),
     stderr: (text) => void (printed.stderr += text),
-    readFile: () => Promise.resolve(undefined),
+    files: {
+      read: () => Promise.resolve(undefined),
+      readUnit: () => Promise.resolve(undefined),
+      list: () => Promise.resolve([]),
+    },
     spawn: () => Promise.resolve(0),
   });
   return { status, ...printed };

@@ -8,7 +8,7 @@ import type { Io } from '../../cli/context.ts';
 import { runEngine } from '../../src/engine/engine.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { readLocalFile } from '../../cli/local-file.ts';
+import { localFiles } from '../../cli/local-file.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
 import type { Assignment, GlobalUnit, UnitName } from '../../src/model/unit.ts';
@@ -106,7 +106,7 @@ export class Fleet {
       streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
       stdout: (text) => void (printed.stdout += text),
       stderr: (text) => void (printed.stderr += text),
-      readFile: readLocalFile,
+      files: localFiles,
       spawn: (command, env) => {
         this.spawned.push({ command, env });
         return Promise.resolve(0);

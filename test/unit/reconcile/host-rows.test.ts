@@ -5,7 +5,7 @@ import { planHost } from '../../../src/reconcile/host-plan.ts';
 import { stateRows } from '../../../src/reconcile/host-rows.ts';
 import { picture, type HostWords } from '../../support/host-picture.ts';
 
-const rowsOf = (words: HostWords) => {
+const rowsOf = (words: HostWords, results: Readonly<Record<string, string>> = {}) => {
   const given = picture(words);
   const { refusals, orphans } = planHost(given);
   const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
@@ -17,6 +17,7 @@ const rowsOf = (words: HostWords) => {
     refusals,
     orphans: new Set(orphans),
     states: new Map([...given.carriedOut.keys()].map((name) => [name, active])),
+    results: new Map(Object.entries(results)) as unknown as ReadonlyMap<UnitName, string>,
   });
 };
 
@@ -32,6 +33,16 @@ describe('stateRows', () => {
       activeState: 'active',
       incarnation: 'boot',
     });
+  });
+
+  it('stateRows says why a unit has failed since it was started', () => {
+    const words: HostWords = {
+      keep: { 'a.service': 'launched 3 A' },
+      done: { 'a.service': 'launched 3 A' },
+    };
+    const row = rowsOf(words, { 'a.service': 'signal' }).get('a.service' as UnitName);
+    expect(row).toMatchObject({ started: 3, result: 'signal' });
+    expect(rowsOf(words).get('a.service' as UnitName)).not.toHaveProperty('result');
   });
 
   it('stateRows has no row for an orphan', () => {
