@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Writable } from 'node:stream';
@@ -105,9 +104,5 @@ for (const stream of [process.stdout, process.stderr])
 const stop = new AbortController();
 const end = (): void => stop.abort(new Error('interrupted'));
 process.once('SIGINT', end).once('SIGTERM', end); // a second one ends it at once
-const status = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
+process.exitCode = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
 process.removeListener('SIGINT', end).removeListener('SIGTERM', end);
-for (const stream of [process.stdout, process.stderr])
-  if (stream.writableLength > 0) await once(stream, 'drain');
-// Not left to Node: it would wait for what was given up, such as the address of a host that a resolver seeks for 10 s.
-process.exit(status);

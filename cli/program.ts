@@ -119,7 +119,8 @@ function addOwnWords(program: Command, io: Io, handlers: Handlers): void {
 function unknownCommand(program: Command, name: string): FleetError {
   const names = program.commands.map((command) => command.name());
   const meant = nearest(name, names);
-  const hint = meant === undefined ? `The commands are: ${names.join(', ')}.` : `Did you mean '${meant}'?`;
+  const hint =
+    meant === undefined ? `The commands are: ${names.join(', ')}.` : `Did you mean '${meant}'?`;
   return new FleetError('USAGE', `unknown command '${name}'`, { hint });
 }
 

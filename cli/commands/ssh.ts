@@ -59,8 +59,7 @@ async function findMachine(
     const { machineID } = await context.client.daemon(context.signal);
     return machineIdOf(found, machineID);
   }
-  if (unit !== undefined)
-    throw await missingUnit(context, nameOfArgument(unit));
+  if (unit !== undefined) throw await missingUnit(context, nameOfArgument(unit));
   throw new FleetError(
     'MACHINE_NOT_FOUND',
     machine === undefined

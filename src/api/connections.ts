@@ -7,6 +7,7 @@ import {
   type IncomingMessage,
   type RequestOptions,
 } from 'node:http';
+import { isIP } from 'node:net';
 import { FleetError } from '../model/errors.ts';
 
 export interface ConnectionOptions {
@@ -87,6 +88,11 @@ export class Connections {
     const ended = this.#options.trace?.(`${call.method} ${options.path ?? ''} of ${target.name}`);
     return await new Promise((resolve, reject) => {
       const outgoing = transport.request(options);
+      let isSought = isName(options.host) && options.socketPath === undefined;
+      outgoing.once('socket', (socket) => {
+        isSought &&= socket.connecting; // a kept one is connected
+        if (isSought) socket.once('lookup', () => (isSought = false));
+      });
       if (call.silenceMs !== undefined)
         outgoing.setTimeout(call.silenceMs, () => {
           outgoing.destroy(new Error('nothing was heard for too long'));
@@ -97,7 +103,7 @@ export class Connections {
       });
       outgoing.on('error', (error) => {
         ended?.(error.message);
-        reject(error);
+        reject(isSought && signal.aborted ? unresolved(options.host, error) : error);
       });
       outgoing.end(body);
     });
@@ -129,6 +135,17 @@ export class Connections {
   close(): void {
     for (const { agent } of this.#transports.values()) agent.destroy();
   }
+}
+
+function isName(host: string | null | undefined): host is string {
+  return typeof host === 'string' && isIP(host) === 0;
+}
+
+function unresolved(host: string | null | undefined, cause: Error): FleetError {
+  return new FleetError('API_UNREACHABLE', `no resolver has an address of '${host ?? ''}' yet`, {
+    cause,
+    hint: 'Is the name right? See: getent hosts NAME; or give an address in --endpoint.',
+  });
 }
 
 /** HTTP with or without TLS. */

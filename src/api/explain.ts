@@ -90,7 +90,8 @@ function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
     const fault = state.refusal === undefined ? loadLines(where, state) : [];
     lines.push(...fault);
     const isStarted = unit.desiredState === 'launched';
-    if (isStarted && loadFault(state.loadState) === undefined) lines.push(...jobLines(where, state));
+    if (isStarted && loadFault(state.loadState) === undefined)
+      lines.push(...jobLines(where, state));
   }
   return lines;
 }

@@ -30,8 +30,8 @@ export interface Running {
   interrupt(): void;
 }
 
-/** What becomes of a unit on a host. `hangs`: its job never ends; `refused`: the host does not load it. */
-export type Fate = 'done' | 'failed' | 'hangs' | 'refused';
+/** What becomes of a unit on a host. `hangs`: its job never ends; `refused`: the host does not load it; `stays`: it does not stop. */
+export type Fate = 'done' | 'failed' | 'hangs' | 'refused' | 'stays';
 
 const silent: Log = {
   error: () => undefined,
@@ -158,6 +158,7 @@ class Host {
       return;
     }
     const launch = target.desiredState === 'launched';
+    if (wasActive && !launch && this.#fleet.fates.get(name) === 'stays') return;
     if (wasActive && (!launch || before.hash !== target.hash)) deeds.push(`stop ${name}`);
     if (launch && before?.started !== target.generation) deeds.push(`start ${name}`);
     const row = this.#rowOf(target, before);
