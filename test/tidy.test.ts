@@ -142,7 +142,9 @@ describe('the documents', () => {
 
   it('has unit files only that fleet takes', () => {
     const blocks = markdown.flatMap((path) =>
-      [...read(path).matchAll(/^```ini\n(.*?)^```/gms)].map(([, text]) => ({ path, text: text! })),
+      [/^```ini\n(.*?)^```/gms, /^# cat > \S+ <<'EOF'\n(.*?)^EOF$/gms]
+        .flatMap((form) => [...read(path).matchAll(form)])
+        .map(([, text]) => ({ path, text: text! })),
     );
     const examples = files.filter((path) =>
       /^units\/(examples\/|fleet\.(service|socket)$)/.test(path),
