@@ -268,14 +268,14 @@ describe('fleetctl restart', () => {
   it('says the same when it is interrupted', async () => {
     await fleet.run('start', file('a.service'));
     fleet.fates.set('a.service', 'stays');
-    const { printed, ended, interrupt } = fleet.begin(['restart', 'a']);
+    const restart = fleet.begin(['restart', 'a']);
     await eventually(async () => {
       const { json } = await fleet.api.get('/fleet/v2/units/a.service');
       expect(json.desiredState).toBe('loaded');
     });
-    interrupt();
-    expect((await ended).status).toBe(130);
-    expect(printed.stderr).toBe(
+    restart.interrupt();
+    expect((await restart.ended).status).toBe(130);
+    expect(restart.printed.stderr).toBe(
       'Unit a.service is being stopped\n' +
         '  It stops by itself, and is not started again; then: fleetctl start a.service\n',
     );

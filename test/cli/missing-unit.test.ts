@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -93,7 +93,7 @@ describe('fleetctl submit of what is no unit file', () => {
   });
 
   it('refuses a device, and a file that is too large, by their kind and size', async () => {
-    execFileSync('ln', ['-s', '/dev/zero', join(dir, 'zero.service')]);
+    symlinkSync('/dev/zero', join(dir, 'zero.service'));
     expect(await complaint('submit', join(dir, 'zero.service'))).toContain('is a device');
     const large = file('large.service', `#${'-'.repeat(UNIT_FILE_MAX_BYTES)}`);
     expect(await complaint('submit', large)).toContain(

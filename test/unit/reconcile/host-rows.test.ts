@@ -2,13 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { MachineId } from '../../../src/model/machine.ts';
 import type { UnitName } from '../../../src/model/unit.ts';
 import { planHost } from '../../../src/reconcile/host-plan.ts';
-import { stateRows } from '../../../src/reconcile/host-rows.ts';
+import { stateRows, type Look } from '../../../src/reconcile/host-rows.ts';
 import { picture, type HostWords } from '../../support/host-picture.ts';
 
-const rowsOf = (words: HostWords, results: Readonly<Record<string, string>> = {}) => {
+const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
+
+const rowsOf = (words: HostWords, before: HostWords = words) => {
   const given = picture(words);
+  const looked = picture(before).carriedOut;
   const { refusals, orphans } = planHost(given);
-  const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
   return stateRows({
     machine: 'c'.repeat(32) as MachineId,
     incarnation: 'boot',
@@ -16,8 +18,7 @@ const rowsOf = (words: HostWords, results: Readonly<Record<string, string>> = {}
     carriedOut: given.carriedOut,
     refusals,
     orphans: new Set(orphans),
-    states: new Map([...given.carriedOut.keys()].map((name) => [name, active])),
-    results: new Map(Object.entries(results)) as unknown as ReadonlyMap<UnitName, string>,
+    looks: new Map([...looked].map(([name, done]) => [name, { done, state: active }])),
   });
 };
 
@@ -35,14 +36,39 @@ describe('stateRows', () => {
     });
   });
 
-  it('stateRows says why a unit has failed since it was started', () => {
+  it('stateRows says of a unit what had been carried out when systemd was asked', () => {
+    const keep = { 'a.service': 'launched 4 A', 'b.service': 'launched 1 B' } as const;
+    const done = keep;
+    const rows = rowsOf({ keep, done }, { keep, done: { 'a.service': 'launched 3 A' } });
+    expect(rows.get('a.service' as UnitName)).toMatchObject({ generation: 3, started: 3 });
+    expect(rows.has('b.service' as UnitName)).toBe(false);
+  });
+
+  it('stateRows has no row for a unit that was let go after the look', () => {
+    const done = { 'a.service': 'launched 3 A' };
+    expect(rowsOf({}, { done }).size).toBe(0);
+  });
+
+  it('stateRows says why a unit is failed now, rather than why its start once failed', () => {
     const words: HostWords = {
       keep: { 'a.service': 'launched 3 A' },
       done: { 'a.service': 'launched 3 A' },
     };
-    const row = rowsOf(words, { 'a.service': 'signal' }).get('a.service' as UnitName);
-    expect(row).toMatchObject({ started: 3, result: 'signal' });
-    expect(rowsOf(words).get('a.service' as UnitName)).not.toHaveProperty('result');
+    const name = 'a.service' as UnitName;
+    const given = picture(words);
+    const done = { ...given.carriedOut.get(name)!, job: 'failed', result: 'timeout' } as const;
+    const state = { loadState: 'loaded', activeState: 'failed', subState: 'failed' };
+    const resultOf = (look: Look) =>
+      stateRows({
+        ...given,
+        machine: 'c'.repeat(32) as MachineId,
+        incarnation: 'boot',
+        refusals: new Map(),
+        orphans: new Set(),
+        looks: new Map([[name, look]]),
+      }).get(name)?.result;
+    expect(resultOf({ done, state })).toBe('timeout');
+    expect(resultOf({ done, state, failure: 'signal' })).toBe('signal');
   });
 
   it('stateRows has no row for an orphan', () => {
