@@ -6,11 +6,11 @@ import { describe, expect, it } from 'vitest';
 import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
 import { commands } from '../cli/definition.ts';
 import { globalOptions } from '../cli/options.ts';
-import { manPages, manPath } from '../docs/man/generate.ts';
 import { decodeUnitBytes, parseUnitFile } from '../src/unitfile/parse.ts';
 import { checkFleetOptions } from '../src/unitfile/fleet-options.ts';
 import { FLEET_KEYS, LATER_KEYS } from '../src/unitfile/fleet-keys.ts';
 import { unitName } from './support/cluster.ts';
+import { manPages, manPath } from './support/man-pages.ts';
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   encoding: 'utf8',
@@ -134,7 +134,7 @@ describe('the documents', () => {
 
   it('docs/man/ is what its documents make (npm run docs writes it)', () => {
     const pages = manPages();
-    const written = files.filter((path) => /^docs\/man\/.*\.\d$/.test(path));
+    const written = files.filter((path) => path.startsWith('docs/man/'));
     expect(written.length).toBe(pages.length);
     for (const { file, text } of pages) expect(read(manPath(file)), file).toBe(text);
   });
@@ -155,7 +155,9 @@ describe('the documents', () => {
 
   it('has unit files only that fleet takes', () => {
     const blocks = markdown.flatMap((path) =>
-      [...read(path).matchAll(/^```ini\n(.*?)^```/gms)].map(([, text]) => ({ path, text: text! })),
+      [/^```ini\n(.*?)^```/gms, /^# cat > \S+ <<'EOF'\n(.*?)^EOF$/gms]
+        .flatMap((form) => [...read(path).matchAll(form)])
+        .map(([, text]) => ({ path, text: text! })),
     );
     const examples = files.filter((path) =>
       /^units\/(examples\/|fleet\.(service|socket)$)/.test(path),
