@@ -17,6 +17,8 @@ export interface Decision<T> {
 
 export interface Change<T> {
   readonly name: UnitName;
+  /** Nothing is stored of it, most likely: that is tried first, and costs no more than reading where it is wrong. */
+  readonly isNew?: boolean;
   /** Decides from what is stored; throws a FleetError to refuse. */
   decide(view: UnitView): Decision<T>;
   /** Says, after a try whose outcome is unknown, whether `now` shows that it was committed. */
@@ -36,11 +38,11 @@ export async function changeUnit<T>(
   signal: AbortSignal,
 ): Promise<Changed<T>> {
   let { view, revision } = await readView(registry, change.name, signal);
-  let unknown: Readonly<{ tried: UnitView; answer: T }> | undefined;
+  let unknown: Readonly<{ tried: UnitView; answer: T; error: FleetError }> | undefined;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
     if (unknown !== undefined && change.committed(unknown.tried, view))
       return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
-    const decision = change.decide(view);
+    const decision = decide(change, view, unknown?.error);
     if (decision.operations.length === 0) return { answer: decision.answer, revision };
     let result: TxnResult;
     try {
@@ -55,7 +57,7 @@ export async function changeUnit<T>(
     } catch (error) {
       if (!isFleetError(error, 'STORE_UNAVAILABLE') || error.details['ambiguous'] !== true)
         throw error;
-      unknown = { tried: view, answer: decision.answer };
+      unknown = { tried: view, answer: decision.answer, error };
       ({ view, revision } = await readView(registry, change.name, signal));
       continue;
     }
@@ -71,10 +73,30 @@ export async function changeUnit<T>(
   );
 }
 
+/** The decision; a refusal says nothing where an earlier try may have been committed, and others have changed the unit since. */
+function decide<T>(
+  change: Change<T>,
+  view: UnitView,
+  unknown: FleetError | undefined,
+): Decision<T> {
+  try {
+    return change.decide(view);
+  } catch (error) {
+    if (unknown === undefined || !isFleetError(error)) throw error;
+    throw unknown;
+  }
+}
+
 interface ViewAt {
   readonly view: UnitView;
   readonly revision: Revision;
 }
+
+/** A decision on this writes, and the write says when it is wrong: its revision is never answered. */
+const NOTHING: ViewAt = {
+  view: { unit: undefined, placed: undefined, global: undefined, assignment: undefined },
+  revision: 0n,
+};
 
 async function readView(registry: Registry, name: UnitName, signal: AbortSignal): Promise<ViewAt> {
   const result = await registry.kv.txn({ then: viewGets(registry, name) }, signal);
