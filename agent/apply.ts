@@ -7,6 +7,7 @@ import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { DropIns } from './drop-ins.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 import type { UnitJobs } from './unit-jobs.ts';
@@ -14,6 +15,7 @@ import type { UnitJobs } from './unit-jobs.ts';
 export interface ApplyDeps {
   readonly systemd: Systemd;
   readonly unitDir: UnitDir;
+  readonly dropIns: DropIns;
   readonly carriedOut: CarriedOutFile;
   readonly jobs: UnitJobs;
   readonly log: Log;
@@ -112,11 +114,14 @@ async function changeFiles(
   const unlinked = [...gone, ...relinked];
   await disableEach(deps, unlinked, signal);
   await deps.unitDir.remove(gone, signal);
+  const unfenced = loads.filter(({ fenced }) => !fenced).map(({ unit }) => unit);
+  for (const name of [...gone, ...unfenced])
+    if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
   const loaded = await writeAndLink(deps, loads, signal);
   await takeBack(deps, { loads, loaded }, signal);
   await systemd.reload(signal);
   for (const name of gone) carriedOut.delete(name);
-  for (const { target, enabled } of loaded) carriedOut.set(recordOf(carriedOut, target, enabled));
+  for (const one of loaded) carriedOut.set(recordOf(carriedOut, one));
   const names = new Set(loaded.map(({ target }) => target.name));
   return [...running, ...loads.map(({ unit }) => unit).filter((name) => !names.has(name))];
 }
@@ -158,6 +163,7 @@ async function resetFailed(systemd: Systemd, name: UnitName, signal: AbortSignal
 interface Loaded {
   readonly target: UnitTarget;
   readonly enabled: boolean;
+  readonly fenced: boolean;
 }
 
 async function writeAndLink(
@@ -171,7 +177,15 @@ async function writeAndLink(
       signal,
     ),
   );
-  const linked = await allOrEach(deps, written, (some) =>
+  const fenced = await allOrEach(
+    deps,
+    written.filter((load) => load.fenced),
+    async (some) => {
+      for (const { unit } of some) await deps.dropIns.write(unit);
+    },
+  );
+  const linkable = written.filter((load) => !load.fenced || fenced.includes(load));
+  const linked = await allOrEach(deps, linkable, (some) =>
     deps.systemd.link(
       some.map(({ unit }) => deps.unitDir.path(unit)),
       signal,
@@ -187,7 +201,11 @@ async function writeAndLink(
   const failed = new Set(withInstall.filter((load) => !enabled.includes(load)));
   return linked
     .filter((load) => !failed.has(load))
-    .map(({ target }) => ({ target, enabled: hasInstall(target) }));
+    .map(({ target, fenced: isFenced }) => ({
+      target,
+      enabled: hasInstall(target),
+      fenced: isFenced,
+    }));
 }
 
 /** What could not be loaded and was not there before has no record: nothing would ever take its file and links away. */
@@ -196,7 +214,7 @@ async function takeBack(
   { loads, loaded }: { loads: readonly Load[]; loaded: readonly Loaded[] },
   signal: AbortSignal,
 ): Promise<void> {
-  const { unitDir, carriedOut } = deps;
+  const { unitDir, dropIns, carriedOut } = deps;
   const names = new Set(loaded.map(({ target }) => target.name));
   const failed = loads
     .map(({ unit }) => unit)
@@ -205,6 +223,7 @@ async function takeBack(
   for (const name of failed) {
     try {
       await unitDir.remove([name], signal);
+      await dropIns.remove(name);
     } catch (error) {
       asUnitFailure(error); // as when it was to be written
     }
@@ -280,9 +299,14 @@ function asUnitFailure(error: unknown): FleetError {
   throw error;
 }
 
-function recordOf(file: CarriedOutFile, target: UnitTarget, enabled: boolean): CarriedOut {
+function recordOf(file: CarriedOutFile, { target, enabled, fenced }: Loaded): CarriedOut {
   const { name, hash, sha256, generation } = target;
-  const before = file.records.get(name);
-  const { stopped: _stopped, held: _held, ...rest } = before ?? { desiredState: 'loaded' as const };
-  return { ...rest, name, hash, sha256, generation, enabled };
+  const {
+    stopped: _stopped,
+    held: _held,
+    fenced: _fenced,
+    ...rest
+  } = file.records.get(name) ?? { desiredState: 'loaded' as const };
+  const marks = fenced ? { fenced: true as const } : {};
+  return { ...rest, name, hash, sha256, generation, enabled, ...marks };
 }

@@ -15,6 +15,7 @@ const record = z.object({
   generation: z.number().int(),
   desiredState: z.enum(['loaded', 'launched']),
   enabled: z.boolean(),
+  fenced: z.literal(true).optional(),
   started: z.number().int().optional(),
   job: jobResult.optional(),
   result: z.string().optional(),
@@ -112,9 +113,10 @@ function parseJson(text: string): unknown {
 
 /** zod's optional keys may be undefined in its types; a record leaves them out. */
 function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
-  const { started, job, result, stopped, held, ...rest } = found;
+  const { fenced, started, job, result, stopped, held, ...rest } = found;
   return {
     ...rest,
+    ...(fenced === undefined ? {} : { fenced }),
     ...(started === undefined ? {} : { started }),
     ...(job === undefined ? {} : { job }),
     ...(result === undefined ? {} : { result }),

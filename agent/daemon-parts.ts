@@ -16,6 +16,7 @@ import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import { openSystemd } from './dbus/systemd.ts';
+import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
 import { KeptDesired } from './kept-desired.ts';
@@ -30,6 +31,7 @@ import {
 import { openNotifier, type Notifier } from './notify.ts';
 import { Presence } from './presence.ts';
 import type { Systemd } from './systemd.ts';
+import { TokenFile } from './token-file.ts';
 import { openUnitDir } from './unit-dir.ts';
 
 export interface PartsOptions {
@@ -119,7 +121,7 @@ function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   });
 }
 
-async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+async function openHost({ config, log, env, random }: PartsOptions, base: Base): Promise<Host> {
   const { registry, systemd, clock, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
   const carriedOut = await CarriedOutFile.open(path, base.bootId);
@@ -137,6 +139,14 @@ async function openHost({ config, log, random }: PartsOptions, base: Base): Prom
     cluster: registry.keys.prefix,
     log: hostLog,
   });
+  const dropIns = new DropIns({
+    disk: localDisk,
+    managerDirectory: config.systemdUser
+      ? join(runtimeDirectoryOf(env), 'systemd/user')
+      : '/run/systemd/system',
+    environmentDirectory: join(config.runtimeDirectory, 'env'),
+  });
+  const tokens = await TokenFile.open(join(config.stateDirectory, 'fence.json'), localDisk);
   return new Host({
     registry,
     systemd,
@@ -148,6 +158,9 @@ async function openHost({ config, log, random }: PartsOptions, base: Base): Prom
     unitDir,
     carriedOut,
     kept,
+    dropIns,
+    tokens,
+    capabilities: CAPABILITIES,
     configuredMetadata: () => settings.config.metadata,
   });
 }
@@ -176,6 +189,13 @@ async function openApi(
   });
 }
 
+const CAPABILITIES = { fence: 'yes' } as const;
+
+/** Where the user's manager keeps what ends with the session (systemd.unit(5)). */
+function runtimeDirectoryOf(env: PartsOptions['env']): string {
+  return env['XDG_RUNTIME_DIR'] ?? `/run/user/${process.getuid?.() ?? 0}`;
+}
+
 function factsOf(
   id: MachineId,
   { config, primaryIp }: Settings,
@@ -186,7 +206,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: {},
+    capabilities: CAPABILITIES,
     ttlSec: config.agentTtlSec,
   };
 }

@@ -2,7 +2,7 @@
 // Invariant: a pass waits for no job of systemd and for no answer of the store.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
 import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
-import type { MachineId, Metadata } from '../src/model/machine.ts';
+import type { Capability, MachineId, Metadata } from '../src/model/machine.ts';
 import type { UnitName, UnitTarget } from '../src/model/unit.ts';
 import { planHost, type HostPlan, type HostRefusal } from '../src/reconcile/host-plan.ts';
 import type { HostPicture } from '../src/reconcile/host-picture.ts';
@@ -16,6 +16,8 @@ import { Wake } from '../src/runtime/wake.ts';
 import { Mirror } from '../src/store/mirror.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { DropIns } from './drop-ins.ts';
+import { Fencing } from './fencing.ts';
 import { HandOvers } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostQuestions } from './host-questions.ts';
@@ -25,6 +27,7 @@ import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
 import type { Systemd } from './systemd.ts';
+import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
 import { UnitJobs } from './unit-jobs.ts';
 
@@ -40,6 +43,10 @@ export interface HostDeps {
   readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly kept: KeptDesired;
+  readonly dropIns: DropIns;
+  readonly tokens: TokenFile;
+  /** What this host can do, as it says in its machine record. */
+  readonly capabilities: Readonly<Partial<Record<Capability, string>>>;
   readonly configuredMetadata: () => Metadata;
 }
 
@@ -69,6 +76,7 @@ export class Host {
   readonly #questions: HostQuestions;
   readonly #jobs: UnitJobs;
   readonly #handOvers: HandOvers;
+  readonly #fencing: Fencing;
   readonly #reporter: HostReporter;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
@@ -90,8 +98,9 @@ export class Host {
       globals: this.#mirror(keys.globals),
       metadata: this.#mirror(keys.metadataOf(machine)),
     };
-    const { configuredMetadata, unitDir, kept } = deps;
-    this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
+    const { configuredMetadata, capabilities, unitDir, kept } = deps;
+    const facts = { machine, configuredMetadata, capabilities };
+    this.#desired = new HostDesired({ keys, log, ...facts, ...this.#mirrors });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,
@@ -102,11 +111,13 @@ export class Host {
       keptText: (sha256) => kept.text(sha256),
       answered,
     });
+    this.#fencing = new Fencing(deps);
     this.#jobs = new UnitJobs({
       systemd,
       clock,
       log,
       carriedOut,
+      prepare: (...start) => this.#prepare(...start),
       wakePlan: () => this.#wake.set(),
       wakeReport: (name) => this.#reporter.touch(name),
     });
@@ -130,6 +141,7 @@ export class Host {
         (child) => this.#passes(child),
         (child) => this.#questions.run(child),
         (child) => this.#handOvers.run(child),
+        (child) => this.#fencing.run(child),
         (child) => this.#reporter.run(child),
         ...[schedule, globals, metadata].flatMap((mirror) => [
           (child: AbortSignal) => mirror.run(child),
@@ -179,6 +191,7 @@ export class Host {
   /** The machine was registered anew: others may have removed its rows. */
   registered(): void {
     this.#reporter.forget();
+    this.#fencing.raise();
   }
 
   /** The configured metadata has changed. */
@@ -210,9 +223,10 @@ export class Host {
       random,
       relistIntervalMs: RELIST_INTERVAL_MS,
       log: (event) => {
-        if (event.kind === 'restored')
+        if (event.kind === 'restored') {
           log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
-        else log.debug({ prefix, kind: event.kind }, 'mirror');
+          this.#fencing.raise();
+        } else log.debug({ prefix, kind: event.kind }, 'mirror');
       },
     });
   }
@@ -263,7 +277,7 @@ export class Host {
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
   async #pass(signal: AbortSignal): Promise<number> {
-    const { systemd, unitDir, carriedOut, log } = this.#deps;
+    const { systemd, unitDir, dropIns, carriedOut, log } = this.#deps;
     this.#desired.refresh();
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());
@@ -277,6 +291,7 @@ export class Host {
         {
           systemd,
           unitDir,
+          dropIns,
           carriedOut,
           jobs: this.#jobs,
           log,
@@ -333,6 +348,14 @@ export class Host {
     const now = this.#deps.clock.now();
     const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
     return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
+  }
+
+  /** A fenced unit starts with a token, and only while it is asked for. */
+  async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#deps.carriedOut.records.get(name)?.fenced !== true) return true;
+    const askedBy = this.#desired.askedBy(name);
+    if (askedBy === undefined) return false;
+    return await this.#fencing.prepare({ name, generation, askedBy }, signal);
   }
 
   #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {

@@ -25,6 +25,8 @@ export interface CarriedOut {
   readonly desiredState: 'loaded' | 'launched';
   /** It has an [Install] section and was enabled. */
   readonly enabled: boolean;
+  /** Its starts are given fencing tokens. */
+  readonly fenced?: true;
   /** The generation whose start systemd has taken on. */
   readonly started?: number;
   readonly job?: JobResult;

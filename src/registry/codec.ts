@@ -56,6 +56,11 @@ export interface Leader {
   readonly nonce: string;
 }
 
+/** `fence`: the highest token that any start was given. */
+export interface FenceToken {
+  readonly token: number;
+}
+
 const refusal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
   z.object({
@@ -78,6 +83,7 @@ const refusal = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('capability'), required: z.enum(['fence']) }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
 
@@ -141,6 +147,7 @@ const schemas = {
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+  fence: z.object({ token: count }),
 } as const;
 
 /** Record kinds and their types; the schemas above check each. */
@@ -156,6 +163,7 @@ export interface Records {
   pending: Pending;
   orphan: Orphan;
   leader: Leader;
+  fence: FenceToken;
 }
 export type RecordKind = keyof Records;
 

@@ -27,6 +27,8 @@ export interface Keys {
   readonly orphans: string;
   readonly leader: string;
   readonly format: string;
+  /** The highest fencing token that was given out. */
+  readonly fence: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
   scheduleOf(machine: MachineId): string;
@@ -65,6 +67,7 @@ export function keysUnder(prefix: string): Keys {
     orphans: `${root}orphan/`,
     leader: `${root}leader`,
     format: `${root}format`,
+    fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,
     scheduleOf: (machine) => `${c}schedule/${machine}/`,

@@ -7,6 +7,7 @@ import type { FleetKeyKind } from './fleet-keys.ts';
 import { editDistance, FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
 import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
+import { survivalFrom, survivalProblems } from './survival-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
 import { parseUnitName } from './name.ts';
 import type { ValueFault, Word } from './option-value.ts';
@@ -79,10 +80,11 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
   }
   problems.push(...misspelt(options));
   // Only what is bounded is compared pair by pair.
-  if (problems.length === 0) problems.push(...combinationProblems(requests));
+  if (problems.length === 0)
+    problems.push(...combinationProblems(requests), ...survivalProblems(name, requests));
   return problems.length > 0
     ? { problems: boundedProblems(problems) }
-    : { ok: requirementsFrom(requests) };
+    : { ok: { ...requirementsFrom(requests), ...survivalFrom(requests) } };
 }
 
 /** Sections that are one slip away from [X-Fleet]: passed over, they would let the unit run anywhere. */
@@ -162,7 +164,12 @@ function readOption(
 /** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
 const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
 
-const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set(['machineId', 'global', 'bootWithoutStore']);
+const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set([
+  'machineId',
+  'global',
+  'bootWithoutStore',
+  'fence',
+]);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
 function metadataWords(value: string): ReturnType<typeof wordsOf> {
@@ -225,6 +232,7 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   replaces: globFault,
   global: booleanFault,
   bootWithoutStore: booleanFault,
+  fence: booleanFault,
 };
 
 function booleanFault(text: string): Fault | undefined {

@@ -2,10 +2,12 @@
 import { join } from 'node:path';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import type { Disk } from '../../agent/disk.ts';
+import { DropIns } from '../../agent/drop-ins.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
 import { localDisk } from '../../agent/local-disk.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
+import { TokenFile } from '../../agent/token-file.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
@@ -33,6 +35,8 @@ export interface TestHost {
 export interface TestHostOptions {
   /** Another one is a boot: what was carried out does not count any more. Default 'boot-1'. */
   readonly boot?: string;
+  /** Where that systemd looks for drop-ins of the runtime. */
+  readonly managerDirectory?: string;
   /** Default: this machine's. */
   readonly disk?: Disk;
   readonly kv: Kv;
@@ -45,7 +49,15 @@ export const keys = keysUnder('/fleet-test/');
 
 /** Starts the host's loop on what `dir` holds of an earlier one. */
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
-  const { kv, systemd, dir, metadata = {}, boot = 'boot-1', disk = localDisk } = options;
+  const {
+    kv,
+    systemd,
+    dir,
+    metadata = {},
+    boot = 'boot-1',
+    disk = localDisk,
+    managerDirectory,
+  } = options;
   const unitsDirectory = join(dir, 'units/');
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
   const kept = await KeptDesired.open({
@@ -69,6 +81,13 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     }),
     carriedOut,
     kept,
+    dropIns: new DropIns({
+      disk,
+      managerDirectory: managerDirectory ?? join(dir, 'systemd'),
+      environmentDirectory: join(dir, 'env'),
+    }),
+    tokens: await TokenFile.open(join(dir, 'fence.json'), disk),
+    capabilities: { fence: 'yes' },
     configuredMetadata: () => metadata,
   });
   const end = new AbortController();

@@ -27,6 +27,12 @@ describe('the options of survival', () => {
     { lines: 'BootWithoutStore=no\nBootWithoutStore=Yes', expected: { bootWithoutStore: true } },
     { lines: 'BootWithoutStore=no', expected: { bootWithoutStore: false } },
     { lines: 'Global=1', expected: { global: true } },
+    { lines: 'Fence=yes', expected: { fence: true } },
+    { lines: 'Fence=yes\nFence=no\nBootWithoutStore=yes', expected: { bootWithoutStore: true } },
+    {
+      lines: 'Fence=yes\nBootWithoutStore=yes\nGlobal=yes',
+      expected: { fence: true, bootWithoutStore: true, global: true },
+    },
   ])('reads $lines', ({ lines, expected }) => {
     expect(read(lines)).toEqual(expected);
   });
@@ -40,7 +46,18 @@ describe('the options of survival', () => {
         "line 3, column 18: BootWithoutStore: 'if' is no boolean",
       ],
     },
-  ])('refuses $lines', ({ lines, expected }) => {
-    expect(read(lines)).toEqual(expected);
+    {
+      lines: 'Fence=yes\nBootWithoutStore=yes',
+      expected: [
+        "line 2, column 1: 'BootWithoutStore' cannot be combined with 'Fence' on a unit that several machines may run",
+      ],
+    },
+    {
+      lines: 'Fence=yes',
+      name: 'me.timer',
+      expected: ["line 1, column 1: 'Fence' is for services: the token is a variable of a process"],
+    },
+  ])('refuses $lines', ({ lines, name, expected }) => {
+    expect(read(lines, name)).toEqual(expected);
   });
 });
