@@ -3,6 +3,7 @@
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { SystemdState } from '../src/model/unit-state.ts';
 import type { UnitName, UnitTarget } from '../src/model/unit.ts';
+import type { Guards } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
@@ -114,8 +115,8 @@ async function changeFiles(
   const unlinked = [...gone, ...relinked];
   await disableEach(deps, unlinked, signal);
   await deps.unitDir.remove(gone, signal);
-  const unfenced = loads.filter(({ fenced }) => !fenced).map(({ unit }) => unit);
-  for (const name of [...gone, ...unfenced])
+  const unguarded = loads.filter((load) => !isGuarded(load)).map(({ unit }) => unit);
+  for (const name of [...gone, ...unguarded])
     if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
   const loaded = await writeAndLink(deps, loads, signal);
   await takeBack(deps, { loads, loaded }, signal);
@@ -163,7 +164,7 @@ async function resetFailed(systemd: Systemd, name: UnitName, signal: AbortSignal
 interface Loaded {
   readonly target: UnitTarget;
   readonly enabled: boolean;
-  readonly fenced: boolean;
+  readonly guards: Guards;
 }
 
 async function writeAndLink(
@@ -177,14 +178,10 @@ async function writeAndLink(
       signal,
     ),
   );
-  const fenced = await allOrEach(
-    deps,
-    written.filter((load) => load.fenced),
-    async (some) => {
-      for (const { unit } of some) await deps.dropIns.write(unit);
-    },
-  );
-  const linkable = written.filter((load) => !load.fenced || fenced.includes(load));
+  const guarded = await allOrEach(deps, written.filter(isGuarded), async (some) => {
+    for (const { unit, guards } of some) await deps.dropIns.write(unit, guards);
+  });
+  const linkable = written.filter((load) => !isGuarded(load) || guarded.includes(load));
   const linked = await allOrEach(deps, linkable, (some) =>
     deps.systemd.link(
       some.map(({ unit }) => deps.unitDir.path(unit)),
@@ -201,11 +198,7 @@ async function writeAndLink(
   const failed = new Set(withInstall.filter((load) => !enabled.includes(load)));
   return linked
     .filter((load) => !failed.has(load))
-    .map(({ target, fenced: isFenced }) => ({
-      target,
-      enabled: hasInstall(target),
-      fenced: isFenced,
-    }));
+    .map(({ target, guards }) => ({ target, guards, enabled: hasInstall(target) }));
 }
 
 /** What could not be loaded and was not there before has no record: nothing would ever take its file and links away. */
@@ -258,6 +251,10 @@ function textOf({ texts }: ApplyDeps, { name, sha256 }: UnitTarget): string {
   return text;
 }
 
+function isGuarded({ guards }: Load): boolean {
+  return guards.fenced === true;
+}
+
 function hasInstall({ options }: UnitTarget): boolean {
   return options.some(({ section }) => section === 'Install');
 }
@@ -299,14 +296,14 @@ function asUnitFailure(error: unknown): FleetError {
   throw error;
 }
 
-function recordOf(file: CarriedOutFile, { target, enabled, fenced }: Loaded): CarriedOut {
+function recordOf(file: CarriedOutFile, { target, enabled, guards }: Loaded): CarriedOut {
   const { name, hash, sha256, generation } = target;
   const {
     stopped: _stopped,
     held: _held,
     fenced: _fenced,
+    stopsCutOff: _stopsCutOff,
     ...rest
   } = file.records.get(name) ?? { desiredState: 'loaded' as const };
-  const marks = fenced ? { fenced: true as const } : {};
-  return { ...rest, name, hash, sha256, generation, enabled, ...marks };
+  return { ...rest, name, hash, sha256, generation, enabled, ...guards };
 }

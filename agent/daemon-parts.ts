@@ -30,6 +30,7 @@ import {
   standaloneMachineId,
 } from './machine-facts.ts';
 import { openNotifier, type Notifier } from './notify.ts';
+import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';
 import type { Systemd } from './systemd.ts';
 import { TokenFile } from './token-file.ts';
@@ -91,7 +92,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const base = await openBase(options);
   const { clock, machine, registry, systemd, settings } = base;
   const presence = openPresence(options, base);
-  const host = await openHost(options, base);
+  const host = await openHost(options, base, presence);
   const api = await openApi(options, base, presence);
   const notifier = openNotifier(env, pid);
   const { kv } = registry;
@@ -152,6 +153,7 @@ export function openPresence({ log, random }: PartsOptions, base: Base): Presenc
 export async function openHost(
   { config, log, env, random }: PartsOptions,
   base: Base,
+  presence: Presence,
 ): Promise<Host> {
   const { registry, systemd, clock, disk, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
@@ -171,12 +173,14 @@ export async function openHost(
     cluster: registry.keys.prefix,
     log: hostLog,
   });
+  const permits = new Permits(disk, join(config.runtimeDirectory, 'permit'));
   const dropIns = new DropIns({
     disk,
     managerDirectory: config.systemdUser
       ? join(runtimeDirectoryOf(env), 'systemd/user')
       : '/run/systemd/system',
     environmentDirectory: join(config.runtimeDirectory, 'env'),
+    permits,
   });
   const tokens = await TokenFile.open(join(config.stateDirectory, 'fence.json'), disk);
   return new Host({
@@ -191,8 +195,15 @@ export async function openHost(
     carriedOut,
     kept,
     dropIns,
+    permits,
     tokens,
-    capabilities: CAPABILITIES,
+    lease: {
+      ttlMs: config.agentTtlSec * 1000,
+      deadlineMs: () => presence.deadlineMs(),
+      renewed: (signal) => presence.renewed(signal),
+    },
+    isUser: config.systemdUser,
+    capabilities: capabilitiesOf(config),
     configuredMetadata: () => settings.config.metadata,
   });
 }
@@ -221,7 +232,14 @@ async function openApi(
   });
 }
 
-const CAPABILITIES = { fence: 'yes' } as const;
+/** What this host can do for units that ask for it. */
+function capabilitiesOf({
+  agentTtlSec,
+  onPartitionTtlMinMs,
+}: Config): Readonly<Record<string, string>> {
+  const isInTime = agentTtlSec * 1000 >= onPartitionTtlMinMs;
+  return { fence: 'yes', ...(isInTime ? { 'cut-off': 'yes' } : {}) };
+}
 
 /** Where the user's manager keeps what ends with the session (systemd.unit(5)). */
 function runtimeDirectoryOf(env: PartsOptions['env']): string {
@@ -238,7 +256,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: CAPABILITIES,
+    capabilities: capabilitiesOf(config),
     ttlSec: config.agentTtlSec,
   };
 }

@@ -2,7 +2,9 @@
 // Invariant: a drop-in says what holds for every start; what changes from start to start is in the file that it names.
 import { dirname, join } from 'node:path';
 import type { UnitName } from '../src/model/unit.ts';
+import type { Guards } from '../src/reconcile/host-guards.ts';
 import type { Disk } from './disk.ts';
+import type { Permits } from './permits.ts';
 
 export interface DropInsOptions {
   readonly disk: Disk;
@@ -10,6 +12,7 @@ export interface DropInsOptions {
   readonly managerDirectory: string;
   /** Where the environment files are: `runtime_directory`/env. */
   readonly environmentDirectory: string;
+  readonly permits: Permits;
 }
 
 /** Comes behind those of packages and administrators of the first letters. */
@@ -24,21 +27,27 @@ export class DropIns {
     this.#options = options;
   }
 
-  /** Lets the unit read its token at each start; systemd knows of it after its next reload. */
-  async write(name: UnitName): Promise<void> {
-    const { disk, managerDirectory } = this.#options;
+  /** Lets the unit read its token at each start, and start only with a permit; systemd knows of it after its next reload. */
+  async write(name: UnitName, { stopsCutOff }: Guards): Promise<void> {
+    const { disk, managerDirectory, permits } = this.#options;
     const directory = join(managerDirectory, `${name}.d`);
     await disk.makeDirectory(directory);
-    await this.#replace(join(directory, FILE), fencedBy(this.#environment(name)));
+    const lines = ['# Made by fleetd for what [X-Fleet] asks.'];
+    if (stopsCutOff === true)
+      lines.push('[Unit]', `AssertPathExists=${percent(permits.path(name))}`);
+    if (name.endsWith('.service'))
+      lines.push('[Service]', `EnvironmentFile=-${percent(quoted(this.#environment(name)))}`);
+    await this.#replace(join(directory, FILE), `${lines.join('\n')}\n`);
   }
 
-  /** Takes the drop-in and the environment file away; what is not there is no error. */
+  /** Takes the drop-in, the environment file and the permit away; what is not there is no error. */
   async remove(name: UnitName): Promise<void> {
-    const { disk, managerDirectory } = this.#options;
+    const { disk, managerDirectory, permits } = this.#options;
     const directory = join(managerDirectory, `${name}.d`);
     await disk.remove(join(directory, FILE));
     await disk.removeDirectory(directory);
     await disk.remove(this.#environment(name));
+    await permits.remove(name);
   }
 
   /** What the unit's next start finds in FLEET_GENERATION. */
@@ -62,8 +71,12 @@ export class DropIns {
   }
 }
 
-/** EnvironmentFile= takes a pattern: what a name holds of its characters is quoted, and '%' is systemd's own. */
-function fencedBy(path: string): string {
-  const pattern = path.replaceAll(/[\\*?[]/g, String.raw`\$&`).replaceAll('%', '%%');
-  return `# Made by fleetd: the fencing token of the last start (Fence=).\n[Service]\nEnvironmentFile=-${pattern}\n`;
+/** EnvironmentFile= takes a pattern: what a name has of its characters stands for itself. */
+function quoted(path: string): string {
+  return path.replaceAll(/[\\*?[]/g, String.raw`\$&`);
+}
+
+/** A percent sign is systemd's own. */
+function percent(text: string): string {
+  return text.replaceAll('%', '%%');
 }

@@ -1,7 +1,7 @@
 // What the store asks of this host: three mirrors, decoded as they change.
 // Invariant: a record that does not decode is named, and what it concerns is left alone.
 import { hostname } from 'node:os';
-import type { Capability, MachineId, Metadata } from '../src/model/machine.ts';
+import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { Assignment, GlobalUnit, UnitName } from '../src/model/unit.ts';
 import { wantedWithoutStore } from '../src/reconcile/host-boot.ts';
 import { wantedFrom, wantedWhenLeaving, type Wanted } from '../src/reconcile/host-picture.ts';
@@ -29,7 +29,7 @@ export interface HostDesiredDeps {
   readonly schedule: MirrorView;
   readonly globals: MirrorView;
   readonly metadata: MirrorView;
-  readonly capabilities: Readonly<Partial<Record<Capability, string>>>;
+  readonly capabilities: Readonly<Record<string, string>>;
   /** As configured, without overrides. */
   readonly configuredMetadata: () => Metadata;
 }
@@ -95,7 +95,11 @@ export class HostDesired {
     const { keys, machine } = this.#deps;
     const assigned = this.#assignments.get(name);
     if (assigned !== undefined)
-      return { key: keys.schedule(machine, name), revision: assigned.revision };
+      return {
+        key: keys.schedule(machine, name),
+        revision: assigned.revision,
+        placed: keys.placed(name),
+      };
     const global = this.#globals.get(name);
     return global && { key: keys.global(name), revision: global.revision };
   }

@@ -1,8 +1,8 @@
 // What runs here and no record tells of: unit files in fleet's directory that systemd has loaded, after the records were lost.
 // Invariant: what it answers leads to no action for what runs already.
 import type { UnitName } from '../src/model/unit.ts';
+import { guardsOf } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
-import { requirementsOf } from '../src/unitfile/fleet-options.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
 import { parseUnitFile } from '../src/unitfile/parse.ts';
@@ -28,7 +28,6 @@ export async function recoverRecords(
     if (bytes === undefined || sha256 === undefined) continue;
     const file = parseUnitFile(bytes.toString('utf8')).ok;
     const options = file === undefined ? [] : optionsOf(file);
-    const isFenced = requirementsOf(name, options).ok?.fence === true;
     recovered.push({
       name,
       hash: hashOfOptions(options),
@@ -37,7 +36,7 @@ export async function recoverRecords(
       // Who started it is not known: `launched` would stop what a timer started where only `loaded` is asked for.
       desiredState: 'loaded',
       enabled: options.some(({ section }) => section === 'Install'),
-      ...(isFenced ? { fenced: true as const } : {}),
+      ...guardsOf(name, options),
     });
   }
   return recovered;

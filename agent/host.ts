@@ -2,7 +2,7 @@
 // Invariant: a pass waits for no job of systemd and for no answer of the store.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
 import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
-import type { Capability, MachineId, Metadata } from '../src/model/machine.ts';
+import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { UnitName, UnitTarget } from '../src/model/unit.ts';
 import { planHost, type HostPlan, type HostRefusal } from '../src/reconcile/host-plan.ts';
 import type { HostPicture } from '../src/reconcile/host-picture.ts';
@@ -16,6 +16,7 @@ import { Wake } from '../src/runtime/wake.ts';
 import { Mirror } from '../src/store/mirror.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import { CutOff, type LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
 import { HandOvers } from './hand-overs.ts';
@@ -26,6 +27,7 @@ import { HostReporter } from './host-reporter.ts';
 import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
+import type { Permits } from './permits.ts';
 import type { Systemd } from './systemd.ts';
 import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
@@ -44,9 +46,13 @@ export interface HostDeps {
   readonly carriedOut: CarriedOutFile;
   readonly kept: KeptDesired;
   readonly dropIns: DropIns;
+  readonly permits: Permits;
   readonly tokens: TokenFile;
+  readonly lease: LeaseView;
+  /** The manager is the user's. */
+  readonly isUser: boolean;
   /** What this host can do, as it says in its machine record. */
-  readonly capabilities: Readonly<Partial<Record<Capability, string>>>;
+  readonly capabilities: Readonly<Record<string, string>>;
   readonly configuredMetadata: () => Metadata;
 }
 
@@ -77,6 +83,7 @@ export class Host {
   readonly #jobs: UnitJobs;
   readonly #handOvers: HandOvers;
   readonly #fencing: Fencing;
+  readonly #cutOff: CutOff;
   readonly #reporter: HostReporter;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
@@ -112,6 +119,7 @@ export class Host {
       answered,
     });
     this.#fencing = new Fencing(deps);
+    this.#cutOff = new CutOff({ ...deps, wakePlan: () => this.#wake.set() });
     this.#jobs = new UnitJobs({
       systemd,
       clock,
@@ -142,6 +150,7 @@ export class Host {
         (child) => this.#questions.run(child),
         (child) => this.#handOvers.run(child),
         (child) => this.#fencing.run(child),
+        (child) => this.#cutOff.run(child),
         (child) => this.#reporter.run(child),
         ...[schedule, globals, metadata].flatMap((mirror) => [
           (child: AbortSignal) => mirror.run(child),
@@ -304,6 +313,7 @@ export class Host {
         signal,
       );
       this.#forget();
+      this.#cutOff.unitsChanged();
       this.#wake.set(); // until a plan has nothing to do
     }
     await startable;
@@ -350,12 +360,14 @@ export class Host {
     return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
   }
 
-  /** A fenced unit starts with a token, and only while it is asked for. */
+  /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */
   async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
-    if (this.#deps.carriedOut.records.get(name)?.fenced !== true) return true;
+    const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
+    if (fenced !== true) return true;
     const askedBy = this.#desired.askedBy(name);
     if (askedBy === undefined) return false;
-    return await this.#fencing.prepare({ name, generation, askedBy }, signal);
+    if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return false;
+    return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
   }
 
   #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {

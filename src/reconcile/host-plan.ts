@@ -1,7 +1,7 @@
 // Decides what one host does next: desired × carried out → ordered actions, each with its reason.
 // Invariant: it acts on a change of (hash, desired state, generation) or on a mark; never because systemd's state differs or a key is gone.
 import type { UnitName, UnitTarget } from '../model/unit.ts';
-import { requirementsOf } from '../unitfile/fleet-options.ts';
+import { guardsOf, type Guards } from './host-guards.ts';
 import type { CarriedOut, HostPicture, ReleaseReason, Wanted } from './host-picture.ts';
 
 export type StopReason = ReleaseReason | 'desired-lowered' | 'swap';
@@ -12,12 +12,12 @@ export type HostAction =
   | Readonly<{ kind: 'stop'; unit: UnitName; because: StopReason }>
   /** Takes its links and its file away. */
   | Readonly<{ kind: 'unload'; unit: UnitName; because: ReleaseReason }>
-  /** Writes the file, links it, enables it where it has [Install]; where it is fenced its starts read a token. */
+  /** Writes the file, links it, enables it where it has [Install], and says to systemd what its guards need. */
   | Readonly<{
       kind: 'load';
       unit: UnitName;
       target: UnitTarget;
-      fenced: boolean;
+      guards: Guards;
       because: LoadReason;
     }>
   /** One for all that was loaded and unloaded. */
@@ -180,8 +180,8 @@ class Draft {
   }
 
   load(target: UnitTarget, because: LoadReason): void {
-    const fenced = requirementsOf(target.name, target.options).ok?.fence === true;
-    this.add({ kind: 'load', unit: target.name, target, fenced, because });
+    const guards = guardsOf(target.name, target.options);
+    this.add({ kind: 'load', unit: target.name, target, guards, because });
   }
 
   /** Says whether the file could not be loaded a moment ago: then it waits, and says why. */

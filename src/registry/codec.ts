@@ -83,7 +83,7 @@ const refusal = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
-  z.object({ kind: z.literal('capability'), required: z.enum(['fence']) }),
+  z.object({ kind: z.literal('capability'), required: z.enum(['fence', 'cut-off']) }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
 

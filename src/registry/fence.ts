@@ -11,6 +11,8 @@ export interface AskedBy {
   readonly key: string;
   /** Its mod revision. */
   readonly revision: bigint;
+  /** The key that says that the unit is placed here; absent for a global unit. Written anew as it is: who is about to place it elsewhere looks again. */
+  readonly placed?: string;
 }
 
 export interface TakenToken {
@@ -19,8 +21,8 @@ export interface TakenToken {
   readonly changed: ReadonlySet<string>;
 }
 
-/** starts that one token serves: their keys are read by the txn that fails. */
-export const STARTS_A_TOKEN_MAX = TXN_OPERATIONS_MAX - 1;
+/** starts that one token serves: two keys of each are read and compared, beside the token's own. */
+export const STARTS_A_TOKEN_MAX = Math.floor((TXN_OPERATIONS_MAX - 1) / 2);
 
 /** Takes a token greater than the store's and than `least`, for starts of different units. Throws REGISTRY_BUSY, REGISTRY_RECORD_INVALID. */
 export async function takeToken(
@@ -29,29 +31,37 @@ export async function takeToken(
   signal: AbortSignal,
 ): Promise<TakenToken> {
   const changed = new Set<string>();
-  let seen = await read(kv, keys.fence, signal);
+  const names = [keys.fence, ...starts.flatMap(({ key, placed = key }) => [key, placed])];
+  const gets = names.map((key): Operation => ({ kind: 'get', key }));
+  let found = (await kv.txn({ then: gets }, signal)).gets;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
-    const wanted = starts.filter(({ key }) => !changed.has(key));
-    const token = 1 + Math.max(least, tokenIn(seen));
-    if (wanted.length === 0) return { token, changed };
+    const asks = starts.map((start, index) => ({ ...start, now: found[1 + 2 * index] }));
+    for (const { key, revision, now } of asks) if (now?.modRevision !== revision) changed.add(key);
+    const token = 1 + Math.max(least, tokenIn(found[0]));
+    if (changed.size === starts.length) return { token, changed };
+    const touched = starts.flatMap(({ key, placed }, index) => {
+      if (placed === undefined || changed.has(key)) return [];
+      return [{ key: placed, kv: found[2 + 2 * index] }];
+    });
     const result: TxnResult = await kv.txn(
       {
         compares: [
-          sameAs(keys.fence, seen),
-          ...wanted.map(({ key, revision }): Compare => ({ key, target: 'mod', equals: revision })),
+          sameAs(keys.fence, found[0]),
+          ...asks.filter(({ key }) => !changed.has(key)).map(({ key, now }) => sameAs(key, now)),
+          ...touched.map(({ key, kv: placement }) => sameAs(key, placement)),
         ],
-        then: [{ kind: 'put', key: keys.fence, value: encode('fence', { token }) }],
-        else: [keys.fence, ...wanted.map(({ key }) => key)].map((key): Operation => ({
-          kind: 'get',
-          key,
-        })),
+        then: [
+          { kind: 'put', key: keys.fence, value: encode('fence', { token }) },
+          ...touched.flatMap(({ key, kv: placement }): Operation[] =>
+            placement === undefined ? [] : [{ kind: 'put', key, value: placement.value }],
+          ),
+        ],
+        else: gets,
       },
       signal,
     );
     if (result.succeeded) return { token, changed };
-    seen = result.gets[0];
-    for (const [index, { key, revision }] of wanted.entries())
-      if (result.gets[index + 1]?.modRevision !== revision) changed.add(key);
+    found = result.gets;
   }
   throw new FleetError('REGISTRY_BUSY', 'other hosts were faster to take a fencing token', {
     hint: 'It is tried again.',
@@ -65,7 +75,8 @@ export async function raiseToken(
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
-    const seen = await read(kv, keys.fence, signal);
+    const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.fence }] }, signal);
+    const seen = gets[0];
     if (tokenIn(seen) >= least) return;
     const { succeeded } = await kv.txn(
       {
@@ -79,14 +90,6 @@ export async function raiseToken(
   throw new FleetError('REGISTRY_BUSY', 'other hosts were faster to raise the fencing token', {
     hint: 'It is tried again.',
   });
-}
-
-async function read(
-  kv: Registry['kv'],
-  key: string,
-  signal: AbortSignal,
-): Promise<KeyValue | undefined> {
-  return (await kv.txn({ then: [{ kind: 'get', key }] }, signal)).gets[0];
 }
 
 function tokenIn(kv: KeyValue | undefined): number {

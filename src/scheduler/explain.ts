@@ -48,6 +48,8 @@ const KINDS: Readonly<Record<RefusalKind, string>> = {
 
 const CAPABILITIES: Readonly<Record<Capability, string>> = {
   fence: 'runs a fleetd that knows no Fence=',
+  'cut-off':
+    'does not promise OnPartition=stop (its fleetd is too old, or its agent_ttl below 10s)',
 };
 
 function clause(refusal: Refusal): string {

@@ -44,13 +44,16 @@ export function refusesMetadata(needs: Requirements, machine: MachineFacts): Ref
   return undefined;
 }
 
-/** Fence=: machines that can do what the unit asks of its host. */
+/** Fence= and OnPartition=stop: machines that can do what the unit asks of its host. */
 export function refusesCapability(
   needs: Requirements,
   { capabilities }: MachineFacts,
 ): Refusal | undefined {
-  if (needs.fence === undefined || capabilities?.['fence'] !== undefined) return undefined;
-  return { kind: 'capability', required: 'fence' };
+  if (needs.fence !== undefined && capabilities?.['fence'] === undefined)
+    return { kind: 'capability', required: 'fence' };
+  if (needs.onPartition !== undefined && capabilities?.['cut-off'] === undefined)
+    return { kind: 'capability', required: 'cut-off' };
+  return undefined;
 }
 
 /** All of the above. */

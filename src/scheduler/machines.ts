@@ -156,7 +156,8 @@ function isChoosy(needs: Requirements): boolean {
     needs.machineId !== undefined ||
     needs.metadata.length > 0 ||
     needs.perMachine !== undefined ||
-    needs.fence !== undefined
+    needs.fence !== undefined ||
+    needs.onPartition !== undefined
   );
 }
 

@@ -9,7 +9,8 @@ export type FleetKeyKind =
   | 'replaces'
   | 'global'
   | 'bootWithoutStore'
-  | 'fence';
+  | 'fence'
+  | 'onPartition';
 
 /** Every key that is taken; the X- ones are spellings from before fleet 0.8. */
 export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
@@ -21,6 +22,7 @@ export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
   ['Global', 'global'],
   ['BootWithoutStore', 'bootWithoutStore'],
   ['Fence', 'fence'],
+  ['OnPartition', 'onPartition'],
   ['X-ConditionMachineID', 'machineId'],
   // A boot id was never matched against anything but machine ids: the original kept it so that the unit would not run just anywhere.
   ['X-ConditionMachineBootID', 'machineId'],
@@ -40,7 +42,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'Sticky',
   'Weight',
   'Runtime',
-  'OnPartition',
   'Move',
 ]);
 

@@ -172,6 +172,7 @@ const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set([
   'global',
   'bootWithoutStore',
   'fence',
+  'onPartition',
 ]);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
@@ -236,6 +237,10 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   global: booleanFault,
   bootWithoutStore: booleanFault,
   fence: booleanFault,
+  onPartition: (text) =>
+    text === 'keep' || text === 'stop'
+      ? undefined
+      : { message: `'${text}' is neither 'keep' nor 'stop'`, hint: "Write 'keep' or 'stop'." },
 };
 
 function booleanFault(text: string): Fault | undefined {

@@ -44,7 +44,8 @@ describe.skipIf(missing !== undefined)('fencing on a real systemd', () => {
     const seen = join(systemd.dir, 'seen');
     const text = [
       '[Service]',
-      `ExecStart=/bin/sh -c 'echo %n $FLEET_GENERATION >> ${seen}; exec sleep infinity'`,
+      // The name as an argument: in the script systemd and the shell would take its backslashes for their own.
+      String.raw`ExecStart=/bin/sh -c 'printf "%%s %%s\n" "$0" "$FLEET_GENERATION" >> ${seen}; exec sleep infinity' %n`,
       'Restart=always',
       'RestartSec=50ms',
       '[X-Fleet]',

@@ -350,7 +350,6 @@ describe('checkFleetOptions and requirementsOf', () => {
     'Sticky',
     'Weight',
     'Runtime',
-    'OnPartition',
     'Move',
   ])('says of %s that it is not supported yet', (key) => {
     expect(read(`${key}=1`)).toEqual([

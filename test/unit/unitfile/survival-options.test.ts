@@ -27,6 +27,8 @@ describe('the options of survival', () => {
     { lines: 'BootWithoutStore=no\nBootWithoutStore=Yes', expected: { bootWithoutStore: true } },
     { lines: 'BootWithoutStore=no', expected: { bootWithoutStore: false } },
     { lines: 'Global=1', expected: { global: true } },
+    { lines: 'OnPartition=stop', expected: { fence: true, onPartition: 'stop' } },
+    { lines: 'OnPartition=stop\nOnPartition=keep', expected: {} },
     { lines: 'Fence=yes', expected: { fence: true } },
     { lines: 'Fence=yes\nFence=no\nBootWithoutStore=yes', expected: { bootWithoutStore: true } },
     {
@@ -50,6 +52,20 @@ describe('the options of survival', () => {
       lines: 'Fence=yes\nBootWithoutStore=yes',
       expected: [
         "line 2, column 1: 'BootWithoutStore' cannot be combined with 'Fence' on a unit that several machines may run",
+      ],
+    },
+    {
+      lines: 'OnPartition=Stop\nOnPartition=stop keep',
+      expected: [
+        "line 1, column 13: OnPartition: 'Stop' is neither 'keep' nor 'stop'",
+        'line 2, column 18: OnPartition: it takes one value',
+      ],
+    },
+    {
+      lines: 'OnPartition=stop\nFence=no\nBootWithoutStore=yes',
+      expected: [
+        "line 2, column 1: 'Fence=no' cannot be combined with 'OnPartition=stop'",
+        "line 3, column 1: 'BootWithoutStore=yes' cannot be combined with 'OnPartition=stop'",
       ],
     },
     {
