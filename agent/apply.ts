@@ -112,15 +112,20 @@ async function changeFiles(
   const relinked = loads
     .map(({ unit }) => unit)
     .filter((name) => carriedOut.records.get(name)?.enabled === true);
-  const unlinked = [...gone, ...relinked];
-  await disableEach(deps, unlinked, signal);
+  await disableEach(deps, [...gone, ...relinked], signal);
   await deps.unitDir.remove(gone, signal);
-  const unguarded = loads.filter((load) => !isGuarded(load)).map(({ unit }) => unit);
-  for (const name of [...gone, ...unguarded])
-    if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
-  const loaded = await writeAndLink(deps, loads, signal);
-  await takeBack(deps, { loads, loaded }, signal);
-  await systemd.reload(signal);
+  let loaded: readonly Loaded[];
+  try {
+    const unguarded = loads.filter((load) => !isGuarded(load)).map(({ unit }) => unit);
+    for (const name of [...gone, ...unguarded])
+      if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
+    loaded = await writeAndLink(deps, loads, signal);
+    await takeBack(deps, { loads, loaded }, signal);
+    await systemd.reload(signal);
+  } catch (error) {
+    noteBegun(carriedOut, loads);
+    throw error;
+  }
   for (const name of gone) carriedOut.delete(name);
   for (const one of loaded) carriedOut.set(recordOf(carriedOut, one));
   const names = new Set(loaded.map(({ target }) => target.name));
@@ -294,6 +299,18 @@ function asUnitFailure(error: unknown): FleetError {
       cause: error,
     });
   throw error;
+}
+
+/**
+ * Systemd was lost midway: what was begun has a record that equals no version. It is loaded again, or taken away if it is released before
+ * that; without a record its file and links would stay for ever.
+ */
+function noteBegun(file: CarriedOutFile, loads: readonly Load[]): void {
+  for (const { unit: name, target, guards } of loads) {
+    if (file.records.has(name)) continue;
+    const nothing = { hash: '', sha256: '', generation: 0, stopped: true };
+    file.set({ ...nothing, name, desiredState: 'loaded', enabled: hasInstall(target), ...guards });
+  }
 }
 
 function recordOf(file: CarriedOutFile, { target, enabled, guards }: Loaded): CarriedOut {

@@ -61,6 +61,14 @@ export interface FenceToken {
   readonly token: number;
 }
 
+/** `brake`: machines of which too many vanished at once. Times are wall-clock ms: it outlives the leader that pulled it. */
+export interface BrakeRecord {
+  readonly sinceMs: number;
+  /** Their units stay where they are until then. */
+  readonly untilMs: number;
+  readonly machines: readonly MachineId[];
+}
+
 const refusal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
   z.object({
@@ -148,6 +156,7 @@ const schemas = {
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
   fence: z.object({ token: count }),
+  brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
 /** Record kinds and their types; the schemas above check each. */
@@ -164,6 +173,7 @@ export interface Records {
   orphan: Orphan;
   leader: Leader;
   fence: FenceToken;
+  brake: BrakeRecord;
 }
 export type RecordKind = keyof Records;
 

@@ -26,6 +26,7 @@ export interface Keys {
   readonly pendings: string;
   readonly orphans: string;
   readonly leader: string;
+  readonly brake: string;
   readonly format: string;
   /** The highest fencing token that was given out. */
   readonly fence: string;
@@ -66,6 +67,7 @@ export function keysUnder(prefix: string): Keys {
     pendings: `${root}pending/`,
     orphans: `${root}orphan/`,
     leader: `${root}leader`,
+    brake: `${root}brake`,
     format: `${root}format`,
     fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
