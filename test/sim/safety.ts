@@ -166,7 +166,9 @@ export class Safety {
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
     this.#lostFrom.delete(at);
-    if (this.contents.copy(unit.name, machine.id) === undefined) return;
+    const copy = this.contents.copy(unit.name, machine.id);
+    // Where it is marked, the machine has lost the unit and does not know it yet.
+    if (copy === undefined || copy.release) return;
     for (const other of this.#world.machines()) {
       if (other === machine || !other.systemd.isUp(unit.name)) continue;
       const lost = this.#lostFrom.has(`${unit.name} ${other.id}`);
@@ -274,9 +276,6 @@ export class Safety {
       this.#stopCauses.set(at, this.#world.now());
     if (!after.release && after.desiredState === 'launched')
       this.#startCauses.set(at, this.#world.now());
-    // A placed unit drives away a global one that it conflicts with.
-    for (const global of this.contents.globals.keys())
-      this.#stopCauses.set(`${global} ${machine}`, this.#world.now());
   }
 
   /** The machine still runs what no key spoke of. */
@@ -297,9 +296,6 @@ export class Safety {
       if (isStop) this.#stopCauses.set(at, this.#world.now());
       if (!after.release && after.desiredState === 'launched')
         this.#startCauses.set(at, this.#world.now());
-      // Of two conflicting ones the first name stays: another may have to go.
-      for (const other of this.contents.globals.keys())
-        this.#stopCauses.set(`${other} ${machine.id}`, this.#world.now());
     }
   }
 
@@ -322,7 +318,10 @@ export class Safety {
       const row = JSON.parse(kv.value) as { started?: number };
       const by = actor.process.machine;
       const at = `${place.name} ${place.machine}`;
-      if (row.started !== undefined)
+      const unit = by.systemd.units.get(place.name);
+      // A row may come late: fleet has stopped the unit meanwhile.
+      const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      if (row.started !== undefined && !isOver)
         this.#told.set(at, { generation: row.started, by, boot: by.boots });
     }
   }
@@ -430,12 +429,12 @@ export class Safety {
     for (const [name, { machine }] of contents.placed) {
       const unit = contents.units.get(name);
       if (unit === undefined) continue;
-      const why = isGlobal(unit) ? 'global' : contents.mustLeave(unit, machine);
+      const why = isGlobal(unit) ? 'global' : contents.mightLeave(unit, machine);
       if (why !== undefined) this.#forbidden.set(`${name} ${machine}`, now);
     }
     for (const [name, global] of contents.globals)
       for (const machine of this.#world.machines())
-        if (contents.factsForbid(global, machine.id) !== undefined)
+        if (contents.globalMightNotRun(global, machine.id) !== undefined)
           this.#forbidden.set(`${name} ${machine.id}`, now);
   }
 }
