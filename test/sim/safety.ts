@@ -45,6 +45,14 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   format: ['agent'],
 };
 
+/** What the store was told of a start. */
+interface Told {
+  readonly generation: number;
+  readonly hash: string;
+  readonly by: SimMachine;
+  readonly boot: number;
+}
+
 interface Copies {
   readonly before: ReadonlyMap<string, Assignment>;
   readonly placedOn: string | undefined;
@@ -64,10 +72,7 @@ export class Safety {
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
-  readonly #told = new Map<
-    string,
-    { readonly generation: number; readonly by: SimMachine; readonly boot: number }
-  >();
+  readonly #told = new Map<string, Told>();
   /** When each machine's key went, and whether it had said that it leaves. */
   readonly #vanished = new Map<string, { readonly atMs: number; readonly orderly: boolean }>();
   readonly #unitChangedMs = new Map<string, number>();
@@ -156,7 +161,7 @@ export class Safety {
     const told = this.#told.get(at);
     const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
     const isHere = told?.by === machine && told.boot === machine.boots;
-    const isSame = isHere && target?.generation === told.generation;
+    const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
     if (told !== undefined && isPlaced && isSame)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
@@ -315,14 +320,14 @@ export class Safety {
     if (place.kind === 'state' && kv === undefined)
       this.#told.delete(`${place.name} ${place.machine}`);
     if (place.kind === 'state' && kv !== undefined && actor?.role === 'agent') {
-      const row = JSON.parse(kv.value) as { started?: number };
+      const row = JSON.parse(kv.value) as { started?: number; hash: string };
       const by = actor.process.machine;
       const at = `${place.name} ${place.machine}`;
       const unit = by.systemd.units.get(place.name);
       // A row may come late: fleet has stopped the unit meanwhile.
       const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
       if (row.started !== undefined && !isOver)
-        this.#told.set(at, { generation: row.started, by, boot: by.boots });
+        this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
     }
   }
 
