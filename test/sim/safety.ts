@@ -414,7 +414,8 @@ export class Safety {
     );
     const all = this.contents.machines.size + together.length;
     const lastMs = Math.max(...together.map(({ atMs }) => atMs));
-    const isBraked = together.length >= 2 && together.length * 2 > all;
+    // One that went before the last was believed gone before the brake could hold.
+    const isBraked = mine.atMs === lastMs && together.length >= 2 && together.length * 2 > all;
     // The leader must have had the time to see the last one go.
     if (
       !isBraked ||
