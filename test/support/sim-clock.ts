@@ -11,6 +11,7 @@ interface Timer {
 /** The clock of tests and of the simulation. */
 export class SimClock implements Clock {
   #now: number;
+  #suspendedMs = 0;
   readonly #wallOffset: number;
   readonly #timers: Timer[] = [];
   #sequence = 0;
@@ -25,8 +26,17 @@ export class SimClock implements Clock {
     return this.#now;
   }
 
+  bootMs(): number {
+    return this.#now + this.#suspendedMs;
+  }
+
   wallNow(): number {
-    return this.#wallOffset + this.#now;
+    return this.#wallOffset + this.#now + this.#suspendedMs;
+  }
+
+  /** The machine sleeps for `ms`: no timer comes nearer. */
+  suspend(ms: number): void {
+    this.#suspendedMs += ms;
   }
 
   /** Sleepers that were neither woken nor aborted. */
