@@ -16,6 +16,7 @@ import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
+import { localDisk } from './local-disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
