@@ -305,7 +305,7 @@ export class SimMachine {
     };
     const base = await this.#base(running, random);
     const presence = openPresence(options, base);
-    const host = await openHost(options, base);
+    const host = await openHost(options, base, presence);
     const { clock, registry, systemd, machine, settings } = base;
     const quiet = (): Promise<boolean> => Promise.resolve(true);
     const parts: Parts = {
