@@ -181,11 +181,11 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: 'verify',
     takes: 'UNIT',
-    description: 'deprecated: there are no signatures any more',
+    description: 'deprecated, checks nothing: units have no signatures',
     options: [],
     run: {
       offline: (io) => {
-        io.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
+        io.stderr('WARNING: verify is deprecated and checks nothing: units have no signatures\n');
         return Promise.resolve(2);
       },
     },

@@ -222,11 +222,7 @@ export class FleetClient {
     } catch (error) {
       signal.throwIfAborted();
       if (timeout?.aborted === true) {
-        throw new FleetError(
-          'API_UNREACHABLE',
-          `no answer from ${this.#targets.map((t) => t.name).join(', ')} within ${this.#timeoutMs / 1000} s`,
-          { cause: error, hint: 'Raise --request-timeout, or look at fleetd: journalctl -u fleet' },
-        );
+        throw late(this.#targets, this.#timeoutMs, error);
       }
       throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     }
@@ -241,6 +237,7 @@ export class FleetClient {
         this.#answered = target;
         return response;
       } catch (error) {
+        if (error instanceof FleetError) throw error; // it says why the time was not enough
         signal.throwIfAborted();
         if (codeOf(error) === 'EAGAIN') throw manyConnect(target, error);
         last = error;
@@ -350,6 +347,18 @@ function notFleet(response: IncomingMessage): FleetError {
     'API_UNREACHABLE',
     `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
     { hint: 'Look at --endpoint.' },
+  );
+}
+
+function late(targets: readonly Target[], timeoutMs: number, cause: unknown): FleetError {
+  const names = targets.map(({ name }) => name).join(', ');
+  const known = cause instanceof FleetError ? cause : undefined;
+  const why = known === undefined ? '' : `: ${known.message}`;
+  const hint = known?.hint ?? 'Raise --request-timeout, or look at fleetd: journalctl -u fleet';
+  return new FleetError(
+    'API_UNREACHABLE',
+    `no answer from ${names} within ${timeoutMs / 1000} s${why}`,
+    { cause, hint },
   );
 }
 

@@ -1,5 +1,6 @@
 // Why a unit is not as desired, in sentences: what is placed, what its hosts say, what the engine found.
 // Invariant: no lines means that all is as desired.
+import { loadFault } from '../model/load-state.ts';
 import type { MachineId } from '../model/machine.ts';
 import { isRunning, type Orphan, type UnitState } from '../model/unit-state.ts';
 import type { UnitLeft } from '../registry/read-left.ts';
@@ -99,12 +100,11 @@ function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
   else if (state.generation < unit.generation)
     lines.push(`${where} has not carried out the last change yet`);
   else {
-    // A unit file that was deleted or masked behind fleet's back; what runs goes on, but will not start again.
-    if (state.refusal === undefined && state.loadState !== 'loaded')
-      lines.push(
-        `systemd on ${where} says that its file is '${state.loadState}': replace the unit to write it anew`,
-      );
-    if (unit.desiredState === 'launched') lines.push(...jobLines(where, state));
+    const fault = state.refusal === undefined ? loadLines(where, state) : [];
+    lines.push(...fault);
+    const isStarted = unit.desiredState === 'launched';
+    if (isStarted && loadFault(state.loadState) === undefined)
+      lines.push(...jobLines(where, state));
   }
   return lines;
 }
@@ -118,17 +118,32 @@ function orphanLines({ row, pending }: UnitFacts, orphan: Orphan): readonly stri
   ];
 }
 
+/** A unit that systemd cannot load; or whose file was taken away behind fleet's back: what runs goes on, but will not start again. */
+function loadLines(where: string, { name, loadState }: UnitState): readonly string[] {
+  if (loadState === 'loaded') return [];
+  const fault = loadFault(loadState);
+  if (fault === undefined)
+    return [
+      `systemd on ${where} says that its file is '${loadState}': replace the unit to write it anew`,
+    ];
+  return [`systemd on ${where} says that ${fault}; see: fleetctl journal ${name}`];
+}
+
 function jobLines(where: string, state: UnitState): readonly string[] {
-  const { job, result } = state;
+  const { name, job, result } = state;
   if (state.refusal !== undefined) return [];
   if (state.started !== state.generation)
     return [`${where} has not started it yet: ${systemdWords(state)}`];
   if (job === 'running')
     return [`systemd's job on ${where} has not ended yet: ${systemdWords(state)}`];
   const because = result === undefined ? '' : ` (Result=${result})`;
+  const see = `see: fleetctl journal ${name}`;
+  // 'skipped': a Condition of the unit did not hold, which systemd counts as success.
+  if (job === 'skipped')
+    return [`its start on ${where} was skipped, as a condition of its file does not hold; ${see}`];
   if (job !== undefined && job !== 'done')
-    return [`its start on ${where} ended with '${job}'${because}: ${systemdWords(state)}`];
-  if (state.activeState === 'failed') return [`it has failed on ${where}${because}`];
+    return [`its start on ${where} ended with '${job}'${because}: ${systemdWords(state)}; ${see}`];
+  if (state.activeState === 'failed') return [`it has failed on ${where}${because}; ${see}`];
   return [];
 }
 

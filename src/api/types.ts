@@ -77,7 +77,7 @@ export interface V2UnitState extends V1UnitState {
   readonly started?: number;
   /** How that start's job ended: 'running' until then, 'done', 'failed', … */
   readonly job?: string;
-  /** The unit's Result property when the job did not end well. */
+  /** The unit's Result property when the job did not end well, or the unit has failed since. */
   readonly result?: string;
   /** Why the host does not load it. */
   readonly refusal?: string;

@@ -85,12 +85,15 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
     : { ok: requirementsFrom(requests) };
 }
 
+/** What stored options are of: no slip, and asked of every unit of a cluster. */
+const MEANT: ReadonlySet<string> = new Set(['X-Fleet', 'Install']);
+
 /** Sections that are one slip away from [X-Fleet]: passed over, they would let the unit run anywhere. */
 function misspelt(options: readonly PlacedOption[]): readonly Problem[] {
   const first = new Map<string, PlacedOption>();
   for (const placed of options) {
     const { section } = placed.option;
-    if (section === 'X-Fleet' || first.has(section) || !isSlipOf(section, 'X-Fleet')) continue;
+    if (MEANT.has(section) || first.has(section) || !isSlipOf(section, 'X-Fleet')) continue;
     first.set(section, placed);
   }
   return [...first].map(([section, { nameAt }]) => ({

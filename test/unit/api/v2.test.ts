@@ -19,7 +19,7 @@ describe('v2 of the API', () => {
     ['a plain text', TEXT],
     ['a byte order mark', '\uFEFF[Service]\nExecStart=/bin/true\n'],
     ['no newline at the end', '[Service]\nExecStart=/bin/true'],
-    ['an empty text', ''],
+    ['a section with nothing in it', '[Unit]\n'],
   ] as const)('gives back %s byte for byte', async ([, text]) => {
     const put = await fixture.call('PUT', path('bytes.service'), { text });
     expect(put.status).toBe(201);
@@ -27,6 +27,13 @@ describe('v2 of the API', () => {
     expect(json.text).toBe(text);
     expect(json.hash).toBe(put.json.hash);
     expect((await fixture.call('DELETE', path('bytes.service'))).status).toBe(204);
+  });
+
+  it.for(['', '\uFEFF', '\n', '# nothing\n'])('refuses the empty text %j', async (text) => {
+    const { status, json } = await fixture.call('PUT', path('empty.service'), { text });
+    expect(status).toBe(400);
+    expect(json.error).toMatchObject({ status: 'UNIT_FILE_INVALID' });
+    expect((await fixture.get(path('empty.service'))).status).toBe(404);
   });
 
   it('PUT answers the unit and the revision of the write', async () => {
@@ -129,7 +136,20 @@ describe('v2 of the API', () => {
       subState: 'failed',
     });
     expect(await why()).toEqual([
-      `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed`,
+      `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed; see: fleetctl journal a.service`,
+    ]);
+    const failed = { activeState: 'failed', subState: 'failed', started: 1, job: 'done' } as const;
+    await fixture.report('a.service', machineId(1), { ...failed, result: 'signal' });
+    expect(await why()).toEqual([
+      'it has failed on machine 00010000 (Result=signal); see: fleetctl journal a.service',
+    ]);
+    await fixture.report('a.service', machineId(1), {
+      loadState: 'bad-setting',
+      started: 1,
+      job: 'failed',
+    });
+    expect(await why()).toEqual([
+      "systemd on machine 00010000 says that a setting in its file is wrong or missing ('bad-setting'); see: fleetctl journal a.service",
     ]);
     await fixture.report('a.service', machineId(1), {
       loadState: 'not-found',
@@ -168,7 +188,7 @@ describe('v2 of the API', () => {
   });
 
   it('lists in pages of the limit that is asked for', async () => {
-    await fixture.call('PUT', path('z.service'), { text: '' });
+    await fixture.call('PUT', path('z.service'), { text: '[Unit]\n' });
     const first = await fixture.get('/fleet/v2/units?limit=1');
     expect(first.json).toEqual({
       units: [expect.objectContaining({ name: 'a.service' })],
