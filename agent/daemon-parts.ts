@@ -20,6 +20,7 @@ import { openSystemd } from './dbus/systemd.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
