@@ -87,6 +87,11 @@ class ProcessClock implements Clock {
     return this.#process.machine.wallNow();
   }
 
+  /** It counts suspend: the time of the world. */
+  bootMs(): number {
+    return this.#process.machine.clock.now();
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#process.isAlive) return never();
     if (signal.aborted) return Promise.reject(signal.reason as Error);
