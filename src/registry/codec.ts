@@ -143,8 +143,11 @@ const schemas = {
     generation: count,
     counts: z.record(z.string(), count),
     machines: z.array(z.object({ machine: machineId, refusal })),
-    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle']).optional(),
+    reason: z
+      .enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle', 'orphan'])
+      .optional(),
     circle: z.array(unitName).optional(),
+    orphans: z.array(machineId).optional(),
   }),
   orphan: z.object({
     ...systemdState,
@@ -152,6 +155,7 @@ const schemas = {
     machine: machineId,
     hash: z.string(),
     generation: count,
+    desiredState: z.enum(['loaded', 'launched']).optional(),
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
