@@ -226,14 +226,14 @@ export class HostReporter {
     for (const name of view.plan()?.orphans ?? []) {
       const done = carriedOut.records.get(name);
       if (done === undefined) continue;
-      const { hash, generation, sha256 } = done;
+      const { hash, generation, sha256, desiredState } = done;
       const key = `${name} ${sha256}`;
       const text =
         this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
       this.#orphanTexts.set(key, text);
       const { loadState, activeState, subState } = this.#looks.get(name)?.state ?? NOTHING;
       const state = { loadState, activeState, subState };
-      orphans.set(name, { ...state, name, machine, hash, generation, text });
+      orphans.set(name, { ...state, name, machine, hash, generation, desiredState, text });
     }
     if (orphans.size === 0) this.#orphanTexts.clear();
     return orphans;

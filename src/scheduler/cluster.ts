@@ -18,7 +18,7 @@ import { WaitingIndex } from './waiting-index.ts';
 /** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
 export type UnreadableKey =
   | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
   | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
   | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
 
@@ -171,6 +171,17 @@ export class ClusterPicture {
     });
   }
 
+  /** `c/orphan/MACHINE/NAME`: whether the machine runs it, unknown to the store. */
+  applyOrphan(machine: MachineId, name: UnitName, runs: boolean): void {
+    this.#apply(name, `orphan/${machine}`, (entry) => {
+      if (entry.orphans.has(machine) === runs) return false;
+      const others = [...entry.orphans].filter((id) => id !== machine);
+      entry.orphans = new Set(runs ? [...others, machine] : others);
+      this.#machines.hold(machine, entry);
+      return true;
+    });
+  }
+
   /** `pending/NAME`: a new leader reads them all once, and then only it writes them. */
   applyPending(name: UnitName, pending: Pending | undefined): void {
     const entry = this.#units.get(name) ?? (pending === undefined ? undefined : this.#add(name));
@@ -219,7 +230,8 @@ export class ClusterPicture {
       case 'metadata':
         return this.#machines.markUnreadable(what.machine, `metadata/${what.key}`);
       case 'schedule':
-        return this.#markUnit(what.name, `schedule/${what.machine}`);
+      case 'orphan':
+        return this.#markUnit(what.name, `${what.kind}/${what.machine}`);
       case 'unit':
       case 'placed':
       case 'global':

@@ -205,11 +205,11 @@ describe('Host', () => {
     await start();
     await quickly(async () => (await rowOf('a.service'))?.job === 'done');
     await cluster.lose('a.service');
-    await quickly(async () => (await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => (await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(await rowOf('a.service')).toBeUndefined();
     await cluster.assign({ 'a.service': service() });
     await quickly(async () => (await rowOf('a.service'))?.started === 1);
-    await quickly(async () => !(await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => !(await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(systemd.count('stop')).toBe(0);
     expect(systemd.count('start')).toBe(1);
   });
