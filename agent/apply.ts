@@ -21,6 +21,8 @@ export interface ApplyDeps {
   readonly texts: ReadonlyMap<string, string>;
   readonly handOver: (name: UnitName, revision: bigint) => void;
   readonly loadFailed: (target: UnitTarget, error: FleetError) => void;
+  /** Ends when what is started may be: the desired state is on the disk. */
+  readonly startable: Promise<void>;
 }
 
 type Load = HostAction & { kind: 'load' };
@@ -59,7 +61,7 @@ export async function applyActions(
         break; // below, when the notes are on disk
     }
   }
-  await deps.carriedOut.save();
+  await Promise.all([deps.carriedOut.save(), deps.startable]);
   for (const action of actions) {
     if (action.kind === 'hand-over' && !failed.has(action.unit))
       deps.handOver(action.unit, action.revision);
@@ -107,12 +109,17 @@ async function changeFiles(
   const relinked = loads
     .map(({ unit }) => unit)
     .filter((name) => carriedOut.records.get(name)?.enabled === true);
-  const unlinked = [...gone, ...relinked];
-  await disableEach(deps, unlinked, signal);
+  await disableEach(deps, [...gone, ...relinked], signal);
   await deps.unitDir.remove(gone, signal);
-  const loaded = await writeAndLink(deps, loads, signal);
-  await takeBack(deps, { loads, loaded }, signal);
-  await systemd.reload(signal);
+  let loaded: readonly Loaded[];
+  try {
+    loaded = await writeAndLink(deps, loads, signal);
+    await takeBack(deps, { loads, loaded }, signal);
+    await systemd.reload(signal);
+  } catch (error) {
+    noteBegun(carriedOut, loads);
+    throw error;
+  }
   for (const name of gone) carriedOut.delete(name);
   for (const { target, enabled } of loaded) carriedOut.set(recordOf(carriedOut, target, enabled));
   const names = new Set(loaded.map(({ target }) => target.name));
@@ -276,6 +283,18 @@ function asUnitFailure(error: unknown): FleetError {
       cause: error,
     });
   throw error;
+}
+
+/**
+ * Systemd was lost midway: what was begun has a record that equals no version. It is loaded again, or taken away if it is released before
+ * that; without a record its file and links would stay for ever.
+ */
+function noteBegun(file: CarriedOutFile, loads: readonly Load[]): void {
+  for (const { unit: name, target } of loads) {
+    if (file.records.has(name)) continue;
+    const nothing = { hash: '', sha256: '', generation: 0, stopped: true };
+    file.set({ ...nothing, name, desiredState: 'loaded', enabled: hasInstall(target) });
+  }
 }
 
 function recordOf(file: CarriedOutFile, target: UnitTarget, enabled: boolean): CarriedOut {

@@ -15,9 +15,11 @@ import type { Kv } from '../src/store/kv.ts';
 import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
+import type { Disk } from './disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
+import { KeptDesired } from './kept-desired.ts';
 import {
   bootId,
   machineSize,
@@ -68,8 +70,10 @@ export interface Settings {
   primaryIp: string;
 }
 
-interface Base {
+/** What the parts of fleetd stand on. */
+export interface Base {
   readonly clock: Clock;
+  readonly disk: Disk;
   readonly machine: MachineId;
   readonly registry: Registry;
   readonly systemd: Systemd;
@@ -115,10 +119,20 @@ async function openBase(options: PartsOptions): Promise<Base> {
     bootId: boot,
     machineId: machine,
   });
-  return { clock, machine, registry, systemd, settings, identity, bootId: boot };
+  return {
+    clock,
+    disk: localDisk,
+    machine,
+    registry,
+    systemd,
+    settings,
+    identity,
+    bootId: boot,
+  };
 }
 
-function openPresence({ log, random }: PartsOptions, base: Base): Presence {
+/** This machine's registration. */
+export function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   const { registry, clock, identity, machine, settings } = base;
   return new Presence({
     kv: registry.kv,
@@ -131,26 +145,37 @@ function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   });
 }
 
-async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
-  const { registry, systemd, clock, machine, identity, settings } = base;
+/** This machine's loop, with what is on its disk. */
+export async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+  const { registry, systemd, clock, disk, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
-  const carriedOut = await CarriedOutFile.open(path, base.bootId);
+  const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
   if (carriedOut.problem !== undefined)
     log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
   const unitDir = await openUnitDir({
     directory: config.unitsDirectory,
+    disk,
     parseUnitName: (text) => parseUnitName(text).ok,
+  });
+  const hostLog = log.child({ component: 'host' });
+  const kept = await KeptDesired.open({
+    disk: localDisk,
+    directory: join(config.stateDirectory, 'desired'),
+    machine,
+    cluster: registry.keys.prefix,
+    log: hostLog,
   });
   return new Host({
     registry,
     systemd,
     clock,
     random,
-    log: log.child({ component: 'host' }),
+    log: hostLog,
     machine,
     incarnation: identity.identity.incarnation,
     unitDir,
     carriedOut,
+    kept,
     configuredMetadata: () => settings.config.metadata,
   });
 }

@@ -116,6 +116,12 @@ export class FleetClient {
     return all;
   }
 
+  /** Says that an absent machine is gone for good; MACHINE_PRESENT for one that is there. */
+  async evictMachine(id: string, signal: AbortSignal): Promise<V2Machine> {
+    const path = `/fleet/v2/machines/${encodeURIComponent(id)}/evict`;
+    return await this.#json({ method: 'POST', path }, signal);
+  }
+
   /** The fleetd that answers. */
   async daemon(signal: AbortSignal): Promise<V2Daemon> {
     return await this.#json({ method: 'GET', path: '/fleet/v2/daemon' }, signal);
@@ -206,11 +212,7 @@ export class FleetClient {
     } catch (error) {
       signal.throwIfAborted();
       if (timeout?.aborted === true) {
-        throw new FleetError(
-          'API_UNREACHABLE',
-          `no answer from ${this.#targets.map((t) => t.name).join(', ')} within ${this.#timeoutMs / 1000} s`,
-          { cause: error, hint: 'Raise --request-timeout, or look at fleetd: journalctl -u fleet' },
-        );
+        throw late(this.#targets, this.#timeoutMs, error);
       }
       throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     }
@@ -225,6 +227,7 @@ export class FleetClient {
         this.#answered = target;
         return response;
       } catch (error) {
+        if (error instanceof FleetError) throw error; // it says why the time was not enough
         signal.throwIfAborted();
         if (codeOf(error) === 'EAGAIN') throw manyConnect(target, error);
         last = error;
@@ -334,6 +337,18 @@ function notFleet(response: IncomingMessage): FleetError {
     'API_UNREACHABLE',
     `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
     { hint: 'Look at --endpoint.' },
+  );
+}
+
+function late(targets: readonly Target[], timeoutMs: number, cause: unknown): FleetError {
+  const names = targets.map(({ name }) => name).join(', ');
+  const known = cause instanceof FleetError ? cause : undefined;
+  const why = known === undefined ? '' : `: ${known.message}`;
+  const hint = known?.hint ?? 'Raise --request-timeout, or look at fleetd: journalctl -u fleet';
+  return new FleetError(
+    'API_UNREACHABLE',
+    `no answer from ${names} within ${timeoutMs / 1000} s${why}`,
+    { cause, hint },
   );
 }
 

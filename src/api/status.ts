@@ -17,6 +17,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   LEADERSHIP_LOST: 503,
   MACHINE_ID_TAKEN: 503,
   MACHINE_NOT_FOUND: 404,
+  MACHINE_PRESENT: 409,
   NOT_FOUND: 404,
   PAGE_TOKEN_INVALID: 400,
   REGISTRY_BUSY: 503,

@@ -143,6 +143,15 @@ export class FakeSystemd implements Systemd {
     this.#changed.set();
   }
 
+  /** It fails while it runs. */
+  fail(name: string): void {
+    const found = this.units.get(name);
+    if (found === undefined) return;
+    found.activeState = 'failed';
+    found.subState = 'failed';
+    this.#changed.set();
+  }
+
   resetFailed(name: UnitName): Promise<void> {
     const found = this.units.get(name);
     if (found?.activeState === 'failed') found.activeState = 'inactive';
