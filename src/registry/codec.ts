@@ -190,6 +190,7 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   pending: ({ name }) => `/${name}`,
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
+  brake: () => '',
 };
 
 /** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
