@@ -193,21 +193,31 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   brake: () => '',
 };
 
-/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
+/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */
 export function decode<K extends RecordKind>(kind: K, key: string, value: string): Records[K] {
+  const record = decodeValue(kind, key, value);
+  const end = keyEnds[kind](record);
+  if (!key.endsWith(end))
+    throw invalid(kind, key, new Error(`it is of another key, that ends with '${end}'`));
+  return record;
+}
+
+/** The record in a value that stands `at` a place of several, such as a file; throws REGISTRY_RECORD_INVALID with that. */
+export function decodeValue<K extends RecordKind>(kind: K, at: string, value: string): Records[K] {
   try {
     const json: unknown = JSON.parse(value);
     const { v } = versioned.parse(json);
     if (v !== RECORD_VERSION) throw new Error(`version ${v} is not known`);
-    const record = schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
-    const end = keyEnds[kind](record);
-    if (!key.endsWith(end)) throw new Error(`it is of another key, that ends with '${end}'`);
-    return record;
+    return schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
   } catch (cause) {
-    throw new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
-      cause,
-      hint: `Inspect it with: etcdctl get '${key}'`,
-      details: { key, kind },
-    });
+    throw invalid(kind, at, cause);
   }
+}
+
+function invalid(kind: RecordKind, key: string, cause: unknown): FleetError {
+  return new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
+    cause,
+    hint: `Inspect it with: etcdctl get '${key}'`,
+    details: { key, kind },
+  });
 }
