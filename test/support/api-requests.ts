@@ -86,6 +86,8 @@ const ROUTES = [
   'GET /fleet/v2/events',
   'GET /fleet/v2/version',
   'GET /fleet/v2/daemon',
+  'POST /fleet/v2/machines/NAME/evict',
+  `POST /fleet/v2/machines/${MACHINE}/evict`,
   'GET /fleet/v2/openapi.json',
   'GET /metrics',
   'GET /',
