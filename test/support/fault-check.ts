@@ -90,6 +90,9 @@ function untrueRows({ runs, states, machineIds, known }: Seen): readonly string[
   return [
     ...real.filter((row) => !tells.has(row)).map((row) => `no row says ${row}`),
     ...said.filter((row) => !is.has(row)).map((row) => `a row says ${row}`),
+    ...states
+      .filter(({ refusal }) => refusal !== undefined)
+      .map(({ name, refusal }) => `a row of ${name} says: ${refusal}`),
   ];
 }
 

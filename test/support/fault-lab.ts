@@ -143,11 +143,17 @@ export class FaultLab {
     const moved = [...left].filter((key) => known.has(key.split(' ')[0]!)).length;
     return {
       fault: fault.name,
-      ...{ units: this.options.units, hosts: hosts.length, members: this.members.length },
+      units: this.options.units,
+      hosts: hosts.length,
+      members: this.members.length,
       ttlSec: this.options.ttlSec,
       load: Number(load.toFixed(1)),
-      ...{ strickenMs, agreeMs, moved, kept: before.size - moved },
-      ...{ acknowledged: writes.acknowledged, refused: writes.refused },
+      strickenMs,
+      agreeMs,
+      moved,
+      kept: before.size - moved,
+      acknowledged: writes.acknowledged,
+      refused: writes.refused,
     };
   }
 
@@ -194,10 +200,14 @@ export class FaultLab {
   }
 
   async etcdctl(...args: readonly string[]): Promise<string> {
-    const options = ['--endpoints', this.endpoints.join(','), '--command-timeout', '5s'];
+    return await this.etcdctlAt(this.endpoints.join(','), ...args);
+  }
+
+  async etcdctlAt(endpoints: string, ...args: readonly string[]): Promise<string> {
+    const options = ['--endpoints', endpoints, '--command-timeout', '5s'];
     const env = { ...process.env, ETCDCTL_API: '3' };
     const ended = await run('etcdctl', [...options, ...args], { env });
-    if (ended.status !== 0) throw new Error(`etcdctl ${args.join(' ')}: ${ended.stderr}`);
+    if (ended.status !== 0) throw new Error(`etcdctl ${args[0]} ${args[1]}: ${ended.stderr}`);
     return ended.stdout;
   }
 
