@@ -148,6 +148,23 @@ export function breaches(
   ];
 }
 
+/** ms for which a unit ran on two hosts, at most: it was started on one, and stopped on the other only later. 0 where none did. */
+export function ranTwiceMs(
+  happened: readonly Happened[],
+  known: ReadonlyMap<string, FaultUnit>,
+): number {
+  const single = happened.filter(({ unit }) => known.get(unit)?.global === false);
+  const starts = single.filter(({ what }) => what === 'starting');
+  const overlaps = single
+    .filter(({ what }) => what === 'stopping')
+    .flatMap((stop) =>
+      starts
+        .filter(({ unit, host }) => unit === stop.unit && host !== stop.host)
+        .map((start) => stop.atMs - start.atMs),
+    );
+  return Math.round(Math.max(0, ...overlaps));
+}
+
 function changed(run: Run, now: Run | undefined): readonly string[] {
   const { unit, host, invocation, pid } = run;
   if (now === undefined) return [`${unit} is gone from ${host}`];

@@ -53,7 +53,10 @@ export function storeRestored(ageMs: number): Fault {
       const said = await on.lab.out(host, 'fleetctl', 'explain', early[1]!);
       if (!said.includes('the store went back')) throw new Error(`explain says only: ${said}`);
       for (const name of late) await launch(on, name, textFor(on, name, host));
-      await eventually(async () => !(await orphaned(on, late)), { timeoutMs: 30_000, everyMs: 200 });
+      await eventually(async () => !(await orphaned(on, late)), {
+        timeoutMs: 30_000,
+        everyMs: 200,
+      });
       await expectSame(on, { host, runs }, late);
       for (const name of [...early, ...late])
         await on.client().destroyUnit(name, AbortSignal.timeout(5_000));
@@ -72,7 +75,10 @@ export function storeDiskFull(forMs: number): Fault {
         await healthy(on);
       }
       await on.agreement(30_000);
-      await on.shell(on.members, 'dd if=/dev/zero of=/var/lib/etcd/full bs=1M 2> /dev/null || true');
+      await on.shell(
+        on.members,
+        'dd if=/dev/zero of=/var/lib/etcd/full bs=1M 2> /dev/null || true',
+      );
       const until = performance.now() + forMs;
       // What else is written there, until nothing can be.
       const value = 'x'.repeat(100_000);

@@ -1,6 +1,12 @@
 // The judge of test/real/faults and test/full/faults: it must see what it is there to see.
 import { describe, expect, it } from 'vitest';
-import { breaches, disagreements, type Allowed, type Seen } from '../../support/fault-check.ts';
+import {
+  breaches,
+  disagreements,
+  ranTwiceMs,
+  type Allowed,
+  type Seen,
+} from '../../support/fault-check.ts';
 import type { Happened, Run, Runs } from '../../support/fault-sight.ts';
 import { faultUnits } from '../../support/fault-units.ts';
 
@@ -73,6 +79,15 @@ describe('breaches', () => {
     expect(found.length, found.join('\n')).toBe(then.length);
     for (const pattern of then) expect(found.join('\n')).toMatch(pattern);
   });
+});
+
+it('ranTwiceMs tells how long a unit ran on a host that had lost it', () => {
+  const at = (what: Happened['what'], host: string, atMs: number): Happened => {
+    return { what, host, atMs, unit: 'plain-1.service' };
+  };
+  expect(ranTwiceMs([at('stopping', 'h1', 1_000), at('starting', 'h2', 1_100)], known)).toBe(0);
+  expect(ranTwiceMs([at('starting', 'h2', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(2_900);
+  expect(ranTwiceMs([at('starting', 'h1', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(0);
 });
 
 describe('disagreements', () => {
