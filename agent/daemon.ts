@@ -52,6 +52,8 @@ class Daemon {
   /** Whether the host may run is to be looked at again. */
   readonly #gate = new Wake();
   #isLeaving = false;
+  /** The store was not reached for a ttl: the host runs on what its disk says. */
+  #isAlone = false;
   #patienceMs = STORE_PATIENCE_MS;
 
   constructor(options: DaemonOptions, parts: Parts) {
@@ -84,6 +86,7 @@ class Daemon {
     const parts: [string, AbortSignal, (signal: AbortSignal) => Promise<unknown>][] = [
       ['presence', signal, (child) => this.#parts.presence.run(child)],
       ['host', signal, (child) => this.#whileRegistered(child)],
+      ['boot', signal, (child) => this.#bootAlone(child)],
       ['follow', signal, (child) => this.#followPresence(child)],
       ['signals', signal, (child) => this.#serveSignals(child)],
       ['watchdog', signal, (child) => this.#watchdog(child)],
@@ -110,10 +113,13 @@ class Daemon {
     }
   }
 
-  /** The host runs while the machine's id is its own; and to the end when it leaves. */
+  /** The host runs while the machine's id is its own, or not known to be another's after a boot alone; and to the end when it leaves. */
   async #whileRegistered(signal: AbortSignal): Promise<void> {
     const { presence, host } = this.#parts;
-    const mayRun = (): boolean => this.#isLeaving || presence.unavailable() === undefined;
+    const mayRun = (): boolean =>
+      this.#isLeaving ||
+      presence.unavailable() === undefined ||
+      (this.#isAlone && presence.state === 'starting');
     const untilNot = async (child: AbortSignal): Promise<void> => {
       while (mayRun()) await this.#gate.changed(child);
     };
@@ -121,6 +127,19 @@ class Daemon {
       while (!mayRun()) await this.#gate.changed(signal);
       await runTogether(signal, [(child) => host.run(child), untilNot]);
     }
+  }
+
+  /** A host that does not reach the store for a ttl starts what no other host may run. */
+  async #bootAlone(signal: AbortSignal): Promise<void> {
+    const { presence, host, clock, settings } = this.#parts;
+    if (!this.#isAlone) await clock.sleep(settings.config.agentTtlSec * 1000, signal);
+    if (!this.#isAlone && presence.state === 'starting') {
+      this.#options.log.warn({}, 'the store is out of reach, starting from the disk what may run');
+      this.#isAlone = true;
+      host.startFromDisk();
+      this.#gate.set();
+    }
+    await aborted(signal);
   }
 
   async #followPresence(signal: AbortSignal): Promise<never> {

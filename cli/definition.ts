@@ -43,6 +43,7 @@ export type OfflineRun = Readonly<{
 export const argumentForms = {
   nothing: { declared: undefined, shown: '' },
   UNIT: { declared: '<UNIT>', shown: ' UNIT' },
+  MACHINE: { declared: '<MACHINE>', shown: ' MACHINE' },
   UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
   SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
   COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
@@ -151,6 +152,14 @@ export const commands: readonly CommandDefinition[] = [
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
   {
+    name: 'evict',
+    takes: 'MACHINE',
+    description: 'say that an absent machine is gone: its units are placed elsewhere at once',
+    options: [],
+    run: async ({ context, args: [machine = ''] }) =>
+      (await import('./commands/evict.ts')).evict(context, machine),
+  },
+  {
     name: 'fd-forward',
     takes: 'SOCKET',
     description: 'join standard input and output to a unix socket; --tunnel runs it',
@@ -163,11 +172,11 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: 'verify',
     takes: 'UNIT',
-    description: 'deprecated: there are no signatures any more',
+    description: 'deprecated, checks nothing: units have no signatures',
     options: [],
     run: {
       offline: (io) => {
-        io.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
+        io.stderr('WARNING: verify is deprecated and checks nothing: units have no signatures\n');
         return Promise.resolve(2);
       },
     },

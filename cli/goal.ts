@@ -1,6 +1,7 @@
 // When is a unit where the user wanted it? Pure: a view of one unit, kept up by events, and the verdict on it.
 // Invariant: only rows and placements count that speak of the awaited generation or a later one.
 import type { V2Event, V2Unit, V2UnitState } from '../src/api/types.ts';
+import { loadFault } from '../src/model/load-state.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 
 /** What is waited for: the state of a unit, its end, or (`stopped`) that it is loaded or on no machine that could run it. */
@@ -37,7 +38,13 @@ export interface UnitView {
 export type Verdict =
   | Readonly<{ kind: 'waiting' }>
   | Readonly<{ kind: 'reached'; machineID: string | undefined }>
-  | Readonly<{ kind: 'failed'; machineID: string | undefined; reason: string }>;
+  /** `isFileAtFault`: systemd cannot load it as it is written. */
+  | Readonly<{
+      kind: 'failed';
+      machineID: string | undefined;
+      reason: string;
+      isFileAtFault?: boolean;
+    }>;
 
 /** A view from the unit as it was before the request (if it was), and as the request's answer has it (if one was needed). */
 export function viewOf(
@@ -165,6 +172,8 @@ function judgeStart(row: V2UnitState, generation: number): Verdict {
   if (job === undefined || job === 'running') return WAITING;
   // 'skipped': a Condition of the unit did not hold, which systemd counts as success.
   if (job === 'done' || job === 'skipped') return { kind: 'reached', machineID };
+  const fault = loadFault(row.systemdLoadState);
+  if (fault !== undefined) return faulty(row, fault);
   const result = row.result === undefined ? '' : `, Result=${row.result}`;
   return {
     kind: 'failed',
@@ -173,14 +182,20 @@ function judgeStart(row: V2UnitState, generation: number): Verdict {
   };
 }
 
-/** org.freedesktop.systemd1(5), LoadState: with these there is no unit to start. */
-const UNLOADABLE: ReadonlySet<string> = new Set(['bad-setting', 'error', 'masked']);
-
 /** `not-found` is what a host says before it has asked systemd: it waits. So does what was launched and has not ended. */
 function judgeLoad(row: V2UnitState, wasLaunched: boolean): Verdict {
   const { machineID, systemdLoadState: load, systemdActiveState: active } = row;
-  if (UNLOADABLE.has(load))
-    return { kind: 'failed', machineID, reason: `systemd says that it is '${load}'` };
+  const fault = loadFault(load);
+  if (fault !== undefined) return faulty(row, fault);
   if (wasLaunched && active !== 'inactive' && active !== 'failed') return WAITING;
   return load === 'not-found' ? WAITING : { kind: 'reached', machineID };
+}
+
+function faulty({ machineID }: V2UnitState, fault: string): Verdict {
+  return {
+    kind: 'failed',
+    machineID,
+    reason: `systemd says that ${fault}`,
+    isFileAtFault: true,
+  };
 }

@@ -1,7 +1,8 @@
 // What fleetctl speaks with: HTTP to one fleetd, over a unix socket or TCP. Loads nothing but Node, so that fleetctl starts fast.
 // Invariant: an answer that is no success becomes a FleetError with the server's own words; nothing hangs past its timeout.
 import type { IncomingMessage } from 'node:http';
-import { FleetError, type ErrorCode } from '../model/errors.ts';
+import { FleetError, isFleetError, type ErrorCode } from '../model/errors.ts';
+import { systemClock } from '../runtime/clock.ts';
 import {
   Connections,
   parseEndpoint,
@@ -38,6 +39,9 @@ export interface Happening {
 
 /** ms; the server breaks the silence of an event stream every 15 s. */
 const SILENCE_MAX_MS = 45_000;
+/** times that a request is sent to a server that has too much to do, and ms that it may have us wait between two. */
+const BUSY_TRIES_MAX = 10;
+const RETRY_AFTER_MAX_MS = 10_000;
 
 /** A client of one fleet API. Connections are kept for its lifetime; `close` ends them. */
 export class FleetClient {
@@ -112,6 +116,12 @@ export class FleetClient {
     return all;
   }
 
+  /** Says that an absent machine is gone for good; MACHINE_PRESENT for one that is there. */
+  async evictMachine(id: string, signal: AbortSignal): Promise<V2Machine> {
+    const path = `/fleet/v2/machines/${encodeURIComponent(id)}/evict`;
+    return await this.#json({ method: 'POST', path }, signal);
+  }
+
   /** The fleetd that answers. */
   async daemon(signal: AbortSignal): Promise<V2Daemon> {
     return await this.#json({ method: 'GET', path: '/fleet/v2/daemon' }, signal);
@@ -168,7 +178,25 @@ export class FleetClient {
     }
   }
 
+  /** Asks again, when the server says so, where it has too much to do: then nothing was done. */
   async #call(
+    call: Request,
+    signal: AbortSignal,
+  ): Promise<{ response: IncomingMessage; text: string }> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#callOnce(call, signal);
+      } catch (error) {
+        const waitMs = isFleetError(error, 'API_BUSY', 'REGISTRY_BUSY')
+          ? retryMs(error)
+          : undefined;
+        if (waitMs === undefined || attempt === BUSY_TRIES_MAX) throw error;
+        await systemClock.sleep(waitMs * attempt, signal);
+      }
+    }
+  }
+
+  async #callOnce(
     call: Request,
     signal: AbortSignal,
   ): Promise<{ response: IncomingMessage; text: string }> {
@@ -184,11 +212,7 @@ export class FleetClient {
     } catch (error) {
       signal.throwIfAborted();
       if (timeout?.aborted === true) {
-        throw new FleetError(
-          'API_UNREACHABLE',
-          `no answer from ${this.#targets.map((t) => t.name).join(', ')} within ${this.#timeoutMs / 1000} s`,
-          { cause: error, hint: 'Raise --request-timeout, or look at fleetd: journalctl -u fleet' },
-        );
+        throw late(this.#targets, this.#timeoutMs, error);
       }
       throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     }
@@ -203,7 +227,9 @@ export class FleetClient {
         this.#answered = target;
         return response;
       } catch (error) {
+        if (error instanceof FleetError) throw error; // it says why the time was not enough
         signal.throwIfAborted();
+        if (codeOf(error) === 'EAGAIN') throw manyConnect(target, error);
         last = error;
         if (!NOT_CONNECTED.has(codeOf(error)) && call.method !== 'GET') break;
       }
@@ -232,6 +258,16 @@ const NOT_CONNECTED: ReadonlySet<string | undefined> = new Set([
   'ENOTFOUND',
   'EPERM',
 ]);
+
+/** More clients connect to a unix socket than wait in its queue: nothing was sent. */
+function manyConnect({ name }: Target, cause: unknown): FleetError {
+  const hint = 'Nothing was done; try again, or ask another fleetd.';
+  return new FleetError('API_BUSY', `too many clients connect to ${name} at once`, {
+    cause,
+    hint,
+    details: { retryAfter: '1' },
+  });
+}
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
@@ -265,11 +301,21 @@ function serverError(response: IncomingMessage, text: string): FleetError {
   const body = errorOf(text);
   if (body?.message === undefined) return notFleet(response);
   const { message, hint, status: code } = body;
+  const retryAfter = response.headers['retry-after'];
   return new FleetError(
     code === undefined ? codeOfStatus(response.statusCode ?? 0) : (code as ErrorCode), // ours: v2
     message,
-    hint === undefined ? {} : { hint },
+    {
+      ...(hint === undefined ? {} : { hint }),
+      ...(retryAfter === undefined ? {} : { details: { retryAfter } }),
+    },
   );
+}
+
+/** After how many ms to ask again; undefined where the answer does not say that one should. */
+function retryMs({ details: { retryAfter } }: FleetError): number | undefined {
+  if (typeof retryAfter !== 'string' || !/^[0-9]{1,6}$/.test(retryAfter)) return undefined;
+  return Math.min(Number(retryAfter) * 1000, RETRY_AFTER_MAX_MS);
 }
 
 function errorOf(text: string): Partial<ApiErrorBody['error']> | undefined {
@@ -291,6 +337,18 @@ function notFleet(response: IncomingMessage): FleetError {
     'API_UNREACHABLE',
     `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
     { hint: 'Look at --endpoint.' },
+  );
+}
+
+function late(targets: readonly Target[], timeoutMs: number, cause: unknown): FleetError {
+  const names = targets.map(({ name }) => name).join(', ');
+  const known = cause instanceof FleetError ? cause : undefined;
+  const why = known === undefined ? '' : `: ${known.message}`;
+  const hint = known?.hint ?? 'Raise --request-timeout, or look at fleetd: journalctl -u fleet';
+  return new FleetError(
+    'API_UNREACHABLE',
+    `no answer from ${names} within ${timeoutMs / 1000} s${why}`,
+    { cause, hint },
   );
 }
 

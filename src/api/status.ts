@@ -5,6 +5,7 @@ import type { ApiErrorBody } from './types.ts';
 
 /** The status of each code. A record that cannot be read is 409: the request is right, what is stored stands in its way. */
 export const httpStatus: Readonly<Record<ErrorCode, number>> = {
+  API_BUSY: 503,
   API_UNREACHABLE: 502,
   BODY_INVALID: 400,
   CLUSTER_FORMAT_UNKNOWN: 503,
@@ -16,6 +17,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   LEADERSHIP_LOST: 503,
   MACHINE_ID_TAKEN: 503,
   MACHINE_NOT_FOUND: 404,
+  MACHINE_PRESENT: 409,
   NOT_FOUND: 404,
   PAGE_TOKEN_INVALID: 400,
   REGISTRY_BUSY: 503,
@@ -37,6 +39,9 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   USAGE: 400,
   WAIT_ENDED: 504,
 };
+
+/** seconds after which a client that got 503 may ask again. */
+export const RETRY_AFTER_SEC = 1;
 
 /** What people and scripts look for when no store is in reach: fleetctl of fleet 1.0 printed these words. */
 const NO_STORE = 'fleet server unable to communicate with etcd';
@@ -78,9 +83,23 @@ export function unreachable(reason: string, cause?: unknown): FleetError {
   });
 }
 
+/** characters of a message: what a client has sent may stand in it. */
+const MESSAGE_MAX_CHARS = 2_000;
+
+/** What a client has sent may stand in a message: one line, without what would steer the terminal that shows it. */
+function shownMessage(message: string): string {
+  const escaped = message.replaceAll(
+    /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  if (escaped.length <= MESSAGE_MAX_CHARS) return escaped;
+  return `${escaped.slice(0, MESSAGE_MAX_CHARS)}…`;
+}
+
 /** The body of a failure. v1 has a code and a message, with the hint in it; v2 also has our code and the hint by itself. */
 export function errorBody(version: 'v1' | 'v2', status: number, error: FleetError): string {
-  const { message, hint, code } = error;
+  const { hint, code } = error;
+  const message = shownMessage(error.message);
   const body: ApiErrorBody =
     version === 'v1'
       ? { error: { code: status, message: hint === undefined ? message : `${message} (${hint})` } }

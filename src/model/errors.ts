@@ -2,6 +2,7 @@
 // Invariant: codes are API: never reused, each documented in docs/errors.md.
 
 export type ErrorCode =
+  | 'API_BUSY'
   | 'API_UNREACHABLE'
   | 'BODY_INVALID'
   | 'CLUSTER_FORMAT_UNKNOWN'
@@ -13,6 +14,7 @@ export type ErrorCode =
   | 'LEADERSHIP_LOST'
   | 'MACHINE_ID_TAKEN'
   | 'MACHINE_NOT_FOUND'
+  | 'MACHINE_PRESENT'
   | 'NOT_FOUND'
   | 'PAGE_TOKEN_INVALID'
   | 'REGISTRY_BUSY'

@@ -35,7 +35,7 @@ export interface UnitState extends SystemdState {
   readonly started?: number;
   /** How the start job of generation `started` ended. */
   readonly job?: JobResult;
-  /** The unit's own Result property when the job did not end well, such as `exit-code`. */
+  /** The unit's own Result property when the job did not end well, or it has failed since: `exit-code`, `start-limit-hit`. */
   readonly result?: string;
   /** Why this host does not load the unit: a sentence. */
   readonly refusal?: string;

@@ -35,12 +35,15 @@ export interface UnitFile {
 
 const BOM = '\uFEFF';
 
+/** Whose rules say that a line goes on: podman passes over blanks behind the '\' that ends a line of a Quadlet file. */
+export type LineRules = 'systemd' | 'podman';
+
 /** Parses a unit file. Problems come in the order of the text. */
-export function parseUnitFile(text: string): Checked<UnitFile> {
+export function parseUnitFile(text: string, rules: LineRules = 'systemd'): Checked<UnitFile> {
   const unusable = textProblems(text);
   if (unusable.length > 0) return { problems: boundedProblems(unusable) };
   const bom = text.startsWith(BOM);
-  const parser = new Parser(lexLines(bom ? text.slice(1) : text));
+  const parser = new Parser(lexLines(bom ? text.slice(1) : text), rules);
   parser.run();
   if (parser.problems.length > 0) return { problems: boundedProblems(parser.problems) };
   return { ok: { bom, entries: parser.entries } };
@@ -127,10 +130,12 @@ class Parser {
   readonly problems: Problem[] = [];
   readonly #lines: readonly PhysicalLine[];
   #next = 0;
+  readonly #rules: LineRules;
   #section: string | undefined;
 
-  constructor(lines: readonly PhysicalLine[]) {
+  constructor(lines: readonly PhysicalLine[], rules: LineRules) {
     this.#lines = lines;
+    this.#rules = rules;
   }
 
   run(): void {
@@ -222,7 +227,7 @@ class Parser {
     const texts = [first.text.slice(from)];
     let raw = first.text + first.end;
     let blankEnd = false;
-    for (let line = first; isOpen(line, texts.length);) {
+    for (let line = first; this.#isOpen(line, texts.length);) {
       const next = this.#take();
       if (next === undefined) {
         blankEnd = !isCommentAt(texts, texts.length - 1);
@@ -246,12 +251,13 @@ class Parser {
       at: { valueLine: first.number + down, valueColumn: column + 1 },
     };
   }
-}
 
-/** Says whether the value goes on after this line, which is the `count`th of it. */
-function isOpen(line: PhysicalLine, count: number): boolean {
-  if (line.end === '') return false;
-  return (count > 1 && isComment(line.text)) || isContinued(line.text);
+  /** Says whether the value goes on after this line, which is the `count`th of it. */
+  #isOpen(line: PhysicalLine, count: number): boolean {
+    if (line.end === '') return false;
+    if (count > 1 && isComment(line.text)) return true;
+    return isContinued(this.#rules === 'podman' ? trimSpace(line.text) : line.text);
+  }
 }
 
 function isCommentAt(texts: readonly string[], index: number): boolean {

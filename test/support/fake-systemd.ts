@@ -23,6 +23,8 @@ export class FakeSystemd implements Systemd {
   readonly linked = new Map<string, string>();
   readonly enabled = new Set<string>();
   readonly calls: string[] = [];
+  /** The kind of the job that is pending on fleetd's own unit. */
+  ownJob: string | undefined;
   readonly #changed = new Wake();
   #invocations = 0;
 
@@ -141,6 +143,15 @@ export class FakeSystemd implements Systemd {
     this.#changed.set();
   }
 
+  /** It fails while it runs. */
+  fail(name: string): void {
+    const found = this.units.get(name);
+    if (found === undefined) return;
+    found.activeState = 'failed';
+    found.subState = 'failed';
+    this.#changed.set();
+  }
+
   resetFailed(name: UnitName): Promise<void> {
     const found = this.units.get(name);
     if (found?.activeState === 'failed') found.activeState = 'inactive';
@@ -172,8 +183,8 @@ export class FakeSystemd implements Systemd {
     );
   }
 
-  pendingJob(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  pendingJob(): Promise<string | undefined> {
+    return Promise.resolve(this.ownJob);
   }
 
   changed(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,11 @@
 // Throws texts at src/unitfile/ until one breaks a law: `npm run fuzz -- [--seed N] [--count N]`. Same seed, same texts.
+// `npm run fuzz -- api [--seed N] [--count N] [--rounds N] [--etcd]` throws requests at the API, and looks at its memory after each round.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { UnitName } from '../../src/model/unit.ts';
 import { checkUnitName, parseUnitName } from '../../src/unitfile/name.ts';
+import { pick, randomFrom, type Random } from './random.ts';
 import { checkUnitLaws } from './unit-laws.ts';
 
 const INPUT_MAX_MS = 1000;
@@ -67,25 +69,6 @@ const NAMES = [
   String.raw`a-b\x2dc@\x2fd.timer`,
 ].map(checkUnitName);
 
-/** Mulberry32: small, seeded, good enough to pick texts. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-type Random = (below: number) => number;
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const found = from[random(from.length)];
-  if (found === undefined) throw new Error('nothing to pick from');
-  return found;
-}
-
 function randomText(random: Random): string {
   const pieces = Array.from({ length: random(24) }, () =>
     random(8) === 0
@@ -128,12 +111,7 @@ function seedTexts(): readonly string[] {
   return [...made, ...files.map((file) => readFileSync(join(CORPUS, file), 'utf8'))];
 }
 
-function main(): number {
-  const { values } = parseArgs({
-    options: { seed: { type: 'string' }, count: { type: 'string' } },
-  });
-  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
-  const count = Number(values.count ?? 1_000_000);
+function fuzzUnits(seed: number, count: number): number {
   const random = randomFrom(seed);
   const seeds = seedTexts();
   console.log(`fuzz: seed ${seed}, ${count} texts`);
@@ -170,4 +148,22 @@ function failureOf(text: string, name: UnitName, onAccepted: () => void): string
   }
 }
 
-process.exitCode = main();
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    count: { type: 'string' },
+    rounds: { type: 'string', default: '4' },
+    etcd: { type: 'boolean', default: false },
+  },
+});
+const seed = Number(values.seed);
+if (positionals[0] === 'api') {
+  const { fuzzApiInRounds } = await import('./fuzz-api-rounds.ts');
+  process.exitCode = await fuzzApiInRounds({
+    seed,
+    count: Number(values.count ?? 100_000),
+    rounds: Number(values.rounds),
+    isOnEtcd: values.etcd,
+  });
+} else process.exitCode = fuzzUnits(seed, Number(values.count ?? 1_000_000));

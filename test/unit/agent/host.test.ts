@@ -240,6 +240,18 @@ describe('Host', () => {
     expect(systemd.count('start bad')).toBe(1);
   });
 
+  it('Host reports why a unit has failed since its start, until it is started again', async () => {
+    await cluster.assign({ 'a.service': service() });
+    await start();
+    await quickly(async () => (await rowOf('a.service'))?.job === 'done');
+    systemd.fail('a.service');
+    await quickly(async () => (await rowOf('a.service'))?.activeState === 'failed');
+    expect(await rowOf('a.service')).toMatchObject({ job: 'done', result: 'exit-code' });
+    await cluster.assign({ 'a.service': service() }, 'launched', 2);
+    await quickly(async () => (await rowOf('a.service'))?.activeState === 'active');
+    expect(await rowOf('a.service')).not.toHaveProperty('result');
+  });
+
   it('Host takes a stop and a new state for a unit that hangs in its start', async () => {
     await cluster.assign({ 'slow.service': service('# hang-start\n') });
     await start();
