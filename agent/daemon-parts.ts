@@ -19,6 +19,7 @@ import type { Disk } from './disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
+import { localDisk } from './local-disk.ts';
 import { KeptDesired } from './kept-desired.ts';
 import {
   bootId,
