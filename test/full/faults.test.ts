@@ -15,7 +15,7 @@ import {
   overload,
   systemdReexec,
 } from '../support/faults.ts';
-import { destroyedAtOnce, machineIdTwice } from '../support/faults-hosts.ts';
+import { destroyedAtOnce, machineIdTwice, rebootedAlone } from '../support/faults-hosts.ts';
 import { storeDiskFull, storeRestored } from '../support/faults-store.ts';
 import { noLab } from '../support/lab.ts';
 
@@ -40,6 +40,7 @@ const faults: readonly Fault[] = [
   systemdReexec(5),
   storeDiskFull(10_000),
   machineIdTwice('h4', 'h5', 10_000),
+  rebootedAlone('h5', 8_000),
   destroyedAtOnce(1_000),
   overload(30_000),
 ];

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { labDir, labNamed } from '../../lab/script.ts';
 import { eventually } from './eventually.ts';
 import type { Fault, FaultLab } from './fault-lab.ts';
+import { runsOn } from './fault-sight.ts';
 import { sleeper } from './fault-units.ts';
 
 /** `copy` boots with the machine-id of `original`, as a cloned disk would. */
@@ -29,6 +30,47 @@ export function machineIdTwice(original: string, copy: string, forMs: number): F
       await on.lab.kill(copy);
       await writeFile(machineIdFile(on, copy), `${on.machineIds.get(copy)}\n`);
       await on.lab.boot(copy);
+    },
+  };
+}
+
+/**
+ * A host is cut off until its units were moved, and then reboots, with no store in reach: global units and those that may run nowhere
+ * else begin without it, what was moved does not.
+ */
+export function rebootedAlone(host: string, aloneMs: number): Fault {
+  const pinned = 'pinned.service';
+  return {
+    name: 'a host reboots without etcd in reach, after its units were moved',
+    async strike(on) {
+      const text = `${sleeper(pinned)}[X-Fleet]\nMachineID=${on.machineIds.get(host)}\n`;
+      const unit = { text, desiredState: 'launched' } as const;
+      await on.client().putUnit(pinned, unit, AbortSignal.timeout(5_000));
+      await on.agreement(30_000);
+      await on.lab.cut(host);
+      await delay(aloneMs);
+      await on.lab.kill(host);
+      await on.lab.boot(host);
+      const wanted = ['each-1.service', pinned];
+      await eventually(
+        async () => {
+          const runs = await runsOn(on.lab, [host], wanted);
+          return wanted.every((name) => runs.get(`${name} ${host}`)?.active === 'active');
+        },
+        { timeoutMs: 30_000, everyMs: 200 },
+      );
+      await delay(aloneMs);
+      const runs = await runsOn(on.lab, [host], []);
+      const others = [...runs.values()].filter(
+        ({ unit }) => !unit.startsWith('each-') && unit !== pinned,
+      );
+      if (others.length > 0)
+        throw new Error(`began without the store: ${others.map(({ unit }) => unit).join(' ')}`);
+      return { dead: [host], absent: [host], asked: new Set([pinned]) };
+    },
+    async heal(on) {
+      await on.lab.heal(host);
+      await on.client().destroyUnit(pinned, AbortSignal.timeout(5_000));
     },
   };
 }
