@@ -98,7 +98,12 @@ export async function happenedOn(
         'journalctl',
         '--no-pager',
         '-q',
-        ...['-o', 'json', fields, since, '_PID=1', ...ids],
+        '-o',
+        'json',
+        fields,
+        since,
+        '_PID=1',
+        ...ids,
       );
       return text
         .split('\n')
