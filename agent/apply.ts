@@ -109,12 +109,17 @@ async function changeFiles(
   const relinked = loads
     .map(({ unit }) => unit)
     .filter((name) => carriedOut.records.get(name)?.enabled === true);
-  const unlinked = [...gone, ...relinked];
-  await disableEach(deps, unlinked, signal);
+  await disableEach(deps, [...gone, ...relinked], signal);
   await deps.unitDir.remove(gone, signal);
-  const loaded = await writeAndLink(deps, loads, signal);
-  await takeBack(deps, { loads, loaded }, signal);
-  await systemd.reload(signal);
+  let loaded: readonly Loaded[];
+  try {
+    loaded = await writeAndLink(deps, loads, signal);
+    await takeBack(deps, { loads, loaded }, signal);
+    await systemd.reload(signal);
+  } catch (error) {
+    noteBegun(carriedOut, loads);
+    throw error;
+  }
   for (const name of gone) carriedOut.delete(name);
   for (const { target, enabled } of loaded) carriedOut.set(recordOf(carriedOut, target, enabled));
   const names = new Set(loaded.map(({ target }) => target.name));
@@ -278,6 +283,18 @@ function asUnitFailure(error: unknown): FleetError {
       cause: error,
     });
   throw error;
+}
+
+/**
+ * Systemd was lost midway: what was begun has a record that equals no version. It is loaded again, or taken away if it is released before
+ * that; without a record its file and links would stay for ever.
+ */
+function noteBegun(file: CarriedOutFile, loads: readonly Load[]): void {
+  for (const { unit: name, target } of loads) {
+    if (file.records.has(name)) continue;
+    const nothing = { hash: '', sha256: '', generation: 0, stopped: true };
+    file.set({ ...nothing, name, desiredState: 'loaded', enabled: hasInstall(target) });
+  }
 }
 
 function recordOf(file: CarriedOutFile, target: UnitTarget, enabled: boolean): CarriedOut {

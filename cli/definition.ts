@@ -43,6 +43,7 @@ export type OfflineRun = Readonly<{
 export const argumentForms = {
   nothing: { declared: undefined, shown: '' },
   UNIT: { declared: '<UNIT>', shown: ' UNIT' },
+  MACHINE: { declared: '<MACHINE>', shown: ' MACHINE' },
   UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
   SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
   COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
@@ -150,6 +151,14 @@ export const commands: readonly CommandDefinition[] = [
     async ({ context, values }) =>
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
+  {
+    name: 'evict',
+    takes: 'MACHINE',
+    description: 'say that an absent machine is gone: its units are placed elsewhere at once',
+    options: [],
+    run: async ({ context, args: [machine = ''] }) =>
+      (await import('./commands/evict.ts')).evict(context, machine),
+  },
   {
     name: 'fd-forward',
     takes: 'SOCKET',

@@ -59,7 +59,7 @@ describe('the documents', () => {
         ...read(`src/api/routes/${version}.ts`).matchAll(
           /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
         ),
-      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME')}`),
+      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`),
     );
     expect(served.length).toBeGreaterThan(15);
     const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));
@@ -96,6 +96,19 @@ describe('the documents', () => {
     const options = [...globalOptions, ...commands.flatMap((command) => command.options)];
     const shown = options.filter((option) => option.hidden === undefined);
     expect(shown.filter(({ name }) => !document.includes(`--${name}`))).toEqual([]);
+  });
+
+  it('docs/lab.md has every command of npm run lab, and no other', () => {
+    const usage = execFileSync('node_modules/.bin/node', ['lab/main.ts', 'help'], {
+      encoding: 'utf8',
+    });
+    const offered = [...usage.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, command]) => command!);
+    const documented = terms('docs/lab.md')
+      .filter((term) => !term.startsWith('--'))
+      .map((term) => term.split(' ')[0]!);
+    expect([...new Set(documented)].toSorted()).toEqual(offered.toSorted());
+    for (const command of offered)
+      expect(read('lab/main.ts'), command).toMatch(new RegExp(`'${command}'`));
   });
 
   it('docs/unit-files.md has every key of [X-Fleet]', () => {

@@ -116,6 +116,12 @@ export class FleetClient {
     return all;
   }
 
+  /** Says that an absent machine is gone for good; MACHINE_PRESENT for one that is there. */
+  async evictMachine(id: string, signal: AbortSignal): Promise<V2Machine> {
+    const path = `/fleet/v2/machines/${encodeURIComponent(id)}/evict`;
+    return await this.#json({ method: 'POST', path }, signal);
+  }
+
   /** The fleetd that answers. */
   async daemon(signal: AbortSignal): Promise<V2Daemon> {
     return await this.#json({ method: 'GET', path: '/fleet/v2/daemon' }, signal);

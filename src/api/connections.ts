@@ -54,7 +54,7 @@ const CONNECTIONS_MAX = 32;
 
 /** One request. */
 export interface Request {
-  readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
   readonly path: string;
   readonly body?: unknown;
   /** ms without a byte after which the connection counts as lost. */

@@ -6,11 +6,12 @@ import type { UnitState } from '../model/unit-state.ts';
 import type { UnitLeft } from '../registry/read-left.ts';
 import type { UnitFacts } from '../registry/read-unit.ts';
 import { pendingSentences } from '../scheduler/explain.ts';
+import { awayLines } from './explain-away.ts';
 import { v2State } from './render.ts';
 import type { V2Explanation } from './types.ts';
 
-/** The answer of `GET /fleet/v2/units/NAME/explain`. */
-export function explain(facts: UnitFacts): V2Explanation {
+/** The answer of `GET /fleet/v2/units/NAME/explain`; `nowMs` is wall-clock ms. */
+export function explain(facts: UnitFacts, nowMs: number): V2Explanation {
   const { row, pending } = facts;
   return {
     name: row.unit.name,
@@ -18,7 +19,10 @@ export function explain(facts: UnitFacts): V2Explanation {
     ...(row.current === undefined ? {} : { currentState: row.current }),
     ...(row.placed === undefined ? {} : { machineID: row.placed.machine }),
     ...(pending === undefined ? {} : { pending }),
-    lines: [...placementLines(facts), ...facts.states.flatMap((state) => stateLines(facts, state))],
+    lines: [
+      ...placementLines(facts, nowMs),
+      ...facts.states.flatMap((state) => stateLines(facts, state)),
+    ],
   };
 }
 
@@ -42,9 +46,9 @@ export function explainLeft({ name, placed, rows }: UnitLeft): V2Explanation {
   };
 }
 
-function placementLines(facts: UnitFacts): readonly string[] {
+function placementLines(facts: UnitFacts, nowMs: number): readonly string[] {
   const { row, pending, placed, led } = facts;
-  const { unit, global, current } = row;
+  const { unit, global } = row;
   const isWanted = unit.desiredState !== 'inactive' && !global;
   if (placed !== undefined) {
     const where = short(placed.machine);
@@ -52,9 +56,9 @@ function placementLines(facts: UnitFacts): readonly string[] {
       const then = isWanted ? ', and is placed anew when that is done' : '';
       return [`${where} is asked to stop ${unit.name} and hand it over${then}`];
     }
-    if (current === 'lost')
+    if (facts.away !== undefined)
       return [
-        `it is placed on ${where}, which is absent, and has not been placed elsewhere`,
+        ...awayLines(placed.machine, facts.away, nowMs),
         ...(pending === undefined ? [] : pendingSentences(pending)),
         ...leaderless(led),
       ];

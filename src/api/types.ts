@@ -124,8 +124,11 @@ export interface V2Machine {
   readonly version?: string;
   readonly capacity?: Readonly<{ cpus: number; memoryBytes: number }>;
   readonly capabilities?: Readonly<Record<string, string>>;
+  /** When the leader saw its key go, and since when it believes that it is gone; wall-clock ms. */
   readonly lastSeenMs?: number;
   readonly absentSinceMs?: number;
+  /** Its units stay where they are until then: too many machines vanished at once. */
+  readonly brakeUntilMs?: number;
   /** A person asked for its units to be placed elsewhere. */
   readonly evict?: boolean;
 }

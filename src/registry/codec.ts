@@ -56,6 +56,14 @@ export interface Leader {
   readonly nonce: string;
 }
 
+/** `brake`: machines of which too many vanished at once. Times are wall-clock ms: it outlives the leader that pulled it. */
+export interface BrakeRecord {
+  readonly sinceMs: number;
+  /** Their units stay where they are until then. */
+  readonly untilMs: number;
+  readonly machines: readonly MachineId[];
+}
+
 const refusal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
   z.object({
@@ -141,6 +149,7 @@ const schemas = {
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+  brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
 /** Record kinds and their types; the schemas above check each. */
@@ -156,6 +165,7 @@ export interface Records {
   pending: Pending;
   orphan: Orphan;
   leader: Leader;
+  brake: BrakeRecord;
 }
 export type RecordKind = keyof Records;
 

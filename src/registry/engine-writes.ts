@@ -3,9 +3,14 @@
 import type { EngineAction } from '../reconcile/engine-actions.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Operation } from '../store/kv.ts';
-import type { UnitWrite } from './commit.ts';
+import type { FencedWrite } from './commit.ts';
 import { encode } from './codec.ts';
 import type { Keys } from './keys.ts';
+
+/** What is written of one unit. */
+export interface UnitWrite extends FencedWrite {
+  readonly unit: UnitName;
+}
 
 /** The writes of a plan, one a unit, in the plan's order. */
 export function writesOf(keys: Keys, actions: readonly EngineAction[]): readonly UnitWrite[] {

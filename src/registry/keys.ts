@@ -26,6 +26,7 @@ export interface Keys {
   readonly pendings: string;
   readonly orphans: string;
   readonly leader: string;
+  readonly brake: string;
   readonly format: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
@@ -64,6 +65,7 @@ export function keysUnder(prefix: string): Keys {
     pendings: `${root}pending/`,
     orphans: `${root}orphan/`,
     leader: `${root}leader`,
+    brake: `${root}brake`,
     format: `${root}format`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,

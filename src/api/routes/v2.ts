@@ -1,11 +1,15 @@
 // v2 of the API: whole texts, generations, reasons. What fleetctl speaks.
 import { listHosts, listMachines, type MachineRow } from '../../registry/read-machines.ts';
+import { readBrake } from '../../registry/read-away.ts';
+import type { BrakeRecord } from '../../registry/codec.ts';
 import { listStates } from '../../registry/read-states.ts';
 import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
 import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
-import type { Host } from '../../model/machine.ts';
+import { evictMachine } from '../../registry/evict.ts';
+import { FleetError } from '../../model/errors.ts';
+import { parseMachineId, type Host } from '../../model/machine.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
 import { explain, explainLeft } from '../explain.ts';
@@ -29,6 +33,7 @@ export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[
     { method: 'GET', path: `${base}/units/:name/explain`, handle: (call) => getWhy(deps, call) },
     { method: 'GET', path: `${base}/states`, handle: (call) => getStates(deps, call) },
     { method: 'GET', path: `${base}/machines`, handle: (call) => getMachines(deps, call) },
+    { method: 'POST', path: `${base}/machines/:id/evict`, handle: (call) => evict(deps, call) },
     { method: 'GET', path: `${base}/events`, handle: (call) => events.open(call) },
     { method: 'GET', path: `${base}/version`, handle: () => ok(version) },
     { method: 'GET', path: `${base}/daemon`, handle: () => ok(deps.daemon) },
@@ -67,7 +72,7 @@ async function getWhy(deps: RouteDeps, call: Call): Promise<Answer> {
   if (name === undefined) throw notFound(text);
   const { registry, machines } = deps;
   const facts = await readUnit(registry, name, call.signal);
-  if (facts !== undefined) return ok(explain(facts));
+  if (facts !== undefined) return ok(explain(facts, deps.clock.wallNow()));
   const left = await readLeft(registry, machines, name, call.signal);
   if (left === undefined) throw notFound(text);
   return ok(explainLeft(left));
@@ -129,10 +134,22 @@ async function getMachines(deps: RouteDeps, call: Call): Promise<Answer> {
   const rows = page.rows.map((row) => machineOf(row, byId.get(row.machine.id)));
   if (page.next === undefined) {
     const present = await deps.machines.at(registry, page.revision, call.signal);
-    for (const host of hosts)
-      if (!present.has(host.id)) rows.push({ id: host.id, status: 'absent', ...memoryOf(host) });
+    const away = hosts.filter(({ id }) => !present.has(id));
+    const brake = away.length === 0 ? undefined : await readBrake(registry, call.signal);
+    for (const host of away) rows.push(awayMachine(host, brake, deps.clock.wallNow()));
   }
   return pageAnswer(deps, 'machines', { ...page, rows });
+}
+
+async function evict(deps: RouteDeps, call: Call): Promise<Answer> {
+  const text = call.params['id'] ?? '';
+  const id = parseMachineId(text);
+  if (id === undefined)
+    throw new FleetError('MACHINE_NOT_FOUND', `'${text}' is not the full id of a machine`, {
+      hint: 'See: fleetctl list-machines --full --fields machine,status',
+    });
+  const host = await evictMachine(deps.registry, id, call.signal);
+  return ok(awayMachine(host, undefined, deps.clock.wallNow()));
 }
 
 function machineOf({ machine, metadata }: MachineRow, host: Host | undefined): V2Machine {
@@ -147,6 +164,21 @@ function machineOf({ machine, metadata }: MachineRow, host: Host | undefined): V
     capacity,
     capabilities,
     ...(host === undefined ? {} : memoryOf(host)),
+  };
+}
+
+/** The brake is on every machine that vanished and was not judged before. */
+function awayMachine(host: Host, brake: BrakeRecord | undefined, nowMs: number): V2Machine {
+  const isBraked =
+    brake !== undefined &&
+    nowMs < brake.untilMs &&
+    host.absentSinceMs === undefined &&
+    host.evict !== true;
+  return {
+    id: host.id,
+    status: 'absent',
+    ...memoryOf(host),
+    ...(isBraked ? { brakeUntilMs: brake.untilMs } : {}),
   };
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FleetError } from '../../../src/model/errors.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import type { Kv } from '../../../src/store/kv.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
@@ -105,6 +106,28 @@ describe('Host', () => {
     expect(readdirSync(join(dir, 'units'))).toEqual(['good.service']);
     await cluster.release('bad.service');
     await quickly(async () => !(await cluster.keys()).some((key) => key.includes('bad.service')));
+  });
+
+  it('Host leaves nothing of a unit that is released after systemd was lost in the midst of its load', async () => {
+    let isLost = true;
+    class Lossy extends FakeSystemd {
+      override async link(paths: readonly string[]): Promise<void> {
+        await super.link(paths);
+        if (isLost) throw new FleetError('DBUS_CLOSED', 'systemd is lost');
+      }
+    }
+    systemd = new Lossy();
+    const install = '[Install]\nWantedBy=multi-user.target\n';
+    await cluster.assign({ 'a.service': service(), 'b.service': service() + install });
+    await start();
+    await quickly(() => systemd.count('link') > 0);
+    await cluster.release('a.service');
+    isLost = false;
+    await quickly(async () => !(await cluster.keys()).some((key) => key.includes('a.service')));
+    await quickly(() => systemd.active().includes('b.service'));
+    expect([...systemd.linked.keys()]).toEqual(['b.service']);
+    expect(readdirSync(join(dir, 'units'))).toEqual(['b.service']);
+    await quickly(async () => (await rowOf('b.service'))?.generation === 1);
   });
 
   it('Host lets a unit whose file cannot be written, or whose link cannot be removed, hold up no other', async () => {
