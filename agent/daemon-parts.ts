@@ -27,6 +27,7 @@ import {
   readMachineId,
   standaloneMachineId,
 } from './machine-facts.ts';
+import { localDisk } from './local-disk.ts';
 import { openNotifier, type Notifier } from './notify.ts';
 import { Presence } from './presence.ts';
 import type { Systemd } from './systemd.ts';
