@@ -21,7 +21,6 @@ import { openSystemd } from './dbus/systemd.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
-import { localDisk } from './local-disk.ts';
 import { KeptDesired } from './kept-desired.ts';
 import {
   bootId,
@@ -30,6 +29,7 @@ import {
   readMachineId,
   standaloneMachineId,
 } from './machine-facts.ts';
+import { localDisk } from './local-disk.ts';
 import { openNotifier, type Notifier } from './notify.ts';
 import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';
