@@ -22,6 +22,7 @@ import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,

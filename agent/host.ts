@@ -56,8 +56,11 @@ export interface HostDeps {
   readonly configuredMetadata: () => Metadata;
 }
 
-/** ms; changes that come together are one pass. */
+/** ms; changes that come together are one pass: what comes within the first of these is followed by a wait for more, */
 const GATHER_MS = 5;
+const GATHER_MORE_MS = 20;
+/** ms; up to this. Each pass that loads a unit costs a reload of systemd, which looks at all that it has. */
+const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
 const FAULT_MS = 5_000;
@@ -280,7 +283,20 @@ export class Host {
         for (const wait of waits) wait.catch(() => undefined);
         await Promise.race(waits);
       });
-      await clock.sleep(GATHER_MS, signal);
+      await this.#gather(signal);
+    }
+  }
+
+  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { schedule } = this.#mirrors;
+    const end = clock.now() + GATHER_MAX_MS;
+    let seen = schedule.revision;
+    await clock.sleep(GATHER_MS, signal);
+    while (schedule.revision !== seen && clock.now() < end) {
+      seen = schedule.revision;
+      await clock.sleep(GATHER_MORE_MS, signal);
     }
   }
 

@@ -202,6 +202,7 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   pending: ({ name }) => `/${name}`,
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
+  fence: () => '',
   brake: () => '',
 };
 
