@@ -16,7 +16,6 @@ import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
-import { localDisk } from './local-disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
@@ -30,7 +29,6 @@ import {
   readMachineId,
   standaloneMachineId,
 } from './machine-facts.ts';
-import { localDisk } from './local-disk.ts';
 import { openNotifier, type Notifier } from './notify.ts';
 import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';

@@ -97,9 +97,3 @@ export function sameOptions(a: readonly UnitOption[], b: readonly UnitOption[]):
     return one.section === other?.section && one.name === other.name && one.value === other.value;
   });
 }
-
-/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
-export function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
-  if (before === undefined) return after === undefined;
-  return revision <= known;
-}
