@@ -138,24 +138,27 @@ async function clearGlobals(
   }
 }
 
-/** Keys of what these machines may have reported, state rows and orphans: of all rows there are, few are theirs. They write them anew when they are back. */
+/**
+ * Keys of what these machines may have reported, state rows and orphans: they write them anew when they are back. Of all rows that
+ * there are, few are theirs: they are not listed.
+ */
 async function rowsOf(
   { kv, keys, reportedBy }: HouseDeps,
   machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const asked = [...machines].flatMap((id) => reportedBy(id).map((name) => keys.state(name, id)));
-  const there: string[] = [];
+  const rows: string[] = [];
   for (let from = 0; from < asked.length; from += TXN_OPERATIONS_MAX) {
     const some = asked.slice(from, from + TXN_OPERATIONS_MAX);
     const { gets } = await kv.txn({ then: some.map((key) => ({ kind: 'get', key })) }, signal);
-    for (const found of gets) if (found !== undefined) there.push(found.key);
+    for (const found of gets) if (found !== undefined) rows.push(found.key);
   }
   for (const id of machines) {
     const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
-    there.push(...kvs.map(({ key }) => key));
+    rows.push(...kvs.map(({ key }) => key));
   }
-  return there;
+  return rows;
 }
 
 async function fenced(

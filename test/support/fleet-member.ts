@@ -1,12 +1,10 @@
-// A member of a fleet in this process: presence, host and, if asked, engine, as fleetd has them, over a store and a systemd in memory.
+// A member of a fleet in this process: presence, host and, if asked, engine, as fleetd makes them, over a store, and a systemd in memory.
 // Invariant: only systemd and the disk are not the real ones; what is asked of the store is what a real member asks.
 import { randomUUID } from 'node:crypto';
-import { CarriedOutFile } from '../../agent/carried-out.ts';
-import { Host } from '../../agent/host.ts';
+import { parseConfig } from '../../agent/config.ts';
+import { openHost, openPresence, type Base } from '../../agent/daemon-parts.ts';
 import { IdentityFile } from '../../agent/identity.ts';
-import { KeptDesired } from '../../agent/kept-desired.ts';
-import { Presence } from '../../agent/presence.ts';
-import { openUnitDir } from '../../agent/unit-dir.ts';
+import type { Presence } from '../../agent/presence.ts';
 import { runEngine } from '../../src/engine/engine.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { Keys } from '../../src/registry/keys.ts';
@@ -15,7 +13,6 @@ import { silentLog } from '../../src/runtime/log.ts';
 import { runTogether } from '../../src/runtime/tasks.ts';
 import type { Filters } from '../../src/scheduler/filters.ts';
 import type { Kv } from '../../src/store/kv.ts';
-import { parseUnitName } from '../../src/unitfile/name.ts';
 import { FakeSystemd } from './fake-systemd.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
@@ -40,59 +37,24 @@ export interface Member {
 
 /** Starts a member; it registers by itself. */
 export async function startMember(options: MemberOptions): Promise<Member> {
-  const { kv, keys, clock, id, ttlSec, metadata = {}, engine } = options;
+  const { keys, clock, id, ttlSec, engine } = options;
   const disk = new MemoryDisk();
   const systemd = new FakeSystemd((path) => disk.text(path));
-  const random = Math.random;
-  const of = { bootId: 'boot', machineId: id };
-  const identity = await IdentityFile.open('/run/fleet/identity.json', of, {
-    disk,
-    newId: randomUUID,
-  });
-  const facts = (): ReturnType<ConstructorParameters<typeof Presence>[0]['facts']> => ({
-    id,
-    primaryIp: '127.0.0.1',
-    hostname: id.slice(0, 8),
-    metadata,
-    version: '2',
-    capacity: { cpus: 1, memoryBytes: 1 },
-    capabilities: {},
-    ttlSec,
-  });
-  const common = { clock, random, log: silentLog };
-  const presence = new Presence({ ...common, kv, keys, identity, facts });
-  const host = new Host({
-    ...common,
-    registry: { kv, keys, unreadable: () => undefined },
-    systemd,
-    machine: id,
-    incarnation: identity.identity.incarnation,
-    unitDir: await openUnitDir({
-      directory: '/run/fleet/units',
-      disk,
-      parseUnitName: (text) => parseUnitName(text).ok,
-    }),
-    carriedOut: await CarriedOutFile.open('/run/fleet/carried-out.json', 'boot', disk),
-    kept: await KeptDesired.open({
-      disk,
-      directory: '/var/lib/fleet/desired',
-      machine: id,
-      cluster: keys.prefix,
-      log: silentLog,
-    }),
-    configuredMetadata: () => metadata,
-  });
-  const evidence = { answeredSince: () => presence.answeredSince(), ttlSec };
-  const parts: ((signal: AbortSignal) => Promise<unknown>)[] = [
+  const parts = { config: configOf(options), log: silentLog, env: {}, pid: 1, random: Math.random };
+  const base = await baseOf(options, { disk, systemd, config: parts.config });
+  const presence = openPresence(parts, base);
+  const host = await openHost(parts, base, presence);
+  const loops: ((signal: AbortSignal) => Promise<unknown>)[] = [
     (signal) => presence.run(signal),
     (signal) => host.run(signal),
   ];
-  if (engine !== undefined)
-    parts.push((signal) =>
-      runEngine({ ...common, ...engine, keys, machine: id, intervalMs: 2_000, evidence }, signal),
-    );
+  if (engine !== undefined) {
+    const evidence = { answeredSince: () => presence.answeredSince(), ttlSec };
+    const common = { clock, random: Math.random, log: silentLog, keys, machine: id, evidence };
+    loops.push((signal) => runEngine({ ...common, ...engine, intervalMs: 2_000 }, signal));
+  }
   const end = new AbortController();
-  const running = runTogether(end.signal, parts).catch((error: unknown) => {
+  const running = runTogether(end.signal, loops).catch((error: unknown) => {
     if (!end.signal.aborted) throw error;
   });
   return {
@@ -103,5 +65,37 @@ export async function startMember(options: MemberOptions): Promise<Member> {
       end.abort(new Error('killed'));
       await running;
     },
+  };
+}
+
+function configOf({ ttlSec, metadata = {} }: MemberOptions): Base['settings']['config'] {
+  const pairs = Object.entries(metadata).map(([key, value]) => `${key}=${value}`);
+  const env = {
+    FLEET_METADATA: pairs.join(','),
+    FLEET_AGENT_TTL: `${ttlSec}s`,
+    FLEET_PUBLIC_IP: '192.0.2.1',
+  };
+  return parseConfig({ env, uid: 0, standalone: false }).config;
+}
+
+async function baseOf(
+  { kv, keys, clock, id }: MemberOptions,
+  {
+    disk,
+    systemd,
+    config,
+  }: { disk: MemoryDisk; systemd: FakeSystemd; config: Base['settings']['config'] },
+): Promise<Base> {
+  const of = { bootId: 'boot', machineId: id };
+  const ports = { disk, newId: randomUUID };
+  return {
+    clock,
+    disk,
+    machine: id,
+    registry: { kv, keys, unreadable: () => undefined },
+    systemd,
+    settings: { config, primaryIp: config.publicIp },
+    identity: await IdentityFile.open('/run/fleet/identity.json', of, ports),
+    bootId: of.bootId,
   };
 }

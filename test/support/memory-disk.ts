@@ -50,6 +50,11 @@ export class MemoryDisk implements Disk {
     return Promise.resolve();
   }
 
+  /** There are no directories but in the names of files. */
+  removeDirectory(): Promise<void> {
+    return Promise.resolve();
+  }
+
   sync(): Promise<void> {
     return Promise.resolve();
   }
