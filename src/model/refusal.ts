@@ -32,7 +32,9 @@ export interface Pending {
   /** At most PENDING_MACHINES_MAX of them, lowest id first. */
   readonly machines: readonly Readonly<{ machine: MachineId; refusal: Refusal }>[];
   /** Set where no machine was asked: there is none, the unit could not be planned, or it waits for something. */
-  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable' | 'circle';
+  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable' | 'circle' | 'orphan';
   /** With `circle`: units that wait for each other by MachineOf=, from one of them round to it again. */
   readonly circle?: readonly UnitName[];
+  /** With `orphan`: where it runs already, unknown to the store; at most PENDING_MACHINES_MAX, lowest id first. */
+  readonly orphans?: readonly MachineId[];
 }

@@ -68,7 +68,8 @@ export class Machines {
   /** Notes whether any record of `unit` names the machine. */
   hold(id: MachineId, unit: UnitEntry): void {
     const entry = this.getOrAdd(id);
-    if (unit.placement?.machine === id || unit.assignments.has(id)) entry.holds.add(unit);
+    const isNamed = unit.placement?.machine === id || unit.assignments.has(id);
+    if (isNamed || unit.orphans.has(id)) entry.holds.add(unit);
     else entry.holds.delete(unit);
     this.#dropIfEmpty(entry);
   }
