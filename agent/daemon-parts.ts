@@ -29,7 +29,6 @@ import {
   readMachineId,
   standaloneMachineId,
 } from './machine-facts.ts';
-import { localDisk } from './local-disk.ts';
 import { openNotifier, type Notifier } from './notify.ts';
 import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';

@@ -203,6 +203,7 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
   brake: () => '',
+  fence: () => '',
 };
 
 /** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */
