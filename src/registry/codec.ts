@@ -204,6 +204,7 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   leader: () => '',
   fence: () => '',
   brake: () => '',
+  fence: () => '',
 };
 
 /** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */
