@@ -59,7 +59,10 @@ describe('the documents', () => {
         ...read(`src/api/routes/${version}.ts`).matchAll(
           /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
         ),
-      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`),
+      ].map(
+        ([, method, path]) =>
+          `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`,
+      ),
     );
     expect(served.length).toBeGreaterThan(15);
     const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));

@@ -1,5 +1,5 @@
 // Why a machine may not run a unit: data, with the required and the actual value. scheduler/explain.ts says it in words.
-import type { MachineId } from './machine.ts';
+import type { Capability, MachineId } from './machine.ts';
 import type { UnitName } from './unit.ts';
 
 export type Refusal =
@@ -17,6 +17,8 @@ export type Refusal =
   /** `value` has a specifier, and what it stands for on this machine cannot stand there. */
   | Readonly<{ kind: 'host-name'; value: string; hostname: string }>
   | Readonly<{ kind: 'leaving' }>
+  /** The machine does not say of itself that it can do this. */
+  | Readonly<{ kind: 'capability'; required: Capability }>
   | Readonly<{ kind: 'runtime'; required: string }>;
 
 export type RefusalKind = Refusal['kind'];

@@ -56,6 +56,11 @@ export interface Leader {
   readonly nonce: string;
 }
 
+/** `fence`: the highest token that any start was given. */
+export interface FenceToken {
+  readonly token: number;
+}
+
 /** `brake`: machines of which too many vanished at once. Times are wall-clock ms: it outlives the leader that pulled it. */
 export interface BrakeRecord {
   readonly sinceMs: number;
@@ -86,6 +91,7 @@ const refusal = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('capability'), required: z.enum(['fence', 'cut-off']) }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
 
@@ -153,6 +159,7 @@ const schemas = {
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+  fence: z.object({ token: count }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -169,6 +176,7 @@ export interface Records {
   pending: Pending;
   orphan: Orphan;
   leader: Leader;
+  fence: FenceToken;
   brake: BrakeRecord;
 }
 export type RecordKind = keyof Records;

@@ -28,6 +28,8 @@ export interface Keys {
   readonly leader: string;
   readonly brake: string;
   readonly format: string;
+  /** The highest fencing token that was given out. */
+  readonly fence: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
   scheduleOf(machine: MachineId): string;
@@ -67,6 +69,7 @@ export function keysUnder(prefix: string): Keys {
     leader: `${root}leader`,
     brake: `${root}brake`,
     format: `${root}format`,
+    fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,
     scheduleOf: (machine) => `${c}schedule/${machine}/`,

@@ -1,6 +1,6 @@
 // Refusals and pending records → sentences for a person: what is required, and what is there.
 // Invariant: no decision is made here; every value comes from the record.
-import type { MachineId } from '../model/machine.ts';
+import type { Capability, MachineId } from '../model/machine.ts';
 import type { Pending, Refusal, RefusalKind } from '../model/refusal.ts';
 import { SHORT_ID_DIGITS } from './machine-filters.ts';
 
@@ -59,7 +59,14 @@ const KINDS: Readonly<Record<RefusalKind, string>> = {
   replaces: 'Replaces=',
   'host-name': 'its host name',
   leaving: 'leaving the cluster',
+  capability: 'what they can do',
   runtime: 'Runtime=',
+};
+
+const CAPABILITIES: Readonly<Record<Capability, string>> = {
+  fence: 'runs a fleetd that knows no Fence=',
+  'cut-off':
+    'does not promise OnPartition=stop (its fleetd is too old, or its agent_ttl below 10s)',
 };
 
 function clause(refusal: Refusal): string {
@@ -84,6 +91,8 @@ function clause(refusal: Refusal): string {
       return `has the host name '${refusal.hostname}', which cannot stand in '${refusal.value}'`;
     case 'leaving':
       return 'is leaving the cluster';
+    case 'capability':
+      return CAPABILITIES[refusal.required];
     case 'runtime':
       return `has no ${refusal.required}`;
   }

@@ -83,13 +83,13 @@ class ProcessClock implements Clock {
     return this.#process.machine.now();
   }
 
-  wallNow(): number {
-    return this.#process.machine.wallNow();
+  /** In steps of 10 ms, as /proc/uptime has them. */
+  bootMs(): number {
+    return Math.floor(this.#process.machine.clock.now() / 10) * 10;
   }
 
-  /** It counts suspend: the time of the world. */
-  bootMs(): number {
-    return this.#process.machine.clock.now();
+  wallNow(): number {
+    return this.#process.machine.wallNow();
   }
 
   sleep(ms: number, signal: AbortSignal): Promise<void> {
