@@ -42,7 +42,7 @@ describe('fleetctl, used wrongly', () => {
     [['help', 'stat'], "unknown command 'stat'\n  Did you mean 'status'?"],
     [
       ['help', 'nope'],
-      "unknown command 'nope'\n  The commands are: submit, load, start, stop, unload, destroy, restart, status, journal, ssh, cat, explain, list-units, list-unit-files, list-machines, fd-forward, verify, version, help.",
+      "unknown command 'nope'\n  The commands are: submit, load, start, stop, unload, destroy, restart, status, journal, ssh, cat, explain, list-units, list-unit-files, list-machines, adopt, evict, fd-forward, verify, version, help.",
     ],
     [['start'], "missing required argument 'UNIT'\nUsage: fleetctl start [OPTION…] UNIT…"],
     [
