@@ -27,6 +27,7 @@ export interface Keys {
   readonly orphans: string;
   readonly leader: string;
   readonly brake: string;
+  readonly history: string;
   readonly format: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
@@ -66,6 +67,7 @@ export function keysUnder(prefix: string): Keys {
     orphans: `${root}orphan/`,
     leader: `${root}leader`,
     brake: `${root}brake`,
+    history: `${root}history`,
     format: `${root}format`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,
