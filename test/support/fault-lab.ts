@@ -127,6 +127,7 @@ export class FaultLab {
       fault.writes === false ? [] : hosts.map((host) => lab.socket(host)),
       `write-${this.#faults}`,
     );
+    process.stderr.write(`  ${fault.name}\n`);
     const sinceMs = Date.now();
     const toll = await this.#strike(fault, writes);
     const strickenMs = Date.now() - sinceMs;
