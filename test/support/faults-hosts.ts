@@ -24,6 +24,8 @@ export function machineIdTwice(original: string, copy: string, forMs: number): F
       const machines = await on.client(original).machines(AbortSignal.timeout(5_000));
       const now = machines.find((machine) => machine.id === id);
       if (now?.hostname !== original) throw new Error(`${id} is ${now?.hostname}`);
+      const begun = await runsOn(on.lab, [copy], []);
+      if (begun.size > 0) throw new Error(`${copy} runs ${[...begun.keys()].join(', ')}`);
       return { dead: [copy] };
     },
     async heal(on) {

@@ -46,6 +46,7 @@ export function storeRestored(ageMs: number): Fault {
       return { asked: new Set([...early, ...late]) };
     },
     async heal(on) {
+      await on.shell(on.members, 'systemctl start etcd');
       if (own === undefined) return;
       const { host, runs } = own;
       await eventually(() => orphaned(on, late), { timeoutMs: 30_000, everyMs: 200 });
