@@ -19,6 +19,10 @@ export interface HouseDeps extends Registry {
   readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
   /** Global units that were destroyed: their keys hold the mark for hosts that have not seen it yet. */
   readonly destroyedGlobals: () => readonly Readonly<{ name: UnitName; revision: Revision }>[];
+  /** Units of which this machine may have reported a row. */
+  readonly reportedBy: (id: MachineId) => readonly UnitName[];
+  /** Up to which the term's picture of the cluster is true. */
+  readonly revision: () => Revision;
   /** Told of a machine of which nothing is left in the store. */
   readonly forgotten: (id: MachineId) => void;
 }
@@ -43,6 +47,7 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
   const marked = new Map<Revision, number>();
   let compactedAtMs = clock.now();
   let unnamed: ReadonlyMap<string, Revision> = new Map();
+  let collectedAt: Revision | undefined;
   for (;;) {
     await clock.sleep(ROUND_MS, signal);
     try {
@@ -52,7 +57,11 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
         compactedAtMs = clock.now();
         await forgetLongGone(deps, signal);
         await compactOld(deps, marks, signal);
-        ({ unnamed } = await collectFiles(deps, unnamed, signal));
+        // Where nothing has changed since, nothing more is unnamed.
+        if (unnamed.size > 0 || deps.revision() !== collectedAt) {
+          collectedAt = deps.revision();
+          ({ unnamed } = await collectFiles(deps, unnamed, signal));
+        }
       }
     } catch (error) {
       if (!isFleetError(error) || isFleetError(error, 'LEADERSHIP_LOST')) throw error;
@@ -129,16 +138,24 @@ async function clearGlobals(
   }
 }
 
-/** Keys of the state rows that these machines wrote. */
+/** Keys of what these machines may have reported, state rows and orphans: of all rows there are, few are theirs. They write them anew when they are back. */
 async function rowsOf(
-  { kv, keys }: HouseDeps,
-  machines: ReadonlySet<string>,
+  { kv, keys, reportedBy }: HouseDeps,
+  machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { kvs } = await kv.range(keys.states, { keysOnly: true }, signal);
-  return kvs
-    .map(({ key }) => key)
-    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1)));
+  const asked = [...machines].flatMap((id) => reportedBy(id).map((name) => keys.state(name, id)));
+  const there: string[] = [];
+  for (let from = 0; from < asked.length; from += TXN_OPERATIONS_MAX) {
+    const some = asked.slice(from, from + TXN_OPERATIONS_MAX);
+    const { gets } = await kv.txn({ then: some.map((key) => ({ kind: 'get', key })) }, signal);
+    for (const found of gets) if (found !== undefined) there.push(found.key);
+  }
+  for (const id of machines) {
+    const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
+    there.push(...kvs.map(({ key }) => key));
+  }
+  return there;
 }
 
 async function fenced(

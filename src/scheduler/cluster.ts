@@ -6,7 +6,7 @@ import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
 import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
-import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
@@ -18,7 +18,7 @@ import { WaitingIndex } from './waiting-index.ts';
 /** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
 export type UnreadableKey =
   | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
   | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
   | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
 
@@ -30,6 +30,8 @@ export class ClusterPicture {
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
+  /** Units with a `c/global/` record. */
+  readonly #globals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
 
@@ -54,6 +56,19 @@ export class ClusterPicture {
   /** All units of which there is any record. */
   units(): Iterable<UnitEntry> {
     return this.#units.values();
+  }
+
+  /** Global units that were destroyed, and whose key still holds the mark for hosts that have not seen it. */
+  destroyedGlobals(): readonly UnitEntry[] {
+    return [...this.#globals].filter(
+      ({ unit, global }) => unit === undefined && global?.release === true,
+    );
+  }
+
+  /** The units of which this machine may have reported a row: those with a key for it, and the global ones. */
+  mayHaveRowsOf(id: MachineId): readonly UnitName[] {
+    const held = this.#machines.get(id)?.holds ?? [];
+    return [...new Set([...held, ...this.#globals])].map(({ name }) => name);
   }
 
   /** All machines of which there is any record. */
@@ -150,6 +165,19 @@ export class ClusterPicture {
       if (isOld(entry.globalRevision, entry.global, global, revision)) return false;
       entry.global = global;
       entry.globalRevision = global === undefined ? 0n : revision;
+      if (global === undefined) this.#globals.delete(entry);
+      else this.#globals.add(entry);
+      return true;
+    });
+  }
+
+  /** `c/orphan/MACHINE/NAME`: whether the machine runs it, unknown to the store. */
+  applyOrphan(machine: MachineId, name: UnitName, runs: boolean): void {
+    this.#apply(name, `orphan/${machine}`, (entry) => {
+      if (entry.orphans.has(machine) === runs) return false;
+      const others = [...entry.orphans].filter((id) => id !== machine);
+      entry.orphans = new Set(runs ? [...others, machine] : others);
+      this.#machines.hold(machine, entry);
       return true;
     });
   }
@@ -202,7 +230,8 @@ export class ClusterPicture {
       case 'metadata':
         return this.#machines.markUnreadable(what.machine, `metadata/${what.key}`);
       case 'schedule':
-        return this.#markUnit(what.name, `schedule/${what.machine}`);
+      case 'orphan':
+        return this.#markUnit(what.name, `${what.kind}/${what.machine}`);
       case 'unit':
       case 'placed':
       case 'global':
@@ -380,10 +409,4 @@ export class ClusterPicture {
       for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);
     for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
   }
-}
-
-/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
-function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
-  if (before === undefined) return after === undefined;
-  return revision <= known;
 }
