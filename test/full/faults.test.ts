@@ -16,7 +16,12 @@ import {
   overload,
   systemdReexec,
 } from '../support/faults.ts';
-import { destroyedAtOnce, machineIdTwice, rebootedAlone } from '../support/faults-hosts.ts';
+import {
+  destroyedAtOnce,
+  frozenAndCut,
+  machineIdTwice,
+  rebootedAlone,
+} from '../support/faults-hosts.ts';
 import { storeDiskFull, storeRestored } from '../support/faults-store.ts';
 import { noLab } from '../support/lab.ts';
 
@@ -42,6 +47,7 @@ const faults: readonly Fault[] = [
   storeDiskFull(10_000),
   machineIdTwice('h4', 'h5', 10_000),
   rebootedAlone('h5', 8_000),
+  frozenAndCut(),
   destroyedAtOnce(1_000),
   overload(30_000),
   ...longDown(process.env['FAULTS_ETCD_DOWN']),

@@ -14,7 +14,12 @@ import {
   overload,
   systemdReexec,
 } from '../../support/faults.ts';
-import { destroyedAtOnce, machineIdTwice, rebootedAlone } from '../../support/faults-hosts.ts';
+import {
+  destroyedAtOnce,
+  frozenAndCut,
+  machineIdTwice,
+  rebootedAlone,
+} from '../../support/faults-hosts.ts';
 import { storeDiskFull, storeRestored } from '../../support/faults-store.ts';
 import { noLab } from '../../support/lab.ts';
 
@@ -31,6 +36,7 @@ const faults: readonly Fault[] = [
   fleetdUpgraded('9.9.9'),
   machineIdTwice('h1', 'h3', 1_000),
   rebootedAlone('h3', 4_000),
+  frozenAndCut(),
   destroyedAtOnce(60),
   overload(2_000),
   storeDiskFull(1_000),
