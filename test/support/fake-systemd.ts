@@ -24,6 +24,8 @@ export class FakeSystemd implements Systemd {
   readonly enabled = new Set<string>();
   readonly calls: string[] = [];
   readonly alarmsSet = new Map<string, Alarm>();
+  /** Of whom a state was asked, in order. */
+  readonly looks: UnitName[] = [];
   /** The kind of the job that is pending on fleetd's own unit. */
   ownJob: string | undefined;
   readonly #changed = new Wake();
@@ -99,6 +101,8 @@ export class FakeSystemd implements Systemd {
     if (found === undefined)
       return Promise.reject(new FleetError('DBUS_CALL_FAILED', `unit '${name}' not found`));
     if (found.activeState === 'active') return Promise.resolve({ ended: Promise.resolve('done') });
+    if (isUnusable(found))
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'bad unit file setting'));
     found.invocation = this.#invocations += 1;
     if (found.text.includes('# hang-start')) {
       found.activeState = 'activating';
@@ -203,11 +207,13 @@ export class FakeSystemd implements Systemd {
   }
 
   states(names: readonly UnitName[]): Promise<ReadonlyMap<UnitName, SystemdState>> {
+    this.looks.push(...names);
     return Promise.resolve(
       new Map(
         names.map((name): [UnitName, SystemdState] => {
           const found = this.units.get(name);
-          const loadState = found === undefined ? 'not-found' : 'loaded';
+          const read = found !== undefined && isUnusable(found) ? 'bad-setting' : 'loaded';
+          const loadState = found === undefined ? 'not-found' : read;
           const { activeState = 'inactive', subState = 'dead' } = found ?? {};
           return [name, { loadState, activeState, subState }];
         }),
@@ -247,6 +253,10 @@ export class FakeSystemd implements Systemd {
       };
     });
   }
+}
+
+function isUnusable({ text }: FakeUnit): boolean {
+  return text.includes('# bad-setting');
 }
 
 function readFromDisk(path: string): string | undefined {
