@@ -4,7 +4,14 @@ import type { Host, Machine, MachineId, MetadataOverride } from '../model/machin
 import type { Pending } from '../model/refusal.ts';
 import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
-import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
+import type {
+  Draft,
+  HeldAssignment,
+  MachineEntry,
+  Presence,
+  UnitEntry,
+  UnreadableKey,
+} from './entries.ts';
 import { newUnitEntry } from './entries.ts';
 import { hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
@@ -14,16 +21,6 @@ import { GLOBAL, WAITING } from './pattern-index.ts';
 import { isRelated, Relations } from './relations.ts';
 import { SortedList } from './sorted-list.ts';
 import { WaitingIndex } from './waiting-index.ts';
-
-/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
-export type UnreadableKey =
-  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
-  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
-  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
-
-/** Moves a unit for as long as a plan is made; see `drafting`. */
-export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
 
 export class ClusterPicture {
   readonly relations: Relations;
