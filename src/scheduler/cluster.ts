@@ -27,7 +27,6 @@ export class ClusterPicture {
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
-  /** Units with a `c/global/` record. */
   readonly #globals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
@@ -55,17 +54,9 @@ export class ClusterPicture {
     return this.#units.values();
   }
 
-  /** Global units that were destroyed, and whose key still holds the mark for hosts that have not seen it. */
-  destroyedGlobals(): readonly UnitEntry[] {
-    return [...this.#globals].filter(
-      ({ unit, global }) => unit === undefined && global?.release === true,
-    );
-  }
-
-  /** The units of which this machine may have reported a row: those with a key for it, and the global ones. */
-  mayHaveRowsOf(id: MachineId): readonly UnitName[] {
-    const held = this.#machines.get(id)?.holds ?? [];
-    return [...new Set([...held, ...this.#globals])].map(({ name }) => name);
+  /** Units with a `c/global/` record. */
+  get globals(): ReadonlySet<UnitEntry> {
+    return this.#globals;
   }
 
   /** All machines of which there is any record. */
