@@ -161,6 +161,15 @@ export function costSuite(kind: string, open: () => Promise<Kv & AsyncDisposable
       expect(noted.other.filter(({ kind: what }) => what !== 'renew')).toEqual([]);
     });
 
+    it('asking after one unit reads what is stored of it, and its machine', async () => {
+      await fleet.client.statesOf('new.service', never);
+      await fleet.client.unit('new.service', never);
+      const noted = fleet.api.take();
+      const found = notedOf(noted, 'range').reduce((sum, { keys: count }) => sum + count, 0);
+      expect(found).toBeLessThanOrEqual(3);
+      expect(notedOf(noted, 'txn').flatMap(({ got }) => got).length).toBeLessThanOrEqual(8);
+    });
+
     it('stopping a unit takes at most 3 writes, and no leader', async () => {
       await fleet.client.putUnit('first.service', { desiredState: 'loaded' }, never);
       await eventually(
