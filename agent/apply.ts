@@ -21,6 +21,8 @@ export interface ApplyDeps {
   readonly texts: ReadonlyMap<string, string>;
   readonly handOver: (name: UnitName, revision: bigint) => void;
   readonly loadFailed: (target: UnitTarget, error: FleetError) => void;
+  /** Ends when what is started may be: the desired state is on the disk. */
+  readonly startable: Promise<void>;
 }
 
 type Load = HostAction & { kind: 'load' };
@@ -59,7 +61,7 @@ export async function applyActions(
         break; // below, when the notes are on disk
     }
   }
-  await deps.carriedOut.save();
+  await Promise.all([deps.carriedOut.save(), deps.startable]);
   for (const action of actions) {
     if (action.kind === 'hand-over' && !failed.has(action.unit))
       deps.handOver(action.unit, action.revision);

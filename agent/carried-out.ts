@@ -1,11 +1,12 @@
 // What this host last carried out, unit by unit: one JSON file in the runtime directory, so that it ends with the boot.
 // Invariant: the file is replaced whole, by a rename; what it says was true of one moment.
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import { jobResult, unitName } from '../src/registry/codec.ts';
+import type { Disk } from './disk.ts';
+import { localDisk } from './local-disk.ts';
 
 const record = z.object({
   name: unitName,
@@ -24,6 +25,7 @@ const contents = z.object({ v: z.literal(1), bootId: z.string(), units: z.array(
 
 /** The records in memory, and the file behind them. */
 export class CarriedOutFile {
+  readonly #disk: Disk;
   readonly #path: string;
   readonly #bootId: string;
   readonly #records: Map<UnitName, CarriedOut>;
@@ -33,10 +35,11 @@ export class CarriedOutFile {
   #saving: Promise<void> | undefined;
 
   private constructor(
-    path: string,
-    bootId: string,
+    disk: Disk,
+    { path, bootId }: { path: string; bootId: string },
     found: { records: readonly CarriedOut[]; problem?: string },
   ) {
+    this.#disk = disk;
     this.#path = path;
     this.#bootId = bootId;
     this.#records = new Map(found.records.map((each) => [each.name, each]));
@@ -44,9 +47,10 @@ export class CarriedOutFile {
   }
 
   /** Reads the file. One of another boot, or one that cannot be understood, counts as empty: `problem` says so. */
-  static async open(path: string, bootId: string): Promise<CarriedOutFile> {
-    await mkdir(dirname(path), { recursive: true });
-    return new CarriedOutFile(path, bootId, await read(path, bootId));
+  static async open(path: string, bootId: string, disk: Disk = localDisk): Promise<CarriedOutFile> {
+    await disk.makeDirectory(dirname(path));
+    const text = (await disk.read(path))?.toString('utf8');
+    return new CarriedOutFile(disk, { path, bootId }, understood(text, bootId));
   }
 
   get records(): ReadonlyMap<UnitName, CarriedOut> {
@@ -81,23 +85,16 @@ export class CarriedOutFile {
   async #write(): Promise<void> {
     const text = JSON.stringify({ v: 1, bootId: this.#bootId, units: [...this.#records.values()] });
     const next = `${this.#path}.new`;
-    await writeFile(next, text, { mode: 0o600 });
-    await rename(next, this.#path);
+    await this.#disk.write(next, text);
+    await this.#disk.rename(next, this.#path);
   }
 }
 
-async function read(
-  path: string,
+function understood(
+  text: string | undefined,
   bootId: string,
-): Promise<{ records: readonly CarriedOut[]; problem?: string }> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return { records: [] };
-    throw error;
-  }
+): { records: readonly CarriedOut[]; problem?: string } {
+  if (text === undefined) return { records: [] };
   const parsed = contents.safeParse(parseJson(text));
   if (!parsed.success) return { records: [], problem: 'it cannot be understood' };
   if (parsed.data.bootId !== bootId) return { records: [], problem: 'it is of another boot' };

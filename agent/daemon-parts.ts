@@ -15,9 +15,12 @@ import type { Kv } from '../src/store/kv.ts';
 import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
+import type { Disk } from './disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
+import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
@@ -37,6 +40,15 @@ export interface PartsOptions {
   readonly pid: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The host that it is of, where that is not this machine: many share one in tests. */
+  readonly simulated?: SimulatedMachine;
+}
+
+/** What fleetd otherwise finds out of the machine that it runs on. */
+export interface SimulatedMachine {
+  readonly machine: MachineId;
+  readonly bootId: string;
+  readonly systemd: Systemd;
 }
 
 export interface Parts {
@@ -59,8 +71,10 @@ export interface Settings {
   primaryIp: string;
 }
 
-interface Base {
+/** What the parts of fleetd stand on. */
+export interface Base {
   readonly clock: Clock;
+  readonly disk: Disk;
   readonly machine: MachineId;
   readonly registry: Registry;
   readonly systemd: Systemd;
@@ -83,28 +97,43 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   return { clock, random, kv, systemd, machine, ...rest };
 }
 
-async function openBase({ config, log, env, random }: PartsOptions): Promise<Base> {
+async function openBase(options: PartsOptions): Promise<Base> {
+  const { config, log, env, random, simulated } = options;
   const clock = systemClock;
   const { stateDirectory, runtimeDirectory, standalone } = config;
   await mkdir(runtimeDirectory, { recursive: true });
   await mkdir(stateDirectory, { recursive: true });
-  const boot = await bootId();
-  const machine = await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId());
+  const boot = simulated?.bootId ?? (await bootId());
+  const machine =
+    simulated?.machine ??
+    (await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId()));
   const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
   const kv = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
   const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
   const address = config.systemdUser ? 'user' : 'system';
-  const systemd = openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
+  const systemd =
+    simulated?.systemd ??
+    openSystemd({ address, clock, env, log: log.child({ component: 'systemd' }) });
   const identity = await IdentityFile.open(join(runtimeDirectory, 'identity.json'), {
     bootId: boot,
     machineId: machine,
   });
-  return { clock, machine, registry, systemd, settings, identity, bootId: boot };
+  return {
+    clock,
+    disk: localDisk,
+    machine,
+    registry,
+    systemd,
+    settings,
+    identity,
+    bootId: boot,
+  };
 }
 
-function openPresence({ log, random }: PartsOptions, base: Base): Presence {
+/** This machine's registration. */
+export function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   const { registry, clock, identity, machine, settings } = base;
   return new Presence({
     kv: registry.kv,
@@ -117,26 +146,37 @@ function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   });
 }
 
-async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
-  const { registry, systemd, clock, machine, identity, settings } = base;
+/** This machine's loop, with what is on its disk. */
+export async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+  const { registry, systemd, clock, disk, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
-  const carriedOut = await CarriedOutFile.open(path, base.bootId);
+  const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
   if (carriedOut.problem !== undefined)
     log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
   const unitDir = await openUnitDir({
     directory: config.unitsDirectory,
+    disk,
     parseUnitName: (text) => parseUnitName(text).ok,
+  });
+  const hostLog = log.child({ component: 'host' });
+  const kept = await KeptDesired.open({
+    disk: localDisk,
+    directory: join(config.stateDirectory, 'desired'),
+    machine,
+    cluster: registry.keys.prefix,
+    log: hostLog,
   });
   return new Host({
     registry,
     systemd,
     clock,
     random,
-    log: log.child({ component: 'host' }),
+    log: hostLog,
     machine,
     incarnation: identity.identity.incarnation,
     unitDir,
     carriedOut,
+    kept,
     configuredMetadata: () => settings.config.metadata,
   });
 }

@@ -36,8 +36,14 @@ const CLOSE_MS = 2_000;
 
 /** Runs fleetd until `stop` aborts and all has ended. Throws what keeps it from starting. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
-  const daemon = await Daemon.open(options);
-  await daemon.run(options.stop);
+  const parts = await openParts(options);
+  await listen(options, parts);
+  await runParts(options, parts);
+}
+
+/** The same with parts that are open and listen. */
+export async function runParts(options: DaemonOptions, parts: Parts): Promise<void> {
+  await new Daemon(options, parts).run(options.stop);
 }
 
 class Daemon {
@@ -46,17 +52,13 @@ class Daemon {
   /** Whether the host may run is to be looked at again. */
   readonly #gate = new Wake();
   #isLeaving = false;
+  /** The store was not reached for a ttl: the host runs on what its disk says. */
+  #isAlone = false;
   #patienceMs = STORE_PATIENCE_MS;
 
-  private constructor(options: DaemonOptions, parts: Parts) {
+  constructor(options: DaemonOptions, parts: Parts) {
     this.#options = options;
     this.#parts = parts;
-  }
-
-  static async open(options: DaemonOptions): Promise<Daemon> {
-    const daemon = new Daemon(options, await openParts(options));
-    await daemon.#listen();
-    return daemon;
   }
 
   async run(stop: AbortSignal): Promise<void> {
@@ -84,6 +86,7 @@ class Daemon {
     const parts: [string, AbortSignal, (signal: AbortSignal) => Promise<unknown>][] = [
       ['presence', signal, (child) => this.#parts.presence.run(child)],
       ['host', signal, (child) => this.#whileRegistered(child)],
+      ['boot', signal, (child) => this.#bootAlone(child)],
       ['follow', signal, (child) => this.#followPresence(child)],
       ['signals', signal, (child) => this.#serveSignals(child)],
       ['watchdog', signal, (child) => this.#watchdog(child)],
@@ -110,10 +113,13 @@ class Daemon {
     }
   }
 
-  /** The host runs while the machine's id is its own; and to the end when it leaves. */
+  /** The host runs while the machine's id is its own, or not known to be another's after a boot alone; and to the end when it leaves. */
   async #whileRegistered(signal: AbortSignal): Promise<void> {
     const { presence, host } = this.#parts;
-    const mayRun = (): boolean => this.#isLeaving || presence.unavailable() === undefined;
+    const mayRun = (): boolean =>
+      this.#isLeaving ||
+      presence.unavailable() === undefined ||
+      (this.#isAlone && presence.state === 'starting');
     const untilNot = async (child: AbortSignal): Promise<void> => {
       while (mayRun()) await this.#gate.changed(child);
     };
@@ -121,6 +127,19 @@ class Daemon {
       while (!mayRun()) await this.#gate.changed(signal);
       await runTogether(signal, [(child) => host.run(child), untilNot]);
     }
+  }
+
+  /** A host that does not reach the store for a ttl starts what no other host may run. */
+  async #bootAlone(signal: AbortSignal): Promise<void> {
+    const { presence, host, clock, settings } = this.#parts;
+    if (!this.#isAlone) await clock.sleep(settings.config.agentTtlSec * 1000, signal);
+    if (!this.#isAlone && presence.state === 'starting') {
+      this.#options.log.warn({}, 'the store is out of reach, starting from the disk what may run');
+      this.#isAlone = true;
+      host.startFromDisk();
+      this.#gate.set();
+    }
+    await aborted(signal);
   }
 
   async #followPresence(signal: AbortSignal): Promise<never> {
@@ -249,25 +268,6 @@ class Daemon {
     }
   }
 
-  async #listen(): Promise<void> {
-    const { api, settings } = this.#parts;
-    const { log, env, pid } = this.#options;
-    const { config } = settings;
-    const passed = takeListenFds(env, pid);
-    for (const { fd } of passed) await api.listen({ fd });
-    if (passed.length === 0) {
-      await mkdir(dirname(config.socket), { recursive: true });
-      await api.listen({ path: config.socket });
-    }
-    for (const address of config.listen) {
-      const at = address.lastIndexOf(':');
-      const host = address.slice(0, at).replaceAll(/[[\]]/g, '');
-      await api.listen({ host, port: Number(address.slice(at + 1)) });
-    }
-    const sockets = passed.length > 0 ? passed.map(({ name }) => name) : [config.socket];
-    log.info({ sockets, listen: config.listen }, 'listening');
-  }
-
   async #close(): Promise<void> {
     const { api, kv, systemd } = this.#parts;
     try {
@@ -286,6 +286,26 @@ class Daemon {
         this.#options.log.error({ part }, 'a part does not end, ending without it');
     });
   }
+}
+
+/** On the sockets that systemd passed, else on the configured one; and on the addresses asked for. */
+async function listen(
+  { log, env, pid }: DaemonOptions,
+  { api, settings: { config } }: Parts,
+): Promise<void> {
+  const passed = takeListenFds(env, pid);
+  for (const { fd } of passed) await api.listen({ fd });
+  if (passed.length === 0) {
+    await mkdir(dirname(config.socket), { recursive: true });
+    await api.listen({ path: config.socket });
+  }
+  for (const address of config.listen) {
+    const at = address.lastIndexOf(':');
+    const host = address.slice(0, at).replaceAll(/[[\]]/g, '');
+    await api.listen({ host, port: Number(address.slice(at + 1)) });
+  }
+  const sockets = passed.length > 0 ? passed.map(({ name }) => name) : [config.socket];
+  log.info({ sockets, listen: config.listen }, 'listening');
 }
 
 /** Keys of the configuration that only a restart brings into force. */

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os';
 import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { Assignment, GlobalUnit, UnitName } from '../src/model/unit.ts';
+import { wantedWithoutStore } from '../src/reconcile/host-boot.ts';
 import { wantedFrom, wantedWhenLeaving, type Wanted } from '../src/reconcile/host-picture.ts';
 import { decode, type RecordKind, type Records } from '../src/registry/codec.ts';
 import { parseClusterKey, type Keys } from '../src/registry/keys.ts';
@@ -12,6 +13,7 @@ import type { Log } from '../src/runtime/log.ts';
 import { globalsFor, type GlobalsDecision } from '../src/scheduler/globals.ts';
 import { mergedMetadata } from '../src/scheduler/machine-filters.ts';
 import type { KeyValue } from '../src/store/kv.ts';
+import type { Desired } from './kept-desired.ts';
 
 /** What is needed of a mirror here: store/mirror.ts has it. */
 export interface MirrorView {
@@ -43,6 +45,9 @@ export class HostDesired {
   #wanted: ReadonlyMap<UnitName, Wanted> = new Map();
   #isLeaving = false;
   #isDecided = false;
+  /** What is known is of this host's disk: the store was not reached yet. */
+  #isFromDisk = false;
+  #decisions = 0;
 
   constructor(deps: HostDesiredDeps) {
     this.#deps = deps;
@@ -62,9 +67,44 @@ export class HostDesired {
     return new Set([...this.#unreadable.values()].filter((name) => name !== undefined));
   }
 
+  /** There is something to go by: the store's word, or what is on the disk for as long as that is not known. */
+  get known(): boolean {
+    return this.synced || this.#isFromDisk;
+  }
+
+  /** Grows whenever what is wanted may have changed. */
+  get decisions(): number {
+    return this.#decisions;
+  }
+
+  /** Goes by what is on the disk until the store is reached. */
+  useDisk({ assignments, globals, overrides }: Desired): void {
+    if (this.#isDecided) return;
+    this.#isFromDisk = true;
+    for (const record of assignments) this.#assignments.set(record.name, { record, revision: 0n });
+    for (const record of globals) this.#globals.set(record.name, { record, revision: 0n });
+    for (const [key, value] of overrides) this.#overrides.set(key, value);
+    this.#decide();
+  }
+
+  /** What is to be on the disk: all that this host is to have. */
+  toKeep(): Desired {
+    const isKept = (name: UnitName): boolean => this.#wanted.get(name)?.kind === 'keep';
+    const assignments = [...this.#assignments.values()].map(({ record }) => record);
+    const assigned = assignments.filter(({ name, release }) => !release && isKept(name));
+    const names = new Set(assigned.map(({ name }) => name));
+    const globals = [...this.#globals.values()].map(({ record }) => record);
+    return {
+      assignments: assigned,
+      globals: globals.filter(({ name }) => isKept(name) && !names.has(name)),
+      overrides: this.#overrides,
+    };
+  }
+
   /** From now on all is to be given away. `known`: what was carried out, for when the store was never read. */
   leave(known: Iterable<UnitName>): void {
     this.#isLeaving = true;
+    this.#decisions += 1;
     if (this.synced) return this.#decide();
     const all = new Map([...known].map((name): [UnitName, Wanted] => [name, { kind: 'leave' }]));
     this.#wanted = wantedWhenLeaving(all, this.#assigned());
@@ -73,6 +113,8 @@ export class HostDesired {
   /** Takes in what changed in the mirrors. Answers whether anything did. */
   refresh(): boolean {
     const { schedule, globals, metadata } = this.#deps;
+    if (this.#isFromDisk && !this.synced) return false;
+    if (this.#isFromDisk) this.#forgetDisk();
     let changes = 0;
     const take = (
       mirror: MirrorView,
@@ -95,11 +137,19 @@ export class HostDesired {
 
   /** Decides again although no key changed: the configured metadata did. */
   reconfigured(): void {
-    if (this.synced) this.#decide();
+    if (this.known) this.#decide();
+  }
+
+  /** The store's word has come: what it does not name is not wanted by the disk's either. */
+  #forgetDisk(): void {
+    this.#isFromDisk = false;
+    this.#isDecided = false;
+    for (const records of [this.#assignments, this.#globals, this.#overrides]) records.clear();
   }
 
   #decide(): void {
     this.#isDecided = true;
+    this.#decisions += 1;
     const { machine, configuredMetadata } = this.#deps;
     const assignments = [...this.#assignments.values()];
     const globals = [...this.#globals.values()].map(({ record }) => record);
@@ -118,7 +168,10 @@ export class HostDesired {
       globals,
       decision,
     );
-    this.#wanted = this.#isLeaving ? wantedWhenLeaving(wanted, this.#assigned()) : wanted;
+    if (this.#isLeaving) this.#wanted = wantedWhenLeaving(wanted, this.#assigned());
+    else if (this.#isFromDisk)
+      this.#wanted = wantedWithoutStore(wanted, { id: machine, hostname: hostname() });
+    else this.#wanted = wanted;
   }
 
   #assigned(): ReadonlyMap<UnitName, bigint> {

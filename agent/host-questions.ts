@@ -19,6 +19,8 @@ export interface HostQuestionsDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly unitDir: UnitDir;
+  /** A text that this host has kept on its disk. */
+  readonly keptText: (sha256: string) => Promise<string | undefined>;
   /** There are new answers: plan again. */
   readonly answered: () => void;
 }
@@ -68,11 +70,11 @@ export class HostQuestions {
 
   /** Answers until aborted. */
   async run(signal: AbortSignal): Promise<never> {
-    const { clock, log, answered } = this.#deps;
+    const { clock, log } = this.#deps;
     for (;;) {
       await this.#untilDue(signal);
       try {
-        if (await this.#answer(signal)) answered();
+        await this.#answer(signal);
       } catch (error) {
         signal.throwIfAborted();
         if (!isFleetError(error)) throw error;
@@ -98,16 +100,38 @@ export class HostQuestions {
     return [...this.elsewhere].filter(([, path]) => path !== '').map(([name]) => name);
   }
 
-  async #answer(signal: AbortSignal): Promise<boolean> {
+  async #answer(signal: AbortSignal): Promise<void> {
+    const { answered } = this.#deps;
     const names = [...this.#names, ...this.#refused()];
     const files = [...this.#files, ...this.unreadable].filter((each) => !this.texts.has(each));
-    const [a, b] = await Promise.all([
-      this.#askSystemd(names, signal),
-      this.#readTexts(files, signal),
-    ]);
+    const kept = await this.#readKept(files);
+    const reading = this.#readTexts(
+      files.filter((each) => !this.texts.has(each)),
+      signal,
+    );
+    reading.catch(() => undefined); // it is awaited below
+    const told = await this.#askSystemd(names, signal);
     for (const name of names) this.#names.delete(name);
-    for (const sha256 of files) this.#files.delete(sha256);
-    return a || b;
+    let read = false;
+    try {
+      read = await reading;
+      for (const sha256 of files) this.#files.delete(sha256);
+    } finally {
+      // Also where the store is away: what needs nothing of it goes on.
+      if (kept || told || read) answered();
+    }
+  }
+
+  async #readKept(files: readonly string[]): Promise<boolean> {
+    let changed = false;
+    for (const sha256 of files) {
+      const text = await this.#deps.keptText(sha256);
+      if (text === undefined) continue;
+      this.texts.set(sha256, text);
+      this.unreadable.delete(sha256);
+      changed = true;
+    }
+    return changed;
   }
 
   async #askSystemd(names: readonly UnitName[], signal: AbortSignal): Promise<boolean> {

@@ -3,11 +3,11 @@
 import { isFleetError } from '../src/model/errors.ts';
 import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
 import type { MachineId } from '../src/model/machine.ts';
-import type { Orphan, SystemdState } from '../src/model/unit-state.ts';
+import type { Orphan } from '../src/model/unit-state.ts';
 import type { UnitName } from '../src/model/unit.ts';
-import type { Wanted } from '../src/reconcile/host-picture.ts';
+import type { CarriedOut, Wanted } from '../src/reconcile/host-picture.ts';
 import type { HostPlan, HostRefusal } from '../src/reconcile/host-plan.ts';
-import { NOTHING, stateRows } from '../src/reconcile/host-rows.ts';
+import { NOTHING, stateRows, type Look } from '../src/reconcile/host-rows.ts';
 import type { HostReport, Report } from '../src/registry/report.ts';
 import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
@@ -48,7 +48,7 @@ export class HostReporter {
   readonly #touched = new Set<string>();
   /** Orphans and refused units of the last plan. */
   #seen: readonly string[] = [];
-  #states = new Map<UnitName, SystemdState>();
+  #looks = new Map<UnitName, Look>();
   readonly #orphanTexts = new Map<string, string>();
   #isPlanned = false;
   #isAllDue = true;
@@ -142,7 +142,7 @@ export class HostReporter {
     );
     if (this.#touched.size === 0) return;
     this.#touched.clear();
-    for (const [name, state] of await this.#ask(names, signal)) this.#states.set(name, state);
+    for (const [name, look] of await this.#ask(names, signal)) this.#looks.set(name, look);
     await this.#write(signal);
   }
 
@@ -156,33 +156,41 @@ export class HostReporter {
       this.#lastForgetAtMs = began;
       report.forget();
     }
-    this.#states = new Map(await this.#ask([...carriedOut.records.keys()], signal));
+    this.#looks = await this.#ask([...carriedOut.records.keys()], signal);
     await this.#settleJobs(signal);
     const written = await this.#write(signal);
-    const moves = [...this.#states.values()].some(({ activeState }) => isMoving(activeState));
+    const moves = [...this.#looks.values()].some(({ state }) => isMoving(state.activeState));
     this.#nextAllAtMs = began + (moves || written > 0 ? BUSY_MS : QUIET_MS);
   }
 
-  async #ask(
-    names: readonly UnitName[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<UnitName, SystemdState>> {
-    return names.length === 0 ? new Map() : await this.#deps.systemd.states(names, signal);
+  async #ask(names: readonly UnitName[], signal: AbortSignal): Promise<Map<UnitName, Look>> {
+    const { carriedOut, systemd } = this.#deps;
+    const looks = new Map<UnitName, Look>();
+    if (names.length === 0) return looks;
+    const before = new Map(carriedOut.records);
+    const states = await systemd.states(names, signal);
+    for (const name of names) {
+      const done = before.get(name);
+      if (done !== undefined) looks.set(name, { done, state: states.get(name) ?? NOTHING });
+    }
+    return looks;
   }
 
   /** A start job whose end nobody here will hear of, because fleetd or its connection began anew: told from the state. */
   async #settleJobs(signal: AbortSignal): Promise<void> {
     const { carriedOut, systemd, view } = this.#deps;
     let settled = 0;
-    for (const done of carriedOut.records.values()) {
+    for (const { done, state } of this.#looks.values()) {
       if (done.job !== 'running' || view.isRunning(done.name)) continue;
-      const activeState = this.#states.get(done.name)?.activeState ?? 'inactive';
+      const { activeState } = state;
       if (isMoving(activeState)) continue;
       const isFailed = activeState === 'failed';
       const result = isFailed ? await systemd.result(done.name, signal) : undefined;
       if (carriedOut.records.get(done.name) !== done) continue; // changed meanwhile
       const end = result === undefined ? {} : { result };
-      carriedOut.set({ ...done, job: isFailed ? 'failed' : 'done', ...end });
+      const ended: CarriedOut = { ...done, job: isFailed ? 'failed' : 'done', ...end };
+      carriedOut.set(ended);
+      this.#looks.set(done.name, { done: ended, state });
       settled += 1;
     }
     if (settled > 0) await carriedOut.save();
@@ -205,7 +213,7 @@ export class HostReporter {
       carriedOut: carriedOut.records,
       refusals: view.refusals(),
       orphans: new Set(orphans.keys()),
-      states: this.#states,
+      looks: this.#looks,
     });
     return { states, orphans, known: wanted.keys() };
   }
@@ -221,7 +229,7 @@ export class HostReporter {
       const text =
         this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
       this.#orphanTexts.set(key, text);
-      const { loadState, activeState, subState } = this.#states.get(name) ?? NOTHING;
+      const { loadState, activeState, subState } = this.#looks.get(name)?.state ?? NOTHING;
       const state = { loadState, activeState, subState };
       orphans.set(name, { ...state, name, machine, hash, generation, text });
     }

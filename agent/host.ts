@@ -21,6 +21,8 @@ import { HostDesired } from './host-desired.ts';
 import { HostQuestions } from './host-questions.ts';
 import { recoverRecords } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
+import type { KeptDesired } from './kept-desired.ts';
+import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
@@ -37,6 +39,7 @@ export interface HostDeps {
   readonly incarnation: string;
   readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
+  readonly kept: KeptDesired;
   readonly configuredMetadata: () => Metadata;
 }
 
@@ -73,6 +76,8 @@ export class Host {
   #plan: HostPlan | undefined;
   #isLeaving = false;
   #failedPasses = 0;
+  /** The decision that is on the disk, as `HostDesired.decisions` counts them. */
+  #keptDecision = 0;
   /** The plan is of after `leave`. */
   #isLeavePlanned = false;
 
@@ -85,7 +90,7 @@ export class Host {
       globals: this.#mirror(keys.globals),
       metadata: this.#mirror(keys.metadataOf(machine)),
     };
-    const { configuredMetadata, unitDir } = deps;
+    const { configuredMetadata, unitDir, kept } = deps;
     this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
@@ -94,6 +99,7 @@ export class Host {
       clock,
       log,
       unitDir,
+      keptText: (sha256) => kept.text(sha256),
       answered,
     });
     this.#jobs = new UnitJobs({
@@ -143,6 +149,12 @@ export class Host {
     this.#wake.set();
   }
 
+  /** The store was not reached for so long that what may start without it does, from the disk; until it is reached. */
+  startFromDisk(): void {
+    this.#desired.useDisk(this.#deps.kept.read());
+    this.#wake.set();
+  }
+
   /** Ends when no unit of the store's is left here, or systemd cannot be reached for so long that nothing will come of it. */
   async unitsGone(signal: AbortSignal): Promise<void> {
     const isGone = (): boolean =>
@@ -179,6 +191,7 @@ export class Host {
   dump(): object {
     return {
       synced: this.#desired.synced,
+      known: this.#desired.known,
       carriedOut: [...this.#deps.carriedOut.records.values()],
       stopping: [...this.#jobs.stopping],
       starting: Object.fromEntries(this.#jobs.starting),
@@ -252,11 +265,13 @@ export class Host {
   async #pass(signal: AbortSignal): Promise<number> {
     const { systemd, unitDir, carriedOut, log } = this.#deps;
     this.#desired.refresh();
-    if (!this.#desired.synced && !this.#isLeaving) return IDLE_MS;
+    if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());
     this.#plan = plan;
     this.#isLeavePlanned = this.#isLeaving;
     this.#questions.ask(plan);
+    const startable = this.#keep(signal);
+    startable.catch(() => undefined); // it is awaited below, or the pass has failed before
     if (plan.actions.length > 0) {
       await applyActions(
         {
@@ -268,6 +283,7 @@ export class Host {
           texts: this.#questions.texts,
           handOver: (name, revision) => this.#handOvers.add(name, revision),
           loadFailed: (target, error) => this.#noteFailure(target, error),
+          startable,
         },
         plan.actions,
         signal,
@@ -275,8 +291,25 @@ export class Host {
       this.#forget();
       this.#wake.set(); // until a plan has nothing to do
     }
-    this.#reporter.planned(plan);
+    await startable;
+    if (this.#desired.synced || this.#isLeaving) this.#reporter.planned(plan);
     return this.#waitMs();
+  }
+
+  /** Puts what is wanted on the disk. A disk that refuses it keeps no unit from running now; it is tried again with each pass. */
+  async #keep(signal: AbortSignal): Promise<void> {
+    const { kept, unitDir, log, machine } = this.#deps;
+    const { decisions } = this.#desired;
+    if (decisions === this.#keptDecision || !(this.#desired.synced || this.#isLeaving)) return;
+    const texts = this.#questions.texts;
+    const desired = this.#desired.toKeep();
+    try {
+      const isWhole = await keepDesired({ kept, unitDir, machine, texts, desired }, signal);
+      if (isWhole) this.#keptDecision = decisions;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.error({ err: error }, 'the desired state cannot be kept on the disk, going on without');
+    }
   }
 
   #picture(): HostPicture {

@@ -1,9 +1,10 @@
 // Who this machine is during one boot, kept in the runtime directory: what lets a restarted fleetd go on where it was.
 // Invariant: it ends with the boot and with the machine-id, and is of this machine alone: a second one with that id has another nonce.
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import type { Disk } from './disk.ts';
+import { localDisk } from './local-disk.ts';
 
 export interface Identity {
   /** Changes per boot. */
@@ -30,22 +31,38 @@ const contents = z.object({
   lease: z.string().optional(),
 });
 
+/** Where it is kept, and what makes a text that was never there before: this machine's, unless given. */
+export interface IdentityPorts {
+  readonly disk: Disk;
+  readonly newId: () => string;
+}
+
 /** The file behind it. */
 export class IdentityFile {
+  readonly #disk: Disk;
   readonly #path: string;
   readonly #of: IdentityOf;
   #identity: Identity;
 
-  private constructor(path: string, of: IdentityOf, identity: Identity) {
+  private constructor(
+    disk: Disk,
+    { path, of }: { path: string; of: IdentityOf },
+    identity: Identity,
+  ) {
+    this.#disk = disk;
     this.#path = path;
     this.#of = of;
     this.#identity = identity;
   }
 
   /** Reads the identity of this boot under this machine-id, or makes one. */
-  static async open(path: string, { bootId, machineId }: IdentityOf): Promise<IdentityFile> {
-    await mkdir(dirname(path), { recursive: true });
-    const found = await read(path);
+  static async open(
+    path: string,
+    { bootId, machineId }: IdentityOf,
+    { disk, newId }: IdentityPorts = { disk: localDisk, newId: randomUUID },
+  ): Promise<IdentityFile> {
+    await disk.makeDirectory(dirname(path));
+    const found = understood(await disk.read(path));
     const isOurs = found !== undefined && found.bootId === bootId && found.machineId === machineId;
     const identity: Identity = isOurs
       ? {
@@ -53,8 +70,8 @@ export class IdentityFile {
           nonce: found.nonce,
           ...(found.lease === undefined ? {} : { lease: found.lease }),
         }
-      : { incarnation: randomUUID(), nonce: randomUUID() };
-    const file = new IdentityFile(path, { bootId, machineId }, identity);
+      : { incarnation: newId(), nonce: newId() };
+    const file = new IdentityFile(disk, { path, of: { bootId, machineId } }, identity);
     if (!isOurs) await file.#write();
     return file;
   }
@@ -73,18 +90,18 @@ export class IdentityFile {
 
   async #write(): Promise<void> {
     const text = JSON.stringify({ v: 1, ...this.#of, ...this.#identity });
-    await writeFile(`${this.#path}.new`, text, { mode: 0o600 });
-    await rename(`${this.#path}.new`, this.#path);
+    await this.#disk.write(`${this.#path}.new`, text);
+    await this.#disk.rename(`${this.#path}.new`, this.#path);
   }
 }
 
-async function read(path: string): Promise<z.infer<typeof contents> | undefined> {
+/** A file that is damaged is as good as none: the machine registers as after a boot. */
+function understood(bytes: Buffer | undefined): z.infer<typeof contents> | undefined {
+  if (bytes === undefined) return undefined;
   try {
-    return contents.parse(JSON.parse(await readFile(path, 'utf8')));
+    return contents.parse(JSON.parse(bytes.toString('utf8')));
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    // A file that is damaged is as good as none: the machine registers as after a boot.
-    if (isMissing || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
     throw error;
   }
 }

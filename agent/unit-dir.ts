@@ -1,12 +1,12 @@
 // The directory of the unit files that this host runs (`units_directory`): durable, and every file in it whole.
 // Invariant: a name is either the old file or the new one, and nothing outside of the directory is ever written or read.
 import { hash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FleetError } from '../src/model/errors.ts';
 import { UNIT_DIR_FILES_AT_ONCE } from '../src/model/limits.ts';
 import type { UnitName } from '../src/model/unit.ts';
+import type { Disk } from './disk.ts';
+import { localDisk } from './local-disk.ts';
 
 export interface UnitFile {
   readonly name: UnitName;
@@ -28,18 +28,20 @@ export interface UnitDir {
 
 export interface UnitDirOptions {
   readonly directory: string;
+  /** This machine's, unless given. */
+  readonly disk?: Disk;
   /** The check of a name found on the disk: undefined where it is no unit's. */
-  parseUnitName(text: string): UnitName | undefined;
+  readonly parseUnitName: (text: string) => UnitName | undefined;
 }
 
 /** Opens the directory, makes it if it is not there, and clears what a crash has left half written. */
 export async function openUnitDir(options: UnitDirOptions): Promise<UnitDir> {
-  await mkdir(options.directory, { recursive: true, mode: 0o755 });
-  const directory = await realpath(options.directory);
-  for (const entry of await readdir(directory)) {
-    if (TEMPORARY.test(entry)) await rm(join(directory, entry), { force: true });
+  const { disk = localDisk, parseUnitName } = options;
+  const directory = await disk.makeDirectory(options.directory);
+  for (const name of await disk.list(directory)) {
+    if (TEMPORARY.test(name)) await disk.remove(join(directory, name));
   }
-  return new Directory(directory, options);
+  return new Directory(directory, { disk, parseUnitName });
 }
 
 /** Starts with a dot and has no type, so it is no unit's name. */
@@ -47,12 +49,17 @@ const TEMPORARY = /^\.new-\d+$/;
 
 class Directory implements UnitDir {
   readonly #directory: string;
-  readonly #options: UnitDirOptions;
+  readonly #disk: Disk;
+  readonly #parseUnitName: UnitDirOptions['parseUnitName'];
   #written = 0;
 
-  constructor(directory: string, options: UnitDirOptions) {
+  constructor(
+    directory: string,
+    { disk, parseUnitName }: Pick<UnitDirOptions, 'parseUnitName'> & { disk: Disk },
+  ) {
     this.#directory = directory;
-    this.#options = options;
+    this.#disk = disk;
+    this.#parseUnitName = parseUnitName;
   }
 
   path(name: UnitName): string {
@@ -66,38 +73,25 @@ class Directory implements UnitDir {
   async write(files: readonly UnitFile[], signal: AbortSignal): Promise<void> {
     if (files.length === 0) return;
     await inGroups(files, signal, (file) => this.#writeOne(file));
-    await this.#sync();
+    await this.#disk.sync(this.#directory);
   }
 
   async remove(names: readonly UnitName[], signal: AbortSignal): Promise<void> {
     if (names.length === 0) return;
-    await inGroups(names, signal, (name) => rm(this.path(name), { force: true }));
-    await this.#sync();
+    await inGroups(names, signal, (name) => this.#disk.remove(this.path(name)));
+    await this.#disk.sync(this.#directory);
   }
 
   async read(name: UnitName, signal: AbortSignal): Promise<Buffer | undefined> {
     const path = this.path(name);
     signal.throwIfAborted();
-    let file;
-    try {
-      file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      // ELOOP: somebody put a link there, which is no file of ours.
-      if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ELOOP') return undefined;
-      throw error;
-    }
-    try {
-      if (!(await file.stat()).isFile()) return undefined;
-      return await file.readFile({ signal });
-    } finally {
-      await file.close();
-    }
+    return await this.#disk.read(path);
   }
 
   async list(signal: AbortSignal): Promise<ReadonlyMap<UnitName, string>> {
     const names: UnitName[] = [];
-    for (const entry of await readdir(this.#directory, { withFileTypes: true })) {
-      const name = entry.isFile() ? this.#options.parseUnitName(entry.name) : undefined;
+    for (const entry of await this.#disk.list(this.#directory)) {
+      const name = this.#parseUnitName(entry);
       if (name !== undefined) names.push(name);
     }
     const sums = new Map<UnitName, string>();
@@ -112,27 +106,8 @@ class Directory implements UnitDir {
     const path = this.path(file.name);
     this.#written += 1;
     const temporary = join(this.#directory, `.new-${this.#written}`);
-    const handle = await open(temporary, 'wx', 0o644);
-    try {
-      await handle.writeFile(file.text);
-      await handle.sync();
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, path);
-  }
-
-  /** Makes the renames and removals of a batch durable, by one fsync. */
-  async #sync(): Promise<void> {
-    const handle = await open(this.#directory, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await this.#disk.create(temporary, file.text);
+    await this.#disk.rename(temporary, path);
   }
 }
 
@@ -145,8 +120,4 @@ async function inGroups<T>(
     signal.throwIfAborted();
     await Promise.all(items.slice(at, at + UNIT_DIR_FILES_AT_ONCE).map(work));
   }
-}
-
-function errorCode(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

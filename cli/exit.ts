@@ -3,6 +3,7 @@ import { FleetError, type ErrorCode } from '../src/model/errors.ts';
 
 /** 1 failed, 2 wrong usage, 70 a bug of ours (EX_SOFTWARE of sysexits.h). */
 const exitStatus: Readonly<Record<ErrorCode, 1 | 2 | 70>> = {
+  API_BUSY: 1,
   API_UNREACHABLE: 1,
   BODY_INVALID: 1,
   CLUSTER_FORMAT_UNKNOWN: 1,

@@ -8,7 +8,7 @@
 #   lab.sh net                        make the bridge (done by `up`); prints the first three numbers of its addresses
 #   lab.sh up N                       boot h1..hN and wait until each is up
 #   lab.sh exec HOST CMD...           run CMD on HOST, as root
-#   lab.sh cut|heal HOST [PEER]       drop all of HOST's packets, or those to and from PEER; undo it
+#   lab.sh cut|heal HOST [PEER|in|out]    drop all of HOST's packets, those to and from PEER, or those one way; undo it
 #   lab.sh kill HOST                  power cut: every process gone at once, the disk stays
 #   lab.sh halt|boot HOST             orderly shutdown; power on again (same disk, machine-id, address)
 #   lab.sh wipe HOST                  power cut, and its disk is gone; the next `up` makes it anew (same address only)
@@ -188,10 +188,12 @@ cmd_net() (
     nft -f - << X
       table bridge $TABLE {
         set ports { type ifname; }
+        set mute { type ifname; }
+        set deaf { type ifname; }
         set pairs { type ether_addr . ether_addr; }
-        chain in { type filter hook prerouting priority -300; iifname @ports drop; }
-        chain through { type filter hook forward priority 0; oifname @ports drop; ether saddr . ether daddr @pairs drop; }
-        chain out { type filter hook output priority 0; oifname @ports drop; }
+        chain in { type filter hook prerouting priority -300; iifname @ports drop; iifname @mute drop; }
+        chain through { type filter hook forward priority 0; oifname @ports drop; oifname @deaf drop; ether saddr . ether daddr @pairs drop; }
+        chain out { type filter hook output priority 0; oifname @ports drop; oifname @deaf drop; }
       }
 X
     touch "$DIR/net.ready"
@@ -440,12 +442,16 @@ cmd_exec() {
   exec nsenter -t "$pid" -a -- env -i HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" PATH="$PATH" "$@"
 }
 
-# Frames are dropped on the bridge: all that come from or go to a cut host's port, or those between
-# the two hosts of a cut pair. Links stay up and packets vanish in silence, as behind a failed
+# Frames are dropped on the bridge: all that come from or go to a cut host's port, those that go one way only (`in`: the host
+# hears nothing; `out`: nobody hears it), or those between the two hosts of a cut pair. Links stay up and packets vanish in silence, as behind a failed
 # switch. (After a heal, a peer's next ARP try may be up to a second off, as on any network.)
 cut_of() {
   need_host "${1:-}"
-  if [ -z "${2:-}" ]; then echo "ports { $(port "$1") }"; return; fi
+  case ${2:-} in
+    '') echo "ports { $(port "$1") }"; return ;;
+    in) echo "deaf { $(port "$1") }"; return ;;
+    out) echo "mute { $(port "$1") }"; return ;;
+  esac
   need_host "$2"; echo "pairs { $(mac "$1") . $(mac "$2"), $(mac "$2") . $(mac "$1") }"
 }
 cmd_cut() { local what; what=$(cut_of "$@"); nft add element bridge "$TABLE" $what; }

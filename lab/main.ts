@@ -9,14 +9,14 @@ import { labImpossible, up, type EtcdMode } from './up.ts';
 const usage = `usage: npm run lab -- COMMAND
 
   up N [OPTION...]         boot h1..hN with fleet on them
-    --etcd shared|each|none  one etcd on this machine (default), a member on every host, or none
+    --etcd shared|each|N|none  one etcd on this machine (default), a member on every host or on the first N, or none
     --ttl DURATION           agent_ttl (default 30s)
     --metadata LIST          of each host; %H is its name (default hostname=%H)
     --config KEY=VALUE       one more line of fleet.conf; may be repeated
     --tcp PORT               the API on this TCP port of every host too
     --bare                   hosts without fleet
   exec HOST CMD...         run CMD on HOST, as root
-  cut HOST [PEER]          lose all packets of HOST, or those between it and PEER
+  cut HOST [PEER|in|out]   lose all packets of HOST, those between it and PEER, or those to it or from it only
   heal HOST [PEER]         undo cut
   kill HOST                power cut; the disk stays
   halt HOST                orderly shutdown
@@ -58,7 +58,8 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
   const hosts = Number(positionals[0] ?? 3);
   if (!Number.isInteger(hosts) || hosts < 1 || hosts > 99 || positionals.length > 1)
     return print('lab: up N, where N is 1 to 99', 2);
-  if (!isEtcdMode(values.etcd)) return print('lab: --etcd is shared, each or none', 2);
+  const etcd = etcdMode(values.etcd);
+  if (etcd === undefined) return print('lab: --etcd is shared, each, none, or how many members', 2);
   const tcpPort = values.tcp === undefined ? undefined : Number(values.tcp);
   if ((await labScriptHere(lab, ['deps'])) !== 0) return 1;
   const impossible = labImpossible();
@@ -68,7 +69,6 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
   const fleet = !values.bare && existsSync(path.join(projectDir, fleetd ?? 'agent/main.ts'));
   if (!fleet && !values.bare) process.stderr.write('lab: no agent/main.ts: bare hosts\n');
   const { ttl, metadata, config } = values;
-  const etcd = values.etcd;
   await up(lab, {
     hosts,
     etcd,
@@ -97,8 +97,9 @@ The end:        ${prefix}npm run lab -- down
 `;
 }
 
-function isEtcdMode(value: string): value is EtcdMode {
-  return value === 'shared' || value === 'each' || value === 'none';
+function etcdMode(value: string): EtcdMode | undefined {
+  if (value === 'shared' || value === 'each' || value === 'none') return value;
+  return /^[1-9]\d?$/.test(value) ? Number(value) : undefined;
 }
 
 function print(text: string, status: number): number {

@@ -22,8 +22,8 @@ import {
   type SeedFile,
 } from './seed.ts';
 
-/** `shared`: one etcd on this machine. `each`: a member on every host. `none`: hosts without etcd. */
-export type EtcdMode = 'shared' | 'each' | 'none';
+/** `shared`: one etcd on this machine. `each`: a member on every host. A number: on so many, the first. `none`: hosts without etcd. */
+export type EtcdMode = 'shared' | 'each' | 'none' | number;
 
 export interface UpOptions {
   readonly hosts: number;
@@ -72,7 +72,7 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
     labScript(lab, ['up', String(options.hosts)], { LAB_SEED: seed, LAB_BIND: await binds() }),
     kept.etcd === 'shared' ? startShared(lab, servers) : undefined,
   ]);
-  if (kept.etcd === 'each') await etcdAnswers(servers);
+  if (kept.members.length > 0) await etcdAnswers(servers);
   if (options.fleet && options.etcd !== 'none') await machinesListed(lab, names, options);
 
   async function seedOf(host: string): Promise<SeedFile[]> {
@@ -94,14 +94,21 @@ function etcdServers(kept: Kept, net: string): string[] {
 async function keep(lab: LabName, names: readonly string[], options: UpOptions): Promise<Kept> {
   const file = path.join(labDir(lab), 'lab.json');
   if (existsSync(file)) return JSON.parse(await readFile(file, 'utf8')) as Kept; // written below
-  if (options.etcd === 'each' && names.length % 2 === 0)
+  const members = membersAmong(names, options.etcd);
+  const count = members.length;
+  if (count > 0 && count % 2 === 0)
     options.say(
-      `An even number of etcd members bears no more failures than one less: better ${names.length - 1} or ${names.length + 1} hosts.`,
+      `An even number of etcd members bears no more failures than one less: better ${count - 1} or ${count + 1}.`,
     );
-  const kept: Kept = { etcd: options.etcd, members: options.etcd === 'each' ? names : [] };
+  const kept: Kept = { etcd: options.etcd, members };
   await mkdir(labDir(lab), { recursive: true });
   await writeFile(file, JSON.stringify(kept));
   return kept;
+}
+
+function membersAmong(names: readonly string[], etcd: EtcdMode): readonly string[] {
+  if (etcd === 'each') return names;
+  return typeof etcd === 'number' ? names.slice(0, etcd) : [];
 }
 
 async function unitFiles(): Promise<{

@@ -1,7 +1,8 @@
 // What fleetctl speaks with: HTTP to one fleetd, over a unix socket or TCP. Loads nothing but Node, so that fleetctl starts fast.
 // Invariant: an answer that is no success becomes a FleetError with the server's own words; nothing hangs past its timeout.
 import type { IncomingMessage } from 'node:http';
-import { FleetError, type ErrorCode } from '../model/errors.ts';
+import { FleetError, isFleetError, type ErrorCode } from '../model/errors.ts';
+import { systemClock } from '../runtime/clock.ts';
 import {
   Connections,
   parseEndpoint,
@@ -38,6 +39,9 @@ export interface Happening {
 
 /** ms; the server breaks the silence of an event stream every 15 s. */
 const SILENCE_MAX_MS = 45_000;
+/** times that a request is sent to a server that has too much to do, and ms that it may have us wait between two. */
+const BUSY_TRIES_MAX = 10;
+const RETRY_AFTER_MAX_MS = 10_000;
 
 /** A client of one fleet API. Connections are kept for its lifetime; `close` ends them. */
 export class FleetClient {
@@ -168,7 +172,25 @@ export class FleetClient {
     }
   }
 
+  /** Asks again, when the server says so, where it has too much to do: then nothing was done. */
   async #call(
+    call: Request,
+    signal: AbortSignal,
+  ): Promise<{ response: IncomingMessage; text: string }> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#callOnce(call, signal);
+      } catch (error) {
+        const waitMs = isFleetError(error, 'API_BUSY', 'REGISTRY_BUSY')
+          ? retryMs(error)
+          : undefined;
+        if (waitMs === undefined || attempt === BUSY_TRIES_MAX) throw error;
+        await systemClock.sleep(waitMs * attempt, signal);
+      }
+    }
+  }
+
+  async #callOnce(
     call: Request,
     signal: AbortSignal,
   ): Promise<{ response: IncomingMessage; text: string }> {
@@ -204,6 +226,7 @@ export class FleetClient {
         return response;
       } catch (error) {
         signal.throwIfAborted();
+        if (codeOf(error) === 'EAGAIN') throw manyConnect(target, error);
         last = error;
         if (!NOT_CONNECTED.has(codeOf(error)) && call.method !== 'GET') break;
       }
@@ -232,6 +255,16 @@ const NOT_CONNECTED: ReadonlySet<string | undefined> = new Set([
   'ENOTFOUND',
   'EPERM',
 ]);
+
+/** More clients connect to a unix socket than wait in its queue: nothing was sent. */
+function manyConnect({ name }: Target, cause: unknown): FleetError {
+  const hint = 'Nothing was done; try again, or ask another fleetd.';
+  return new FleetError('API_BUSY', `too many clients connect to ${name} at once`, {
+    cause,
+    hint,
+    details: { retryAfter: '1' },
+  });
+}
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
@@ -265,11 +298,21 @@ function serverError(response: IncomingMessage, text: string): FleetError {
   const body = errorOf(text);
   if (body?.message === undefined) return notFleet(response);
   const { message, hint, status: code } = body;
+  const retryAfter = response.headers['retry-after'];
   return new FleetError(
     code === undefined ? codeOfStatus(response.statusCode ?? 0) : (code as ErrorCode), // ours: v2
     message,
-    hint === undefined ? {} : { hint },
+    {
+      ...(hint === undefined ? {} : { hint }),
+      ...(retryAfter === undefined ? {} : { details: { retryAfter } }),
+    },
   );
+}
+
+/** After how many ms to ask again; undefined where the answer does not say that one should. */
+function retryMs({ details: { retryAfter } }: FleetError): number | undefined {
+  if (typeof retryAfter !== 'string' || !/^[0-9]{1,6}$/.test(retryAfter)) return undefined;
+  return Math.min(Number(retryAfter) * 1000, RETRY_AFTER_MAX_MS);
 }
 
 function errorOf(text: string): Partial<ApiErrorBody['error']> | undefined {

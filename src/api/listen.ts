@@ -3,6 +3,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { FleetError } from '../model/errors.ts';
+import { CONNECTIONS_MAX } from '../model/limits.ts';
 
 export type ListenTarget =
   | Readonly<{ fd: number }>
@@ -31,8 +32,10 @@ export async function listenOn(server: Server, target: ListenTarget): Promise<Li
   });
   try {
     if ('path' in target) bindSocket(server, target.path, target.mode ?? SOCKET_MODE);
-    else
-      server.listen('fd' in target ? { fd: target.fd } : { host: target.host, port: target.port });
+    else {
+      const where = 'fd' in target ? { fd: target.fd } : { host: target.host, port: target.port };
+      server.listen({ ...where, backlog: CONNECTIONS_MAX });
+    }
     await bound;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -50,7 +53,7 @@ export async function listenOn(server: Server, target: ListenTarget): Promise<Li
 function bindSocket(server: Server, path: string, mode: number): void {
   const before = process.umask(0o777 & ~mode);
   try {
-    server.listen({ path });
+    server.listen({ path, backlog: CONNECTIONS_MAX });
   } finally {
     process.umask(before);
   }

@@ -1,13 +1,22 @@
 // GET /metrics in Prometheus' text format: what fleetd serves, and what it could not read.
 
+/** What goes up and down: read when somebody asks. */
+export interface Gauge {
+  readonly help: string;
+  readonly value: () => number;
+}
+
 /** The counters of one API. */
 export class Metrics {
   readonly #version: string;
   readonly #requests = new Map<string, number>();
+  readonly #gauges: Readonly<Record<string, Gauge>>;
   #unreadable = 0;
 
-  constructor(version: string) {
+  /** `gauges` by name. */
+  constructor(version: string, gauges: Readonly<Record<string, Gauge>>) {
     this.#version = version;
+    this.#gauges = gauges;
   }
 
   countRequest(method: string, route: string, status: number): void {
@@ -33,6 +42,11 @@ export class Metrics {
       '# HELP fleet_registry_unreadable_records_total Reads of records that could not be decoded.',
       '# TYPE fleet_registry_unreadable_records_total counter',
       `fleet_registry_unreadable_records_total ${this.#unreadable}`,
+      ...Object.entries(this.#gauges).flatMap(([name, { help, value }]) => [
+        `# HELP ${name} ${help}`,
+        `# TYPE ${name} gauge`,
+        `${name} ${value()}`,
+      ]),
     ];
     return `${lines.join('\n')}\n`;
   }

@@ -1,27 +1,25 @@
 // The HTTP server of fleetd: limits, statuses, headers and errors are here; what is answered is in routes/.
 // Invariant: whatever a client sends, the answer is JSON of the documented shape, and a fault of ours never ends the process.
 import { randomUUID } from 'node:crypto';
-import { createServer, STATUS_CODES, type Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { FleetError } from '../model/errors.ts';
-import {
-  BODY_MAX_BYTES,
-  CLIENT_TIMEOUT_MS,
-  CONNECTIONS_MAX,
-  HEADER_MAX_BYTES,
-} from '../model/limits.ts';
+import { FleetError, isFleetError } from '../model/errors.ts';
+import { BODY_MAX_BYTES, HEADER_MAX_BYTES } from '../model/limits.ts';
 import { MachineCache } from '../registry/presence.ts';
 import type { Keys } from '../registry/keys.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Kv } from '../store/kv.ts';
+import { Admission } from './admission.ts';
 import type { Answer, ApiLog, Call, Route, RouteDeps } from './call.ts';
+import { ClientSockets } from './client-sockets.ts';
+import { closeServer, newHttpServer } from './http-server.ts';
 import { listenOn, type Listening, type ListenTarget } from './listen.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics, type Gauge } from './metrics.ts';
 import { OptionsCache } from './options-cache.ts';
 import { EventReaders } from './routes/events.ts';
 import { v1Routes } from './routes/v1.ts';
 import { v2Routes } from './routes/v2.ts';
-import { errorBody, httpStatus, publicError, unreachable } from './status.ts';
+import { errorBody, httpStatus, publicError, RETRY_AFTER_SEC, unreachable } from './status.ts';
 import type { V2Daemon } from './types.ts';
 import { UnreadableLog } from './unreadable-log.ts';
 
@@ -48,7 +46,9 @@ export interface Api {
 
 /** The API over a store; it listens nowhere yet. */
 export async function createApi(options: ApiOptions): Promise<Api> {
-  const metrics = new Metrics(options.version);
+  const sockets = new ClientSockets(options.clock);
+  const admission = new Admission(options.clock);
+  const metrics = new Metrics(options.version, gaugesOf(sockets, admission));
   const closing = new AbortController();
   const app = fastify({
     bodyLimit: BODY_MAX_BYTES,
@@ -63,13 +63,15 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       );
     },
   });
-  const server = new ApiServer(options, app, metrics, closing.signal);
+  const server = new ApiServer({ ...options, app, metrics, admission, closing: closing.signal });
   server.register(routesOf(options, metrics));
   await app.ready();
   const servers: Server[] = [];
+  const serve = (request: IncomingMessage, response: ServerResponse): void =>
+    app.routing(request, response);
   return {
     async listen(target) {
-      const http = newServer(app, `fleetd/${options.version}`);
+      const http = newHttpServer(serve, `fleetd/${options.version}`, sockets);
       const listening = await listenOn(http, target);
       servers.push(http);
       return listening;
@@ -102,18 +104,52 @@ function routesOf(options: ApiOptions, metrics: Metrics): readonly Route[] {
   ];
 }
 
+function gaugesOf(sockets: ClientSockets, admission: Admission): Readonly<Record<string, Gauge>> {
+  return {
+    fleet_http_connections: {
+      help: 'Connections of clients that are open.',
+      value: () => sockets.size,
+    },
+    fleet_http_requests_running: {
+      help: 'Requests that are being carried out.',
+      value: () => admission.running,
+    },
+    fleet_http_requests_waiting: {
+      help: 'Requests that wait for their turn.',
+      value: () => admission.waiting,
+    },
+    process_resident_memory_bytes: {
+      help: 'Resident memory of fleetd in bytes.',
+      value: () => process.memoryUsage.rss(),
+    },
+    nodejs_heap_size_used_bytes: {
+      help: 'Heap of fleetd that is in use, in bytes; with what is not collected yet.',
+      value: () => process.memoryUsage().heapUsed,
+    },
+  };
+}
+
+interface ApiServerOptions extends ApiOptions {
+  readonly app: FastifyInstance;
+  readonly metrics: Metrics;
+  readonly admission: Admission;
+  readonly closing: AbortSignal;
+}
+
 /** Puts the routes into fastify: what all of them have in common. */
 class ApiServer {
-  readonly #options: ApiOptions;
+  readonly #options: ApiServerOptions;
   readonly #app: FastifyInstance;
   readonly #metrics: Metrics;
   readonly #closing: AbortSignal;
+  readonly #admission: Admission;
 
-  constructor(options: ApiOptions, app: FastifyInstance, metrics: Metrics, closing: AbortSignal) {
+  constructor(options: ApiServerOptions) {
     this.#options = options;
-    this.#app = app;
-    this.#metrics = metrics;
-    this.#closing = closing;
+    this.#app = options.app;
+    this.#metrics = options.metrics;
+    this.#closing = options.closing;
+    this.#admission = options.admission;
   }
 
   register(routes: readonly Route[]): void {
@@ -122,7 +158,11 @@ class ApiServer {
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
       done(null, body),
     );
+    app.addHook('preParsing', (request, reply, _payload, done) =>
+      done(this.#refusal(request, reply)),
+    );
     app.addHook('onResponse', (request, reply, done) => {
+      if (!reply.raw.writableFinished) return done(); // the client is gone: nothing was answered
       const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none');
       this.#metrics.countRequest(request.method, route, reply.statusCode);
       done();
@@ -140,6 +180,24 @@ class ApiServer {
     );
   }
 
+  /** What speaks against reading the body. */
+  #refusal(request: FastifyRequest, reply: FastifyReply): FleetError | undefined {
+    const { headers, raw } = request;
+    if (headers.host === undefined && raw.httpVersion === '1.1')
+      return requestError("header 'host' is missing");
+    const length = headers['content-length'];
+    if (length === undefined && headers['transfer-encoding'] === undefined) return undefined;
+    try {
+      const bytes = length === undefined ? undefined : Number(length);
+      reply.raw.once('close', this.#admission.reserveBody(bytes, BODY_MAX_BYTES));
+      return undefined;
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      void reply.header('connection', 'close'); // the body is not read
+      return error;
+    }
+  }
+
   async #serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const reason = this.#options.availability?.();
     if (reason !== undefined) throw unreachable(reason);
@@ -154,28 +212,35 @@ class ApiServer {
       }
     }
     const gone = new AbortController();
-    const leave = (): void => gone.abort(new Error('the client is gone, or the API is closing'));
-    reply.raw.once('close', leave);
-    this.#closing.addEventListener('abort', leave, { once: true });
+    reply.raw.once('close', () => gone.abort(new Error('the client is gone')));
+    const leave = await this.#admission.enter(gone.signal);
+    let answer: Answer;
     try {
-      const answer = await route.handle(callOf(request, gone.signal));
-      if ('stream' in answer) return await this.#stream(answer, reply);
-      return sendJson(reply, answer.status, answer.json, answer.headers);
+      answer = await route.handle(callOf(request, gone.signal));
     } finally {
-      this.#closing.removeEventListener('abort', leave);
+      leave();
     }
+    if ('stream' in answer) return await this.#stream(answer, reply, gone);
+    return sendJson(reply, answer.status, answer.json, answer.headers);
   }
 
+  /** Of what is under way, closing cuts off streams alone: a request of a client is carried out, and it is told so. */
   async #stream(
     answer: Extract<Answer, { stream: unknown }>,
     reply: FastifyReply,
+    gone: AbortController,
   ): Promise<FastifyReply> {
+    const end = (): void => gone.abort(new Error('the API is closing'));
+    this.#closing.addEventListener('abort', end, { once: true });
+    if (this.#closing.aborted) end();
     reply.hijack();
     try {
       await answer.stream(reply.raw);
     } catch (error) {
       const isOver = reply.raw.destroyed || this.#closing.aborted;
       if (!isOver) this.#options.log.error({ err: error }, 'event stream failed, closing it');
+    } finally {
+      this.#closing.removeEventListener('abort', end);
     }
     reply.raw.end();
     return reply;
@@ -194,7 +259,7 @@ class ApiServer {
         this.#options.log.error({ ...fields, err: error }, 'request failed by a fault');
       else this.#options.log.warn({ ...fields, err: shown.message }, 'request failed');
     }
-    if (status === 503) void reply.header('retry-after', '1');
+    if (status === 503) void reply.header('retry-after', String(RETRY_AFTER_SEC));
     return sendError(reply, version, status, shown);
   }
 
@@ -274,58 +339,4 @@ function matches(pattern: string, path: string): boolean {
     parts.length === wanted.length &&
     wanted.every((part, at) => (part.startsWith(':') ? parts[at] !== '' : part === parts[at]))
   );
-}
-
-function newServer(app: FastifyInstance, name: string): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_MAX_BYTES,
-      headersTimeout: CLIENT_TIMEOUT_MS / 6,
-      requestTimeout: CLIENT_TIMEOUT_MS,
-      keepAliveTimeout: CLIENT_TIMEOUT_MS,
-    },
-    (request, response) => {
-      response.setHeader('server', name);
-      // A client keeps its connection: on a server that closes, it must not be waited for.
-      response.once('close', () => {
-        if (!server.listening) server.closeIdleConnections();
-      });
-      app.routing(request, response);
-    },
-  );
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy();
-    else socket.end(malformedRequest(name, error.code));
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.timeout = CLIENT_TIMEOUT_MS; // without traffic; event streams have their heartbeat
-  return server;
-}
-
-/** The answer to what is no HTTP, has too long a header or comes too slowly: no route has seen it. */
-function malformedRequest(name: string, code: string | undefined): string {
-  const [status, words] =
-    code === 'HPE_HEADER_OVERFLOW'
-      ? [431, `the headers have more than ${HEADER_MAX_BYTES} bytes`]
-      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'the request did not come in time']
-        : [400, 'the request is not HTTP'];
-  const body = errorBody('v1', status, requestError(words));
-  return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    `Server: ${name}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n');
-}
-
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  server.closeIdleConnections();
-  await closed;
 }

@@ -5,6 +5,7 @@ import type { ApiErrorBody } from './types.ts';
 
 /** The status of each code. A record that cannot be read is 409: the request is right, what is stored stands in its way. */
 export const httpStatus: Readonly<Record<ErrorCode, number>> = {
+  API_BUSY: 503,
   API_UNREACHABLE: 502,
   BODY_INVALID: 400,
   CLUSTER_FORMAT_UNKNOWN: 503,
@@ -37,6 +38,9 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   USAGE: 400,
   WAIT_ENDED: 504,
 };
+
+/** seconds after which a client that got 503 may ask again. */
+export const RETRY_AFTER_SEC = 1;
 
 /** What people and scripts look for when no store is in reach: fleetctl of fleet 1.0 printed these words. */
 const NO_STORE = 'fleet server unable to communicate with etcd';

@@ -164,7 +164,7 @@ async function untilDeadline(
   signal: AbortSignal,
 ): Promise<never> {
   for (;;) {
-    const leftMs = keeper.deadline() - MARGIN_MS - clock.now();
+    const leftMs = keeper.deadline() - MARGIN_MS - clock.bootMs();
     if (leftMs <= 0)
       throw new FleetError(
         'LEADERSHIP_LOST',

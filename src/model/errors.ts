@@ -2,6 +2,7 @@
 // Invariant: codes are API: never reused, each documented in docs/errors.md.
 
 export type ErrorCode =
+  | 'API_BUSY'
   | 'API_UNREACHABLE'
   | 'BODY_INVALID'
   | 'CLUSTER_FORMAT_UNKNOWN'

@@ -51,8 +51,18 @@ export const EVENTS_READERS_MAX = 256;
 export const EVENTS_HEARTBEAT_MS = 15_000;
 /** ms in which a client must have sent its request, and after which a connection without traffic is closed. */
 export const CLIENT_TIMEOUT_MS = 60_000;
-/** connections at one listener. */
+/** connections of clients at one fleetd. */
 export const CONNECTIONS_MAX = 1024;
+/** ms that a connection must have been idle before it is closed for a new one. */
+export const CONNECTION_IDLE_MIN_MS = 1_000;
+/** requests that one API carries out at once: more would wait in the store instead. */
+export const REQUESTS_AT_ONCE_MAX = 64;
+/** requests that wait for their turn, and ms that one may. */
+export const REQUESTS_WAITING_MAX = 1024;
+export const REQUEST_WAIT_MAX_MS = 10_000;
+/** bytes of all bodies that are being sent or carried out at once, and bytes of one that is not counted there. */
+export const BODIES_MAX_BYTES = 64 * 1024 * 1024;
+export const BODY_SMALL_BYTES = 64 * 1024;
 /** bytes; a metadata key or value set by PATCH. */
 export const METADATA_MAX_BYTES = 1024;
 /** revisions that the embedded store keeps for watches and old reads; DESIGN §2. */

@@ -32,6 +32,8 @@ export interface Requirements {
   readonly replaces: readonly string[];
   /** Every machine that is allowed runs it. */
   readonly global: boolean;
+  /** Whether its host may start it after a boot without having reached the store; where nothing is said: what no other host may run. */
+  readonly bootWithoutStore?: boolean;
   /** What is asked for besides, and is another thing on each machine; most units have none of it. */
   readonly perMachine?: PerMachineValues;
 }

@@ -6,6 +6,15 @@ import type { UnitName } from '../model/unit.ts';
 import type { CarriedOut, Wanted } from './host-picture.ts';
 import type { HostRefusal } from './host-plan.ts';
 
+/**
+ * What systemd said of a unit, and what had been carried out of it just before it was asked: a row never tells of a
+ * job's end beside an older state.
+ */
+export interface Look {
+  readonly done: CarriedOut;
+  readonly state: SystemdState;
+}
+
 export interface RowsInput {
   readonly machine: MachineId;
   readonly incarnation: string;
@@ -13,7 +22,8 @@ export interface RowsInput {
   readonly carriedOut: ReadonlyMap<UnitName, CarriedOut>;
   readonly refusals: ReadonlyMap<UnitName, HostRefusal>;
   readonly orphans: ReadonlySet<UnitName>;
-  readonly states: ReadonlyMap<UnitName, SystemdState>;
+  /** A unit that was not looked at yet has no row yet. */
+  readonly looks: ReadonlyMap<UnitName, Look>;
 }
 
 /** What systemd says of a name that it knows nothing of. */
@@ -27,8 +37,8 @@ export const NOTHING: SystemdState = {
 export function stateRows(input: RowsInput): ReadonlyMap<UnitName, UnitState> {
   const { carriedOut, refusals, orphans } = input;
   const rows = new Map<UnitName, UnitState>();
-  for (const done of carriedOut.values())
-    if (!orphans.has(done.name)) rows.set(done.name, rowOf(input, done));
+  for (const [name, look] of input.looks)
+    if (carriedOut.has(name) && !orphans.has(name)) rows.set(name, rowOf(input, look));
   for (const [name, refusal] of refusals) {
     const wanted = input.wanted.get(name);
     if (carriedOut.has(name) || wanted?.kind !== 'keep') continue;
@@ -40,10 +50,10 @@ export function stateRows(input: RowsInput): ReadonlyMap<UnitName, UnitState> {
   return rows;
 }
 
-function rowOf(input: RowsInput, done: CarriedOut): UnitState {
+function rowOf(input: RowsInput, { done, state }: Look): UnitState {
   const { machine, incarnation } = input;
   const { name, hash, started, job, result, held } = done;
-  const { loadState, activeState, subState } = input.states.get(name) ?? NOTHING;
+  const { loadState, activeState, subState } = state;
   const refusal = input.refusals.get(name);
   const isStarted = started === done.generation;
   return {

@@ -62,6 +62,8 @@ export async function changeUnit<T>(
     if (result.succeeded) return { answer: decision.answer, revision: result.revision };
     ({ view, revision } = await completeView(registry, change.name, result, signal));
   }
+  if (unknown !== undefined && change.committed(unknown.tried, view))
+    return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
   throw new FleetError(
     'REGISTRY_BUSY',
     `unit '${change.name}' was changed by others ${CAS_TRIES_MAX} times while this request was tried`,

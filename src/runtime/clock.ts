@@ -1,9 +1,12 @@
 // Time is a port: loops ask a Clock, so that a simulation can turn it.
+import { uptime } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
-  /** Milliseconds of a clock that never jumps back; only differences mean anything. */
+  /** Milliseconds of a clock that never jumps back; only differences mean anything. It stands still while the machine is suspended. */
   now(): number;
+  /** The same, going on in suspend: what others' patience with this machine is measured by. In steps of 10 ms. */
+  bootMs(): number;
   /** Wall-clock milliseconds since 1970, for display only. */
   wallNow(): number;
   /** Ends after `ms`; rejects with the signal's reason when it aborts first. */
@@ -13,6 +16,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  bootMs: () => uptime() * 1000, // CLOCK_BOOTTIME
   wallNow: () => Date.now(),
   async sleep(ms, signal) {
     signal.throwIfAborted();

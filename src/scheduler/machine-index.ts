@@ -20,6 +20,8 @@ export class MachineIndex {
   readonly #byId = new SortedList<MachineEntry>(byId);
   readonly #byShortId = new Map<string, Set<MachineEntry>>();
   readonly #pairs = new Map<string, Pair>();
+  /** The orders that each candidate stands in, beside those of all. */
+  readonly #orders = new Map<MachineEntry, SortedList<MachineEntry>[]>();
 
   /** Machines that may take units. */
   get size(): number {
@@ -32,16 +34,21 @@ export class MachineIndex {
     this.#byId.add(machine);
     const short = machine.id.slice(0, SHORT_ID_DIGITS);
     this.#byShortId.set(short, (this.#byShortId.get(short) ?? new Set()).add(machine));
+    const orders = [this.#byLoad];
     for (const key of pairsOf(machine)) {
       let pair = this.#pairs.get(key);
       if (pair === undefined) this.#pairs.set(key, (pair = newPair()));
       pair.members.add(machine);
-      pair.ordered?.add(machine);
+      if (pair.ordered === undefined) continue;
+      pair.ordered.add(machine);
+      orders.push(pair.ordered);
     }
+    this.#orders.set(machine, orders);
   }
 
   remove(machine: MachineEntry): void {
-    this.#byLoad.delete(machine);
+    for (const order of this.#orders.get(machine) ?? []) order.delete(machine);
+    this.#orders.delete(machine);
     this.#byId.delete(machine);
     const short = machine.id.slice(0, SHORT_ID_DIGITS);
     const alike = this.#byShortId.get(short);
@@ -50,7 +57,6 @@ export class MachineIndex {
     for (const key of pairsOf(machine)) {
       const pair = this.#pairs.get(key);
       pair?.members.delete(machine);
-      pair?.ordered?.delete(machine);
       if (pair?.members.size === 0) this.#pairs.delete(key);
     }
   }
@@ -62,11 +68,7 @@ export class MachineIndex {
       machine.load = load;
       return;
     }
-    const orders = [this.#byLoad];
-    for (const key of pairsOf(machine)) {
-      const ordered = this.#pairs.get(key)?.ordered;
-      if (ordered !== undefined) orders.push(ordered);
-    }
+    const orders = this.#orders.get(machine) ?? [];
     for (const order of orders) order.delete(machine);
     machine.load = load;
     for (const order of orders) order.add(machine);
@@ -101,11 +103,22 @@ export class MachineIndex {
     const orders: Iterable<MachineEntry>[] = [];
     for (const value of values) {
       const pair = this.#pairs.get(pairKey(key, value));
-      if (pair !== undefined) orders.push(orderOf(pair));
+      if (pair !== undefined) orders.push(this.#orderOf(pair));
     }
     const [only] = orders;
     if (only !== undefined && orders.length === 1) return only;
     return merged(orders);
+  }
+
+  #orderOf(pair: Pair): Iterable<MachineEntry> {
+    if (pair.ordered !== undefined) return pair.ordered;
+    if (pair.members.size <= SORTED_ON_DEMAND_MAX) return [...pair.members].sort(byLoad);
+    pair.ordered = new SortedList<MachineEntry>(byLoad);
+    for (const machine of pair.members) {
+      pair.ordered.add(machine);
+      this.#orders.get(machine)?.push(pair.ordered);
+    }
+    return pair.ordered;
   }
 }
 
@@ -128,14 +141,6 @@ function* pairsOf(machine: MachineEntry): IterableIterator<string> {
 
 function pairKey(key: string, value: string): string {
   return `${key}\0${value}`;
-}
-
-function orderOf(pair: Pair): Iterable<MachineEntry> {
-  if (pair.ordered !== undefined) return pair.ordered;
-  if (pair.members.size <= SORTED_ON_DEMAND_MAX) return [...pair.members].sort(byLoad);
-  pair.ordered = new SortedList<MachineEntry>(byLoad);
-  for (const machine of pair.members) pair.ordered.add(machine);
-  return pair.ordered;
 }
 
 /** Several orders as one. A machine has one value of a key, so none comes twice. */

@@ -138,6 +138,15 @@ export class PatternIndex {
     }
   }
 
+  /** Machines where another unit names `entry` or is named by it; patterns that say another thing on each machine are left out. */
+  *machinesWith(entry: UnitEntry): IterableIterator<MachineEntry> {
+    const { declares, matchedBy } = this.#options.links(entry);
+    for (const { perMachine, matchedAt } of declares)
+      if (!perMachine) yield* machinesOfOthers(matchedAt, entry);
+    for (const { perMachine, declaredAt } of matchedBy)
+      if (!perMachine) yield* machinesOfOthers(declaredAt, entry);
+  }
+
   #patternsFor(name: string): readonly Pattern[] {
     const found: Pattern[] = [];
     const same = this.#patterns.get(name);
@@ -222,6 +231,14 @@ export function meetingsOf(entry: UnitEntry): readonly Meeting[] {
   if (entry.pending !== undefined) places.push(WAITING);
   if (entry.globalActive) places.push(GLOBAL);
   return places;
+}
+
+function* machinesOfOthers(
+  met: ReadonlyMap<Meeting, ReadonlySet<UnitEntry>>,
+  entry: UnitEntry,
+): IterableIterator<MachineEntry> {
+  for (const [place, units] of met)
+    if (typeof place === 'object' && (units.size > 1 || !units.has(entry))) yield place;
 }
 
 function addTo<K>(sets: Map<K, Set<UnitEntry>>, key: K, entry: UnitEntry): void {

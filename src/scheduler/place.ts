@@ -1,5 +1,7 @@
 // Which machine should take a unit: the least loaded one that may, the lowest id where two are alike.
 // Invariant: machines are asked in that order and no further than the first that does not refuse.
+import assert from 'node:assert/strict';
+import type { MetadataRequirement } from '../model/requirements.ts';
 import type { ClusterPicture } from './cluster.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import type { Filters } from './filters.ts';
@@ -26,13 +28,23 @@ function candidatesFor(picture: ClusterPicture, { needs }: UnitEntry): Iterable<
     const at = peer?.at;
     return at?.candidate === true ? [at] : [];
   }
-  const [first, ...others] = needs.metadata;
-  if (first === undefined) return candidates.all();
+  if (needs.metadata.length === 0) return candidates.all();
+  const { key, values } = rarestOf(candidates, needs.metadata);
+  return candidates.withMetadata(key, values);
+}
+
+/** Of several requirements, at least one, that which the fewest candidates fulfil. */
+export function rarestOf(
+  candidates: ClusterPicture['candidates'],
+  metadata: readonly MetadataRequirement[],
+): MetadataRequirement {
+  const [first, ...others] = metadata;
+  assert(first !== undefined);
   let rarest = first;
   let count = candidates.countWith(first.key, first.values);
   for (const other of others) {
     const fewer = candidates.countWith(other.key, other.values);
     if (fewer < count) [rarest, count] = [other, fewer];
   }
-  return candidates.withMetadata(rarest.key, rarest.values);
+  return rarest;
 }

@@ -1,15 +1,16 @@
-// Why no machine takes a unit: every machine asked, refusals counted by kind, a few machines named.
+// Why no machine takes a unit: refusals counted by kind, a few machines named.
 // Invariant: the same picture gives the same record, so that it is written only when it says something new.
 import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
-import type { Pending, Refusal, RefusalKind } from '../model/refusal.ts';
+import type { Pending, Refusal } from '../model/refusal.ts';
 import { peerCircle } from './circles.ts';
 import type { ClusterPicture } from './cluster.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import type { Filters } from './filters.ts';
 import { FILTERS, refusalOf } from './filters.ts';
+import { countRefusals } from './refusal-counts.ts';
 
-/** Asks all machines that are present or leaving. */
+/** What the machines that are present or leaving say of a unit that none of them takes. */
 export function whyNot(
   picture: ClusterPicture,
   unit: UnitEntry,
@@ -21,18 +22,16 @@ export function whyNot(
       ...pendingBecause(unit, 'circle'),
       circle: circle.slice(0, PENDING_MACHINES_MAX),
     };
-  const counts = new Map<RefusalKind, number>();
-  const named: { machine: MachineId; refusal: Refusal }[] = [];
   const leaving = picture.leaving();
-  let asked = 0;
+  if (picture.candidates.size + leaving.length === 0) return pendingBecause(unit, 'no-machines');
+  const named: { machine: MachineId; refusal: Refusal }[] = [];
   for (const machine of byId(picture.candidates.byId(), leaving)) {
-    asked += 1;
+    if (named.length === PENDING_MACHINES_MAX) break;
     const refusal = refusalOf(filters.take, unit, machine, picture);
-    if (refusal === undefined) continue;
-    counts.set(refusal.kind, (counts.get(refusal.kind) ?? 0) + 1);
-    if (named.length < PENDING_MACHINES_MAX) named.push({ machine: machine.id, refusal });
+    if (refusal !== undefined) named.push({ machine: machine.id, refusal });
   }
-  if (asked === 0) return pendingBecause(unit, 'no-machines');
+  const counts = new Map(countRefusals(picture, unit, filters));
+  if (leaving.length > 0) counts.set('leaving', leaving.length);
   const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
   return { ...pendingBecause(unit), counts: Object.fromEntries(sorted), machines: named };
 }

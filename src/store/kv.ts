@@ -9,6 +9,8 @@ export interface KeyValue {
   readonly value: string;
   readonly createRevision: Revision;
   readonly modRevision: Revision;
+  /** The lease that it ends with; absent for one that hangs on none. */
+  readonly lease?: LeaseId;
 }
 
 export interface RangeOptions {
@@ -92,6 +94,10 @@ export interface Kv {
   grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId>;
   /** Renews once. Answers the seconds now left; throws STORE_LEASE_GONE when the store does not know the lease. */
   renewLease(id: LeaseId, signal: AbortSignal): Promise<number>;
+  /**
+   * Seconds left, whole ones, rounded down: 0 also where it has ended and its keys are about to go. STORE_LEASE_GONE as above. Renews nothing.
+   */
+  leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number>;
   /** Ends the lease and its keys; a lease that is gone already is no error. */
   revokeLease(id: LeaseId, signal: AbortSignal): Promise<void>;
 

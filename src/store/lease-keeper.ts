@@ -1,5 +1,5 @@
 // Keeps one lease alive, and knows by our own clock for how long it is certain: etcd's clients tell too late, or never, that a lease is lost.
-// Invariant: the deadline counts from when a renewal was sent, never from its answer, so that it lies before the store's own.
+// Invariant: the deadline counts from when a renewal was sent, never from its answer, and on in suspend: it lies before the store's own.
 import type { FleetError } from '../model/errors.ts';
 import { isFleetError } from '../model/errors.ts';
 import { withChildSignal } from '../runtime/abort.ts';
@@ -35,6 +35,7 @@ export class LeaseKeeper {
   readonly #confirmed = new Wake();
   #id: LeaseId | undefined;
   #gone = false;
+  /** On the clock that counts suspend, as the deadline. */
   #sentAt = -Infinity;
   #leftMs = 0;
   #answeredSince = Infinity;
@@ -50,18 +51,19 @@ export class LeaseKeeper {
   get state(): LeaseState {
     if (this.#gone) return 'gone';
     if (this.#id === undefined) return 'none';
-    return this.#options.clock.now() < this.deadline() ? 'held' : 'overdue';
+    return this.#options.clock.bootMs() < this.deadline() ? 'held' : 'overdue';
   }
 
-  /** Clock time in ms until which the lease is certain: when the last confirmed renewal was sent, and the ttl. */
+  /** `Clock.bootMs()` until which the lease is certain: when the last confirmed renewal was sent, and the ttl. */
   deadline(): number {
     return this.#sentAt + this.#leftMs;
   }
 
   /** Clock time in ms since when renewals were answered without a gap of over half a ttl; now, while there is one. */
   answeredSince(): number {
-    const now = this.#options.clock.now();
-    return now - this.#sentAt > this.#gapMaxMs() ? now : this.#answeredSince;
+    const { clock } = this.#options;
+    const isGap = clock.bootMs() - this.#sentAt > this.#gapMaxMs();
+    return isGap ? clock.now() : this.#answeredSince;
   }
 
   /** Takes up the lease `resume` if the store still has it for a whole ttl, else a new one; throws what the store throws. */
@@ -69,12 +71,12 @@ export class LeaseKeeper {
     const { kv, clock, ttlSec } = this.#options;
     this.#gone = false;
     if (resume !== undefined) {
-      const sentAt = clock.now();
+      const sentAt = clock.bootMs();
       const leftSec = await renewOrUndefined(kv, resume, signal);
       // One with a shorter ttl was granted under another configuration: its keys move to a new one.
       if (leftSec !== undefined && leftSec >= ttlSec) return this.#begin(resume, sentAt);
     }
-    const sentAt = clock.now();
+    const sentAt = clock.bootMs();
     return this.#begin(await kv.grantLease(ttlSec, signal), sentAt);
   }
 
@@ -92,8 +94,9 @@ export class LeaseKeeper {
   }
 
   #begin(id: LeaseId, sentAt: number): LeaseId {
+    const { clock } = this.#options;
     this.#id = id;
-    this.#answeredSince = sentAt;
+    this.#answeredSince = clock.now() - (clock.bootMs() - sentAt);
     this.#sentAt = sentAt;
     this.#leftMs = this.#options.ttlSec * 1000;
     return id;
@@ -104,8 +107,8 @@ export class LeaseKeeper {
     const ttlMs = this.#options.ttlSec * 1000;
     let next = this.#sentAt + ttlMs / 3;
     for (;;) {
-      await clock.sleep(Math.max(0, next - clock.now()), signal);
-      const sentAt = clock.now();
+      await clock.sleep(Math.max(0, next - clock.bootMs()), signal);
+      const sentAt = clock.bootMs();
       const outcome = await this.#renew(id, signal);
       if (outcome === 'gone') {
         this.#gone = true;
@@ -114,14 +117,14 @@ export class LeaseKeeper {
         this.lost.set();
         return;
       }
-      next = outcome === 'answered' ? sentAt + ttlMs / 3 : clock.now() + this.#retryMs();
+      next = outcome === 'answered' ? sentAt + ttlMs / 3 : clock.bootMs() + this.#retryMs();
     }
   }
 
   /** One try, given up after a third of the ttl: a frozen store must not hold the next try back. */
   async #renew(id: LeaseId, signal: AbortSignal): Promise<'answered' | 'unanswered' | 'gone'> {
     const { kv, clock, ttlSec, log } = this.#options;
-    const sentAt = clock.now();
+    const sentAt = clock.bootMs();
     let error: FleetError | undefined;
     try {
       const leftSec = await withChildSignal(signal, async (scope) => {
@@ -143,13 +146,15 @@ export class LeaseKeeper {
       if (isFleetError(thrown, 'STORE_LEASE_GONE')) return 'gone';
       error = thrown;
     }
-    log?.({ kind: 'unanswered', error, leftMs: this.deadline() - clock.now() });
+    log?.({ kind: 'unanswered', error, leftMs: this.deadline() - clock.bootMs() });
     return 'unanswered';
   }
 
   #confirm(id: LeaseId, sentAt: number, leftSec: number): void {
     const wasHeld = this.state === 'held';
-    if (sentAt - this.#sentAt > this.#gapMaxMs()) this.#answeredSince = sentAt;
+    const { clock } = this.#options;
+    if (sentAt - this.#sentAt > this.#gapMaxMs())
+      this.#answeredSince = clock.now() - (clock.bootMs() - sentAt);
     this.#sentAt = sentAt;
     this.#leftMs = Math.min(leftSec, this.#options.ttlSec) * 1000;
     this.#confirmed.set();
@@ -160,14 +165,14 @@ export class LeaseKeeper {
   async #watchDeadline(id: LeaseId, signal: AbortSignal): Promise<never> {
     const { clock } = this.#options;
     for (;;) {
-      const left = this.deadline() - clock.now();
+      const left = this.deadline() - clock.bootMs();
       if (left > 0) {
         await clock.sleep(left, signal);
         continue;
       }
       this.#options.log?.({ kind: 'overdue', lease: id });
       this.lost.set();
-      while (this.deadline() <= clock.now()) await this.#confirmed.changed(signal);
+      while (this.deadline() <= clock.bootMs()) await this.#confirmed.changed(signal);
     }
   }
 

@@ -15,6 +15,8 @@ export function escapeName(text: string): string {
 
 /** As `systemd-escape --unescape`; undefined for a broken \x, and for what is no text: NUL or no UTF-8. */
 export function unescapeName(escaped: string): string | undefined {
+  // Most names: nothing in them stands for a byte, and each character is one.
+  if (/^[ -[\]-~]*$/.test(escaped)) return escaped.replaceAll('-', '/');
   const bytes: number[] = [];
   for (const part of escaped.matchAll(/\\x([0-9A-Fa-f]{2})|[^\\]|\\/gsu)) {
     if (part[1] !== undefined) bytes.push(Number.parseInt(part[1], 16));

@@ -2,7 +2,7 @@
 
 /** What a key asks for. */
 export type FleetKeyKind =
-  'machineId' | 'metadata' | 'machineOf' | 'conflicts' | 'replaces' | 'global';
+  'machineId' | 'metadata' | 'machineOf' | 'conflicts' | 'replaces' | 'global' | 'bootWithoutStore';
 
 /** Every key that is taken; the X- ones are spellings from before fleet 0.8. */
 export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
@@ -12,6 +12,7 @@ export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
   ['Conflicts', 'conflicts'],
   ['Replaces', 'replaces'],
   ['Global', 'global'],
+  ['BootWithoutStore', 'bootWithoutStore'],
   ['X-ConditionMachineID', 'machineId'],
   // A boot id was never matched against anything but machine ids: the original kept it so that the unit would not run just anywhere.
   ['X-ConditionMachineBootID', 'machineId'],
@@ -34,7 +35,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'OnPartition',
   'Move',
   'Fence',
-  'BootWithoutStore',
 ]);
 
 /** The known key that takes the fewest edits to get to; case counts for little. */

@@ -85,12 +85,15 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
     : { ok: requirementsFrom(requests) };
 }
 
+/** What stored options are of: no slip, and asked of every unit of a cluster. */
+const MEANT: ReadonlySet<string> = new Set(['X-Fleet', 'Install']);
+
 /** Sections that are one slip away from [X-Fleet]: passed over, they would let the unit run anywhere. */
 function misspelt(options: readonly PlacedOption[]): readonly Problem[] {
   const first = new Map<string, PlacedOption>();
   for (const placed of options) {
     const { section } = placed.option;
-    if (section === 'X-Fleet' || first.has(section) || !isSlipOf(section, 'X-Fleet')) continue;
+    if (MEANT.has(section) || first.has(section) || !isSlipOf(section, 'X-Fleet')) continue;
     first.set(section, placed);
   }
   return [...first].map(([section, { nameAt }]) => ({
@@ -139,7 +142,7 @@ function readOption(
   if (fault !== undefined) report(fault);
   else if (words.length === 0 && !MAY_BE_EMPTY.has(kind)) {
     report({ offset: 0, message: 'it has no value', hint: 'Remove the line, or give a value.' });
-  } else if (words.length > 1 && (kind === 'machineId' || kind === 'global')) {
+  } else if (words.length > 1 && TAKES_ONE.has(kind)) {
     const offset = words[1]?.offset ?? 0;
     report({ offset, message: 'it takes one value', hint: 'Remove the others.' });
   }
@@ -161,6 +164,8 @@ function readOption(
 
 /** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
 const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
+
+const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set(['machineId', 'global', 'bootWithoutStore']);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
 function metadataWords(value: string): ReturnType<typeof wordsOf> {
@@ -221,11 +226,14 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   },
   conflicts: globFault,
   replaces: globFault,
-  global: (text) =>
-    /^(?:true|yes|1|on|t|false|no|0|off|f)$/i.test(text)
-      ? undefined
-      : { message: `'${text}' is no boolean`, hint: "Write 'true' or 'false'." },
+  global: booleanFault,
+  bootWithoutStore: booleanFault,
 };
+
+function booleanFault(text: string): Fault | undefined {
+  if (/^(?:true|yes|1|on|t|false|no|0|off|f)$/i.test(text)) return undefined;
+  return { message: `'${text}' is no boolean`, hint: "Write 'true' or 'false'." };
+}
 
 function globFault(text: string): Fault | undefined {
   const fault = globProblem(text);

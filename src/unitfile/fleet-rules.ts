@@ -41,7 +41,7 @@ export function combinationProblems(requests: readonly Request[]): readonly Prob
     first('machineOf'),
     first('replaces'),
   ];
-  const global = requests.findLast(({ kind }) => kind === 'global');
+  const global = lastOf(requests, 'global');
   if (global !== undefined && isTrue(global.text))
     exclude(global, [machineId, machineOf, replaces]);
   exclude(replaces, [machineId, first('conflicts')]);
@@ -59,13 +59,15 @@ export function requirementsFrom(requests: readonly Request[]): Requirements {
     .filter((name) => name !== undefined);
   // Several that agree are a full id and its beginning.
   const machineId = texts('machineId').toSorted((a, b) => b.length - a.length)[0];
+  const bootWithoutStore = lastOf(requests, 'bootWithoutStore');
   return {
     ...(machineId === undefined ? {} : { machineId }),
     metadata: (perMachine?.metadata ?? []).length > 0 ? [] : metadataOf(texts('metadata')),
     machineOf: [...new Set(peers)].sort(),
     conflicts: texts('conflicts').toSorted(),
     replaces: texts('replaces').toSorted(),
-    global: isTrue(requests.findLast(({ kind }) => kind === 'global')?.text ?? 'false'),
+    global: isTrue(lastOf(requests, 'global')?.text ?? 'false'),
+    ...(bootWithoutStore === undefined ? {} : { bootWithoutStore: isTrue(bootWithoutStore.text) }),
     ...(perMachine === undefined ? {} : { perMachine }),
   };
 }
@@ -93,6 +95,11 @@ function textsOf(
 ): readonly string[] {
   const found = requests.filter(({ kind, state }) => kind === wanted && states.includes(state));
   return [...new Set(found.map(({ text }) => text))];
+}
+
+/** Of options that take one value the last one holds, as systemd has it. */
+function lastOf(requests: readonly Request[], wanted: FleetKeyKind): Request | undefined {
+  return requests.findLast(({ kind }) => kind === wanted);
 }
 
 function isTrue(text: string): boolean {

@@ -117,3 +117,37 @@ describe('fleetctl and what answers it', () => {
     }
   });
 });
+
+describe('fleetctl and a fleetd that has too much to do', () => {
+  const busy = JSON.stringify({ error: { code: 503, message: 'too much', status: 'API_BUSY' } });
+
+  it('asks again when Retry-After says so', async () => {
+    let asked = 0;
+    const endpoint = await answering((_, response) => {
+      asked += 1;
+      if (asked === 3) response.end(machines);
+      else response.writeHead(503, { 'retry-after': '0' }).end(busy);
+    });
+    const { status } = await fleet.run('--endpoint', endpoint, 'list-machines');
+    expect([status, asked]).toEqual([0, 3]);
+  });
+
+  it.for([
+    { name: 'says no time', headers: {}, code: 'API_BUSY', asked: 1 },
+    { name: 'says so ten times', headers: { 'retry-after': '0' }, code: 'API_BUSY', asked: 10 },
+    {
+      name: 'may have done something',
+      headers: { 'retry-after': '0' },
+      code: 'STORE_UNAVAILABLE',
+      asked: 1,
+    },
+  ])('gives up where the server $name', async ({ headers, code, asked }) => {
+    let count = 0;
+    const endpoint = await answering((_, response) => {
+      count += 1;
+      response.writeHead(503, headers).end(busy.replace('API_BUSY', code));
+    });
+    const { status, stderr } = await fleet.run('--endpoint', endpoint, 'list-machines');
+    expect([status, stderr, count]).toEqual([1, 'fleetctl: too much\n', asked]);
+  });
+});

@@ -9,6 +9,7 @@ import { startSilentEtcd } from '../support/silent-etcd.ts';
 const speed = 20;
 const fastClock: Clock = {
   now: () => systemClock.now() * speed,
+  bootMs: () => systemClock.bootMs() * speed,
   wallNow: () => systemClock.wallNow(),
   sleep: (ms, signal) => systemClock.sleep(ms / speed, signal),
 };

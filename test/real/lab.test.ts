@@ -49,6 +49,24 @@ describe.skipIf(noLab() !== undefined)('lab', () => {
       expect(await reaches('h1', 'h3')).toBe(true);
       await lab.heal('h1', 'h2');
       await eventually(() => reaches('h1', 'h2'));
+
+      // One way: a ping gets no answer either way, and only the host itself knows whether it came.
+      const pinged = async (): Promise<number> => {
+        const counters = await lab.out('h1', 'grep', '^Icmp: [0-9]', '/proc/net/snmp');
+        return Number(counters.split(' ')[9]); // InEchos
+      };
+      const before = await pinged();
+      await lab.cut('h1', 'out');
+      expect(await reaches('h2', 'h1')).toBe(false);
+      expect(await pinged()).toBe(before + 1);
+      await lab.heal('h1', 'out');
+      await eventually(() => reaches('h2', 'h1'));
+      await lab.cut('h1', 'in');
+      const deafSince = await pinged();
+      expect(await reaches('h2', 'h1')).toBe(false);
+      expect(await pinged()).toBe(deafSince);
+      await lab.heal('h1', 'in');
+      await eventually(() => reaches('h2', 'h1'));
     });
   });
 

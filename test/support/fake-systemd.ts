@@ -23,6 +23,8 @@ export class FakeSystemd implements Systemd {
   readonly linked = new Map<string, string>();
   readonly enabled = new Set<string>();
   readonly calls: string[] = [];
+  /** The kind of the job that is pending on fleetd's own unit. */
+  ownJob: string | undefined;
   readonly #changed = new Wake();
   #invocations = 0;
 
@@ -172,8 +174,8 @@ export class FakeSystemd implements Systemd {
     );
   }
 
-  pendingJob(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  pendingJob(): Promise<string | undefined> {
+    return Promise.resolve(this.ownJob);
   }
 
   changed(signal: AbortSignal): Promise<void> {

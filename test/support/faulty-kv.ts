@@ -99,6 +99,11 @@ export class FaultyKv implements Kv {
     return await this.#kv.renewLease(id, signal);
   }
 
+  async leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    await this.#pass(signal);
+    return await this.#kv.leaseRemaining(id, signal);
+  }
+
   async revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
     await this.#pass(signal);
     await this.#kv.revokeLease(id, signal);

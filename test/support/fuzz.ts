@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { UnitName } from '../../src/model/unit.ts';
 import { checkUnitName, parseUnitName } from '../../src/unitfile/name.ts';
 import { checkQuadletLaws } from './quadlet-laws.ts';
+import { pick, randomFrom, type Random } from './random.ts';
 import { checkUnitLaws } from './unit-laws.ts';
 
 const INPUT_MAX_MS = 1000;
@@ -77,25 +78,6 @@ const NAMES = [
 ].map(checkUnitName);
 
 const QUADLETS = ['web.container', 'data@.volume'] as const;
-
-/** Mulberry32: small, seeded, good enough to pick texts. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-type Random = (below: number) => number;
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  const found = from[random(from.length)];
-  if (found === undefined) throw new Error('nothing to pick from');
-  return found;
-}
 
 function randomText(random: Random): string {
   const pieces = Array.from({ length: random(24) }, () =>

@@ -12,6 +12,7 @@ export function handClock(): HandClock {
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   return {
     now: () => now,
+    bootMs: () => now,
     wallNow: () => now,
     sleep(ms, signal) {
       signal.throwIfAborted();

@@ -55,6 +55,7 @@ export interface Lab {
   wipe(host: string): Promise<void>;
   /** Boots new hosts until there are `hosts`, and waits until all are listed. */
   up(hosts: number): Promise<void>;
+  /** `peer`: another host, or 'in' or 'out' for one way only. */
   cut(host: string, peer?: string): Promise<void>;
   heal(host: string, peer?: string): Promise<void>;
   etcd(action: 'start' | 'stop' | 'kill' | 'pause' | 'resume'): Promise<void>;

@@ -45,6 +45,9 @@ export class LossyKv implements Kv {
   renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
     return this.#kv.renewLease(id, signal);
   }
+  leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    return this.#kv.leaseRemaining(id, signal);
+  }
   revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
     return this.#kv.revokeLease(id, signal);
   }

@@ -1,6 +1,5 @@
 // A clock that stands still until a test turns it. Timers fire in due order, those of one moment in the order in which they were set.
 // Invariant: between two timers every promise that can settle has settled.
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/runtime/clock.ts';
 
 interface Timer {
@@ -12,6 +11,7 @@ interface Timer {
 /** The clock of tests and of the simulation. */
 export class SimClock implements Clock {
   #now: number;
+  #suspendedMs = 0;
   readonly #wallOffset: number;
   readonly #timers: Timer[] = [];
   #sequence = 0;
@@ -26,8 +26,17 @@ export class SimClock implements Clock {
     return this.#now;
   }
 
+  bootMs(): number {
+    return this.#now + this.#suspendedMs;
+  }
+
   wallNow(): number {
-    return this.#wallOffset + this.#now;
+    return this.#wallOffset + this.#now + this.#suspendedMs;
+  }
+
+  /** The machine sleeps for `ms`: no timer comes nearer. */
+  suspend(ms: number): void {
+    this.#suspendedMs += ms;
   }
 
   /** Sleepers that were neither woken nor aborted. */
@@ -60,6 +69,17 @@ export class SimClock implements Clock {
     });
   }
 
+  /** Calls `fire` after `ms`, unless the answer is called before. */
+  schedule(ms: number, fire: () => void): () => void {
+    this.#sequence += 1;
+    const due = this.#now + Math.max(0, ms);
+    const timer: Timer = { due, sequence: this.#sequence, fire };
+    push(this.#timers, timer);
+    return () => {
+      timer.fire = undefined;
+    };
+  }
+
   /** Turns the clock by `ms`: everything that is due in that time happens, also what is set on the way. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
@@ -71,7 +91,7 @@ export class SimClock implements Clock {
   async advanceUntil(done: () => boolean, maxMs: number): Promise<boolean> {
     const end = this.#now + maxMs;
     for (;;) {
-      await turn();
+      await settled();
       if (done()) return true;
       const next = this.#next();
       if (next === undefined || next.due > end) return false;
@@ -86,6 +106,13 @@ export class SimClock implements Clock {
     while (this.#timers[0] !== undefined && this.#timers[0].fire === undefined) pop(this.#timers);
     return this.#timers[0];
   }
+}
+
+/** Ends when no promise can settle any more: the event loop comes back only when its queue of them is empty. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function before(a: Timer, b: Timer): boolean {

@@ -1,7 +1,10 @@
 // One host for tests: the agent's loop over a store and a systemd, and a hand that writes the keys that engine and API would.
 import { join } from 'node:path';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
+import type { Disk } from '../../agent/disk.ts';
 import { Host } from '../../agent/host.ts';
+import { KeptDesired } from '../../agent/kept-desired.ts';
+import { localDisk } from '../../agent/local-disk.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
@@ -28,6 +31,10 @@ export interface TestHost {
 }
 
 export interface TestHostOptions {
+  /** Another one is a boot: what was carried out does not count any more. Default 'boot-1'. */
+  readonly boot?: string;
+  /** Default: this machine's. */
+  readonly disk?: Disk;
   readonly kv: Kv;
   readonly systemd: Systemd;
   readonly dir: string;
@@ -38,9 +45,16 @@ export const keys = keysUnder('/fleet-test/');
 
 /** Starts the host's loop on what `dir` holds of an earlier one. */
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
-  const { kv, systemd, dir, metadata = {} } = options;
+  const { kv, systemd, dir, metadata = {}, boot = 'boot-1', disk = localDisk } = options;
   const unitsDirectory = join(dir, 'units/');
-  const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), 'boot-1');
+  const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
+  const kept = await KeptDesired.open({
+    disk,
+    directory: join(dir, 'desired'),
+    machine: MACHINE,
+    cluster: keys.prefix,
+    log: silentLog,
+  });
   const host = new Host({
     registry: { kv, keys, unreadable: () => undefined },
     systemd,
@@ -48,12 +62,13 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     random: () => 0.5,
     log: silentLog,
     machine: MACHINE,
-    incarnation: 'boot-1',
+    incarnation: boot,
     unitDir: await openUnitDir({
       directory: unitsDirectory,
       parseUnitName: (text) => parseUnitName(text).ok,
     }),
     carriedOut,
+    kept,
     configuredMetadata: () => metadata,
   });
   const end = new AbortController();

@@ -29,6 +29,12 @@ export class LeaseTable {
     return lease.ttlSec;
   }
 
+  /** Answers the ms left, 0 for one whose time is up; undefined for an unknown lease. */
+  remaining(id: LeaseId, now: number): number | undefined {
+    const lease = this.#leases.get(id);
+    return lease === undefined ? undefined : Math.max(0, lease.deadline - now);
+  }
+
   /** Hangs `key` on `id`, or on none. */
   attach(key: string, id: LeaseId | undefined): void {
     const before = this.#leaseOfKey.get(key);

@@ -156,6 +156,13 @@ export class MemoryStore implements Kv {
     return left;
   }
 
+  async leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    this.#enter(signal);
+    const leftMs = this.#leases.remaining(id, this.#clock.now());
+    if (leftMs === undefined) throw leaseGone(id);
+    return Math.floor(leftMs / 1000);
+  }
+
   async revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
     this.#enter(signal);
     await this.#endLease(id, signal);

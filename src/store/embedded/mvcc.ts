@@ -183,7 +183,7 @@ export class Mvcc {
       sequence: this.#sequence,
       revision,
       key,
-      kv: operation.kind === 'put' ? record(key, operation.value, revision, before) : undefined,
+      kv: operation.kind === 'put' ? record(operation, revision, before) : undefined,
       lease: operation.kind === 'put' ? operation.lease : undefined,
       all,
     };
@@ -237,13 +237,13 @@ export function leaseGone(id: LeaseId): FleetError {
 }
 
 function record(
-  key: string,
-  value: string,
+  { key, value, lease }: Operation & { kind: 'put' },
   revision: number,
   before: KeyValue | undefined,
 ): KeyValue {
   const modRevision = BigInt(revision);
-  return { key, value, createRevision: before?.createRevision ?? modRevision, modRevision };
+  const createRevision = before?.createRevision ?? modRevision;
+  return { key, value, createRevision, modRevision, ...(lease === undefined ? {} : { lease }) };
 }
 
 function versionAt(versions: readonly Write[], revision: number): Write | undefined {

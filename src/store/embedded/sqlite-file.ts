@@ -169,11 +169,18 @@ function writeOf(row: Record<string, SQLOutputValue>): Write | undefined {
   const { sequence, revision, key, value, created, lease } = row;
   if (typeof sequence !== 'number' || typeof revision !== 'number' || typeof key !== 'string')
     return undefined;
+  const held = lease === null ? {} : { lease: String(lease) };
   const kv =
     typeof value === 'string'
-      ? { key, value, createRevision: BigInt(Number(created)), modRevision: BigInt(revision) }
+      ? {
+          key,
+          value,
+          createRevision: BigInt(Number(created)),
+          modRevision: BigInt(revision),
+          ...held,
+        }
       : undefined;
-  return { sequence, revision, key, kv, lease: lease === null ? undefined : String(lease) };
+  return { sequence, revision, key, kv, lease: held.lease };
 }
 
 /** So that the file's name is as durable as what is in it. */

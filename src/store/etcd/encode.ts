@@ -39,6 +39,7 @@ export class Encoding {
       value: raw.value.toString(),
       createRevision: BigInt(raw.create_revision),
       modRevision: BigInt(raw.mod_revision),
+      ...(raw.lease === '0' ? {} : { lease: raw.lease }),
     };
   }
 

@@ -23,6 +23,8 @@ import {
   type ILeaseKeepAliveResponse,
   type ILeaseRevokeRequest,
   type ILeaseRevokeResponse,
+  type ILeaseTimeToLiveRequest,
+  type ILeaseTimeToLiveResponse,
   type IRangeRequest,
   type IRangeResponse,
   type ITxnRequest,
@@ -53,6 +55,7 @@ export interface Services {
   compact: UnaryMethod<ICompactionRequest, ICompactionResponse>;
   leaseGrant: UnaryMethod<ILeaseGrantRequest, ILeaseGrantResponse>;
   leaseRevoke: UnaryMethod<ILeaseRevokeRequest, ILeaseRevokeResponse>;
+  leaseTimeToLive: UnaryMethod<ILeaseTimeToLiveRequest, ILeaseTimeToLiveResponse>;
   authenticate: UnaryMethod<IAuthenticateRequest, IAuthenticateResponse>;
   watch(metadata: Metadata, options: CallOptions): WatchStream;
   leaseKeepAlive(metadata: Metadata): KeepAliveStream;
@@ -106,6 +109,7 @@ export function connectServices({ host, port }: Address, tls: TlsFiles | undefin
     compact: (...args) => kv.compact(...args),
     leaseGrant: (...args) => lease.leaseGrant(...args),
     leaseRevoke: (...args) => lease.leaseRevoke(...args),
+    leaseTimeToLive: (...args) => lease.leaseTimeToLive(...args),
     leaseKeepAlive: (metadata) => lease.leaseKeepAlive(metadata),
     watch: (...args) => watch.watch(...args),
     authenticate: (...args) => auth.authenticate(...args),

@@ -136,6 +136,16 @@ export class EtcdStore implements Kv {
     );
   }
 
+  async leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    const { TTL, grantedTTL } = await this.#parts.members.call(
+      (member, limits) => member.call(({ leaseTimeToLive }) => leaseTimeToLive, { ID: id }, limits),
+      { resend: 'always', signal },
+    );
+    // An unknown lease is no error here: etcd 3.4, etcdserver/api/v3rpc/lease.go answers -1, and granted nothing.
+    if (Number(grantedTTL) <= 0) throw leaseGone(id);
+    return Math.max(0, Number(TTL));
+  }
+
   async revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
     try {
       await this.#parts.members.call(

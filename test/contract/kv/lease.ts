@@ -52,6 +52,16 @@ export function describeLease(makeSubject: MakeSubject): void {
       await kv().revokeLease(lease, never);
     });
 
+    it('has less and less left until it is renewed', async () => {
+      const lease = await kv().grantLease(3 * TTL_SEC, never);
+      expect(await kv().leaseRemaining(lease, never)).toBe(3 * TTL_SEC - 1); // rounded down
+      await delay(2_200);
+      expect(await second().leaseRemaining(lease, never)).toBe(3 * TTL_SEC - 3);
+      await kv().renewLease(lease, never);
+      expect(await kv().leaseRemaining(lease, never)).toBe(3 * TTL_SEC - 1);
+      await kv().revokeLease(lease, never);
+    });
+
     it('leaves alone a key that was put again without it', async () => {
       const p = freshPrefix();
       const lease = await kv().grantLease(TTL_SEC, never);
@@ -105,6 +115,27 @@ export function describeLease(makeSubject: MakeSubject): void {
       await kv().revokeLease(lease, never);
       await expectCode(kv().renewLease(lease, never), 'STORE_LEASE_GONE');
       await expectCode(kv().renewLease('123456789', never), 'STORE_LEASE_GONE');
+    });
+
+    it('that was revoked, or never granted, is STORE_LEASE_GONE when asked what it has left', async () => {
+      const lease = await kv().grantLease(60, never);
+      await kv().revokeLease(lease, never);
+      await expectCode(kv().leaseRemaining(lease, never), 'STORE_LEASE_GONE');
+      await expectCode(kv().leaseRemaining('123456789', never), 'STORE_LEASE_GONE');
+    });
+
+    it('is told with each of its keys, by every way of reading', async () => {
+      const p = freshPrefix();
+      const lease = await kv().grantLease(60, never);
+      const from = await write(kv(), put(`${p}held`, '', lease), put(`${p}free`));
+      const { kvs } = await second().range(p, {}, never);
+      expect(kvs.map((one) => one.lease)).toEqual([undefined, lease]);
+      expect((await read(second(), `${p}held`))?.lease).toBe(lease);
+      const [batch] = await collect(kv(), { prefix: p, from }, (seen) => seen.length === 1);
+      const leases = batch!.events.map((event) => event.kind === 'put' && event.kv.lease);
+      expect(leases).toEqual([lease, undefined]);
+      await write(kv(), put(`${p}held`));
+      expect(await read(kv(), `${p}held`)).not.toHaveProperty('lease');
     });
 
     it('that is unknown fails the whole txn with STORE_LEASE_GONE', async () => {

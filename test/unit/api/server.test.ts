@@ -64,6 +64,27 @@ describe('createApi', () => {
     expect(fixture.logged.map(({ message }) => message)).toEqual(['request failed by a fault']);
   });
 
+  it('carries out and answers what is under way while it closes', async () => {
+    const entered = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    class SlowKv extends LossyKv {
+      override async range(...args: Parameters<LossyKv['range']>): ReturnType<LossyKv['range']> {
+        entered.resolve();
+        await released.promise;
+        args[2].throwIfAborted();
+        return super.range(...args);
+      }
+    }
+    const inner = new MemoryStore({ clock: systemClock });
+    fixture = await new ApiFixture(new SlowKv(inner, () => 'done')).start();
+    const answer = fixture.get('/fleet/v2/units');
+    await entered.promise;
+    const closed = fixture.api.close();
+    released.resolve();
+    expect((await answer).status).toBe(200);
+    await closed;
+  });
+
   it('listens on a socket that owner and group may open, and on TCP beside it', async () => {
     fixture = await new ApiFixture().start();
     expect(statSync(fixture.path).mode & 0o777).toBe(0o660);

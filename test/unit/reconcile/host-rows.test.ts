@@ -5,10 +5,12 @@ import { planHost } from '../../../src/reconcile/host-plan.ts';
 import { stateRows } from '../../../src/reconcile/host-rows.ts';
 import { picture, type HostWords } from '../../support/host-picture.ts';
 
-const rowsOf = (words: HostWords) => {
+const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
+
+const rowsOf = (words: HostWords, before: HostWords = words) => {
   const given = picture(words);
+  const looked = picture(before).carriedOut;
   const { refusals, orphans } = planHost(given);
-  const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
   return stateRows({
     machine: 'c'.repeat(32) as MachineId,
     incarnation: 'boot',
@@ -16,7 +18,7 @@ const rowsOf = (words: HostWords) => {
     carriedOut: given.carriedOut,
     refusals,
     orphans: new Set(orphans),
-    states: new Map([...given.carriedOut.keys()].map((name) => [name, active])),
+    looks: new Map([...looked].map(([name, done]) => [name, { done, state: active }])),
   });
 };
 
@@ -32,6 +34,19 @@ describe('stateRows', () => {
       activeState: 'active',
       incarnation: 'boot',
     });
+  });
+
+  it('stateRows says of a unit what had been carried out when systemd was asked', () => {
+    const keep = { 'a.service': 'launched 4 A', 'b.service': 'launched 1 B' } as const;
+    const done = keep;
+    const rows = rowsOf({ keep, done }, { keep, done: { 'a.service': 'launched 3 A' } });
+    expect(rows.get('a.service' as UnitName)).toMatchObject({ generation: 3, started: 3 });
+    expect(rows.has('b.service' as UnitName)).toBe(false);
+  });
+
+  it('stateRows has no row for a unit that was let go after the look', () => {
+    const done = { 'a.service': 'launched 3 A' };
+    expect(rowsOf({}, { done }).size).toBe(0);
   });
 
   it('stateRows has no row for an orphan', () => {

@@ -203,4 +203,18 @@ describe('LeaseKeeper', () => {
     await expect(running).rejects.toBe(reason);
     await end();
   });
+
+  it('is overdue after a suspend that outlasts the ttl, although no timer has come nearer', async () => {
+    const { clock, keeper, signal, end } = world();
+    await keeper.acquire(signal);
+    const running = keeper.run(signal);
+    await clock.advance(1_000);
+    clock.suspend(TTL_MS);
+    expect(keeper.state).toBe('overdue');
+    expect(keeper.answeredSince()).toBe(clock.now());
+    await clock.advance(10_000); // the renewal that was due in suspend: the store of this test has not slept
+    expect(keeper.state).toBe('held');
+    expect(keeper.answeredSince()).toBeGreaterThan(1_000);
+    await end(running);
+  });
 });

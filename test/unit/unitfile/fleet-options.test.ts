@@ -353,7 +353,6 @@ describe('checkFleetOptions and requirementsOf', () => {
     'OnPartition',
     'Move',
     'Fence',
-    'BootWithoutStore',
   ])('says of %s that it is not supported yet', (key) => {
     expect(read(`${key}=1`)).toEqual([
       `line 1, column 1: the option '${key}' in [X-Fleet] is not supported yet`,

@@ -1,0 +1,48 @@
+// Puts what the store asks of this host on its disk, with the unit files that a boot without the store needs.
+// Invariant: a list on the disk may name a unit file that is not there yet; it never takes one away that it names.
+import { hostname } from 'node:os';
+import type { MachineId } from '../src/model/machine.ts';
+import type { UnitTarget } from '../src/model/unit.ts';
+import { mayBootWithoutStore } from '../src/reconcile/host-boot.ts';
+import { sha256Of } from '../src/unitfile/hash.ts';
+import type { Desired, KeptDesired } from './kept-desired.ts';
+import type { UnitDir } from './unit-dir.ts';
+
+export interface KeepDesiredInput {
+  readonly kept: KeptDesired;
+  readonly unitDir: UnitDir;
+  readonly machine: MachineId;
+  /** Texts at hand, by SHA-256. */
+  readonly texts: ReadonlyMap<string, string>;
+  readonly desired: Desired;
+}
+
+/** Answers whether all is there: a unit file that is not at hand yet comes with a later call. Throws what the disk throws. */
+export async function keepDesired(
+  { kept, unitDir, machine, texts, desired }: KeepDesiredInput,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const facts = { id: machine, hostname: hostname() };
+  const needed = [...desired.assignments, ...desired.globals].filter((target) =>
+    mayBootWithoutStore(target, facts),
+  );
+  let isWhole = true;
+  for (const target of needed) {
+    if (kept.has(target.sha256)) continue;
+    const text = texts.get(target.sha256) ?? (await loadedText(unitDir, target, signal));
+    if (text === undefined) isWhole = false;
+    else await kept.addText(target.sha256, text);
+  }
+  await kept.write(desired, new Set(needed.map(({ sha256 }) => sha256)));
+  return isWhole;
+}
+
+/** As it was loaded before: by a fleetd that kept none, say. */
+async function loadedText(
+  unitDir: UnitDir,
+  { name, sha256 }: UnitTarget,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const text = (await unitDir.read(name, signal))?.toString('utf8');
+  return text !== undefined && sha256Of(text) === sha256 ? text : undefined;
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { NO_REQUIREMENTS, type Requirements } from '../../../src/model/requirements.ts';
+import { checkFleetOptions, requirementsOf } from '../../../src/unitfile/fleet-options.ts';
+import { optionsOf, storedOptionsOf } from '../../../src/unitfile/format.ts';
+import { checkUnitName } from '../../../src/unitfile/name.ts';
+import { parseUnitFile } from '../../../src/unitfile/parse.ts';
+import { problemLine } from '../../../src/unitfile/problem.ts';
+
+/** What an [X-Fleet] section (its lines count from 1) asks beyond nothing, or the problems as lines. */
+function read(lines: string, name = 'me.service'): Partial<Requirements> | readonly string[] {
+  const file = parseUnitFile(`[X-Fleet]\n${lines}`).ok!;
+  const { ok, problems } = checkFleetOptions(checkUnitName(name), file);
+  const stored = requirementsOf(checkUnitName(name), storedOptionsOf(optionsOf(file)));
+  expect(stored.ok).toEqual(ok);
+  if (ok === undefined)
+    return problems.map(({ line = 0, ...problem }) => problemLine({ ...problem, line: line - 1 }));
+  const { metadata, machineOf, conflicts, replaces, global, ...more } = ok;
+  expect({ metadata, machineOf, conflicts, replaces }).toEqual({
+    ...NO_REQUIREMENTS,
+    global: undefined,
+  });
+  return { ...(global ? { global } : {}), ...more };
+}
+
+describe('the options of survival', () => {
+  it.for([
+    { lines: 'BootWithoutStore=no\nBootWithoutStore=Yes', expected: { bootWithoutStore: true } },
+    { lines: 'BootWithoutStore=no', expected: { bootWithoutStore: false } },
+    { lines: 'Global=1', expected: { global: true } },
+  ])('reads $lines', ({ lines, expected }) => {
+    expect(read(lines)).toEqual(expected);
+  });
+
+  it.for([
+    {
+      lines: 'BootWithoutStore=\nBootWithoutStore=yes no\nBootWithoutStore=if',
+      expected: [
+        'line 1, column 18: BootWithoutStore: it has no value',
+        'line 2, column 22: BootWithoutStore: it takes one value',
+        "line 3, column 18: BootWithoutStore: 'if' is no boolean",
+      ],
+    },
+  ])('refuses $lines', ({ lines, expected }) => {
+    expect(read(lines)).toEqual(expected);
+  });
+});
