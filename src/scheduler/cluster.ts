@@ -2,11 +2,10 @@
 // Invariant: a change marks as dirty the units whose decision it can alter; everything derived follows from the records alone.
 import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
-import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
 import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
-import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { bareNeeds, hasNoRecord, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
@@ -240,7 +239,7 @@ export class ClusterPicture {
   }
 
   #add(name: UnitName): UnitEntry {
-    const entry = newUnitEntry(name, NO_REQUIREMENTS);
+    const entry = newUnitEntry(name, bareNeeds(name));
     this.#units.set(name, entry);
     this.relations.add(entry);
     return entry;

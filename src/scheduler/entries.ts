@@ -75,6 +75,7 @@ export interface MachineEntry extends MachineFacts {
   machine: Machine | undefined;
   host: Host | undefined;
   hostname: string;
+  capabilities: Readonly<Record<string, string>>;
   overrides: ReadonlyMap<string, string | undefined>;
   unreadable: ReadonlySet<string>;
   presence: Presence;
@@ -135,6 +136,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     machine: undefined,
     host: undefined,
     hostname: '',
+    capabilities: {},
     overrides: NO_OVERRIDES,
     unreadable: NOTHING_UNREADABLE,
     presence: 'doubted',

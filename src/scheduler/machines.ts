@@ -107,7 +107,7 @@ export class Machines {
   }
 
   #rederive(entry: MachineEntry, change: () => void): void {
-    const { presence, hostname, metadata, candidate } = entry;
+    const { presence, hostname, capabilities, metadata, candidate } = entry;
     const records = entry.machine?.metadata;
     const { overrides } = entry;
     const unreadable = entry.unreadable.size;
@@ -119,7 +119,11 @@ export class Machines {
         entry.metadata = mergedMetadata(entry.machine.metadata, entry.overrides);
     }
     entry.hostname = entry.machine?.hostname ?? hostname;
-    const altered = hostname !== entry.hostname || !sameMetadata(metadata, entry.metadata);
+    entry.capabilities = entry.machine?.capabilities ?? capabilities;
+    const altered =
+      hostname !== entry.hostname ||
+      !sameMetadata(metadata, entry.metadata) ||
+      !sameMetadata(capabilities, entry.capabilities);
     if (altered) this.#recountGlobals(entry);
     entry.candidate = entry.presence === 'present' && entry.unreadable.size === 0;
     if (entry.candidate) this.candidates.add(entry);
@@ -149,7 +153,10 @@ function loadOf({ located, globals, displaced }: MachineEntry): number {
 
 function isChoosy(needs: Requirements): boolean {
   return (
-    needs.machineId !== undefined || needs.metadata.length > 0 || needs.perMachine !== undefined
+    needs.machineId !== undefined ||
+    needs.metadata.length > 0 ||
+    needs.perMachine !== undefined ||
+    needs.runtimes !== undefined
   );
 }
 

@@ -1,16 +1,16 @@
+import type { QuadletType } from '../../src/unitfile/name.ts';
+import { RUNTIMES } from '../../src/model/container-runtime.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { convertQuadlet } from '../../src/quadlet/convert.ts';
 import { parseCsv, writeCsv } from '../../src/quadlet/csv.ts';
-import { RUNTIMES } from '../../src/quadlet/draft.ts';
 import { KIND_RULES } from '../../src/quadlet/kinds.ts';
-import type { QuadletKind } from '../../src/quadlet/kinds.ts';
 import { PODMAN_KINDS } from '../../src/quadlet/podman/podman.ts';
 import { commandLine, splitWords } from '../../src/quadlet/words.ts';
 import { parseUnitFile } from '../../src/unitfile/parse.ts';
 import { bareHost, checkQuadletLaws } from '../support/quadlet-laws.ts';
 
-const KINDS = Object.keys(KIND_RULES) as readonly QuadletKind[];
+const KINDS = Object.keys(KIND_RULES) as readonly QuadletType[];
 const word = fc
   .string({ unit: fc.constantFrom(...'ab "\'\\\t\n;%$=,é\u007f'), maxLength: 8 })
   .filter((text) => !text.includes('\0'));
@@ -67,7 +67,7 @@ it.for(KINDS)(
 );
 
 /** What a file of the kind needs, so that the key can be carried out at all. */
-const NEEDED: Readonly<Record<QuadletKind, string>> = {
+const NEEDED: Readonly<Record<QuadletType, string>> = {
   container: 'Image=localhost/a\n',
   volume: 'Device=/a\n',
   network: '',

@@ -1,8 +1,9 @@
 // The laws of src/quadlet/ for any text at all; held by a property test over few texts and by the fuzzer over many.
+import { RUNTIMES } from '../../src/model/container-runtime.ts';
+import type { Runtime } from '../../src/model/container-runtime.ts';
 import assert from 'node:assert/strict';
 import { convertQuadlet } from '../../src/quadlet/convert.ts';
-import type { ConversionHost, Runtime } from '../../src/quadlet/draft.ts';
-import { RUNTIMES } from '../../src/quadlet/draft.ts';
+import type { ConversionHost } from '../../src/quadlet/draft.ts';
 import { referencesOf } from '../../src/quadlet/references.ts';
 import { parseUnitFile } from '../../src/unitfile/parse.ts';
 import type { Problem } from '../../src/unitfile/problem.ts';

@@ -349,7 +349,6 @@ describe('checkFleetOptions and requirementsOf', () => {
     'CPUReserve',
     'Sticky',
     'Weight',
-    'Runtime',
     'OnPartition',
     'Move',
     'Fence',
