@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createApi, type Api } from '../src/api/server.ts';
 import type { Machine, MachineId } from '../src/model/machine.ts';
 import { keysUnder } from '../src/registry/keys.ts';
+import { readUnit } from '../src/registry/read-unit.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { systemClock, type Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
@@ -30,6 +31,9 @@ import {
 } from './machine-facts.ts';
 import { openNotifier, type Notifier } from './notify.ts';
 import { Presence } from './presence.ts';
+import { withQuadlets } from './quadlet-dir.ts';
+import { withQuadletNames } from './quadlet-systemd.ts';
+import { capabilitiesOf, findRuntimes, type FoundRuntimes } from './runtimes.ts';
 import type { Systemd } from './systemd.ts';
 import { openUnitDir } from './unit-dir.ts';
 
@@ -69,6 +73,7 @@ export interface Parts {
 export interface Settings {
   config: Config;
   primaryIp: string;
+  runtimes: FoundRuntimes;
 }
 
 /** What the parts of fleetd stand on. */
@@ -107,7 +112,11 @@ async function openBase(options: PartsOptions): Promise<Base> {
   const machine =
     simulated?.machine ??
     (await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId()));
-  const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
+  const settings = {
+    config,
+    primaryIp: config.publicIp || (await primaryAddress()),
+    runtimes: await findRuntimes(log),
+  };
   const kv = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
@@ -153,12 +162,18 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
   const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
   if (carriedOut.problem !== undefined)
     log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
-  const unitDir = await openUnitDir({
+  const hostLog = log.child({ component: 'host' });
+  const files = await openUnitDir({
     directory: config.unitsDirectory,
     disk,
     parseUnitName: (text) => parseUnitName(text).ok,
   });
-  const hostLog = log.child({ component: 'host' });
+  const unitDir = withQuadlets(files, {
+    log: hostLog,
+    runtimes: () => settings.runtimes,
+    user: config.systemdUser,
+    submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+  });
   const kept = await KeptDesired.open({
     disk: localDisk,
     directory: join(config.stateDirectory, 'desired'),
@@ -168,7 +183,7 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
   });
   return new Host({
     registry,
-    systemd,
+    systemd: withQuadletNames(systemd),
     clock,
     random,
     log: hostLog,
@@ -178,6 +193,7 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
     carriedOut,
     kept,
     configuredMetadata: () => settings.config.metadata,
+    capabilities: () => capabilitiesOf(settings.runtimes),
   });
 }
 
@@ -207,7 +223,7 @@ async function openApi(
 
 function factsOf(
   id: MachineId,
-  { config, primaryIp }: Settings,
+  { config, primaryIp, runtimes }: Settings,
 ): Omit<Machine, 'incarnation' | 'nonce' | 'leaving'> {
   return {
     id,
@@ -215,7 +231,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: {},
+    capabilities: capabilitiesOf(runtimes),
     ttlSec: config.agentTtlSec,
   };
 }

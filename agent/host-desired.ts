@@ -30,6 +30,7 @@ export interface HostDesiredDeps {
   readonly metadata: MirrorView;
   /** As configured, without overrides. */
   readonly configuredMetadata: () => Metadata;
+  readonly capabilities: () => Readonly<Record<string, string>>;
 }
 
 type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
@@ -150,7 +151,7 @@ export class HostDesired {
   #decide(): void {
     this.#isDecided = true;
     this.#decisions += 1;
-    const { machine, configuredMetadata } = this.#deps;
+    const { machine, configuredMetadata, capabilities } = this.#deps;
     const assignments = [...this.#assignments.values()];
     const globals = [...this.#globals.values()].map(({ record }) => record);
     const isMetadataKnown = ![...this.#unreadable.values()].includes(undefined);
@@ -159,6 +160,7 @@ export class HostDesired {
           id: machine,
           hostname: hostname(),
           metadata: mergedMetadata(configuredMetadata(), this.#overrides),
+          capabilities: capabilities(),
           globals,
           assigned: assignments.map(({ record }) => record),
         })

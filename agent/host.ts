@@ -41,6 +41,8 @@ export interface HostDeps {
   readonly carriedOut: CarriedOutFile;
   readonly kept: KeptDesired;
   readonly configuredMetadata: () => Metadata;
+  /** What this machine has besides, as its record says; none unless given. */
+  readonly capabilities?: () => Readonly<Record<string, string>>;
 }
 
 /** ms; changes that come together are one pass. */
@@ -90,8 +92,9 @@ export class Host {
       globals: this.#mirror(keys.globals),
       metadata: this.#mirror(keys.metadataOf(machine)),
     };
-    const { configuredMetadata, unitDir, kept } = deps;
-    this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
+    const { configuredMetadata, capabilities = () => ({}), unitDir, kept } = deps;
+    const facts = { keys, machine, log, configuredMetadata, capabilities };
+    this.#desired = new HostDesired({ ...facts, ...this.#mirrors });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,

@@ -115,3 +115,12 @@ export function referencesOf(file: UnitFile): readonly string[] {
 function stem(service: string): string {
   return service.slice(0, -'.service'.length);
 }
+
+/** Paths of the devices that need not be there: `AddDevice=-PATH`. */
+export function optionalDevicesOf(file: UnitFile): readonly string[] {
+  return new SectionReader(file, KIND_RULES.container.section)
+    .all('AddDevice')
+    .flatMap(({ value }) => splitWords(value, 'retain').words ?? [])
+    .filter((device) => device.startsWith('-'))
+    .map((device) => device.slice(1).split(':')[0] ?? '');
+}

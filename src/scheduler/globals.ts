@@ -17,6 +17,8 @@ export interface GlobalsInput {
   readonly hostname: string;
   /** With the overrides merged in: `mergedMetadata()`. */
   readonly metadata: Metadata;
+  /** What the host has besides, such as runtimes of containers. */
+  readonly capabilities?: Readonly<Record<string, string>>;
   readonly globals: readonly GlobalUnit[];
   /** All that the host's schedule keys name, also what is being released: it runs until its key is gone. */
   readonly assigned: readonly Assignment[];

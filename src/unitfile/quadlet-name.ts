@@ -3,6 +3,8 @@
 import { RUNTIMES, type Runtime } from '../model/container-runtime.ts';
 import type { UnitName } from '../model/unit.ts';
 import { QUADLET_TYPES, type QuadletType } from './name.ts';
+import { parseUnitFile, type UnitFile } from './parse.ts';
+import type { Checked } from './problem.ts';
 
 /** What stands in the service's name behind the file's own: `data.volume` runs as `data-volume.service`. */
 export const SERVICE_SUFFIX: Readonly<Record<QuadletType, string>> = {
@@ -59,6 +61,11 @@ export function namesakesOf(name: UnitName): readonly UnitName[] {
     return `${stem}${instance}.${type}` as UnitName; // of a checked name's characters
   });
   return [service, ...files].filter((other) => other !== name);
+}
+
+/** The file, by the rules of its name: podman's for Quadlet files, systemd's for all others. */
+export function parseNamedFile(name: string, text: string): Checked<UnitFile> {
+  return parseUnitFile(text, quadletTypeOf(name) === undefined ? 'systemd' : 'podman');
 }
 
 /** The runtimes of which a host must have one, in the order of preference; undefined for a unit that needs none. */
