@@ -1,6 +1,7 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
 import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError } from '../../src/model/errors.ts';
+import { systemdNameOf } from '../../src/unitfile/quadlet-name.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
 import { shellText } from '../remote.ts';
@@ -38,7 +39,7 @@ export async function status(
         '-l',
         '--no-pager',
         '--',
-        name,
+        systemdNameOf(name),
       ];
       worst = Math.max(worst, await runAtUnit(context, unit, command, sshPort));
     } catch (error) {
@@ -56,13 +57,14 @@ export async function journal(
   options: JournalOptions,
   sshPort: number | undefined,
 ): Promise<number> {
-  const unit = await context.client.unit(nameOfArgument(argument), context.signal);
+  const name = nameOfArgument(argument);
+  const unit = await context.client.unit(name, context.signal);
   const command: CommandFor = ({ systemd, journalDirectory }) => [
     ...(options.sudo ? ['sudo'] : []),
     'journalctl',
     ...(journalDirectory === undefined ? [] : ['--directory', journalDirectory]),
     ...(systemd === 'user' ? ['--user-unit'] : ['--unit']),
-    unit.name,
+    systemdNameOf(name),
     '--no-pager',
     '-n',
     String(options.lines),
