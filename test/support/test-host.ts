@@ -5,6 +5,9 @@ import type { Disk } from '../../agent/disk.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
 import { localDisk } from '../../agent/local-disk.ts';
+import { withQuadlets } from '../../agent/quadlet-dir.ts';
+import { withQuadletNames } from '../../agent/quadlet-systemd.ts';
+import type { FoundRuntimes } from '../../agent/runtimes.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
@@ -17,8 +20,9 @@ import { silentLog } from '../../src/runtime/log.ts';
 import type { Kv, Operation } from '../../src/store/kv.ts';
 import { storedOptionsOf, optionsOf } from '../../src/unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../../src/unitfile/hash.ts';
+import { readUnit } from '../../src/registry/read-unit.ts';
 import { parseUnitName } from '../../src/unitfile/name.ts';
-import { parseUnitFile } from '../../src/unitfile/parse.ts';
+import { parseNamedFile } from '../../src/unitfile/quadlet-name.ts';
 
 export const MACHINE = 'a'.repeat(32) as MachineId;
 const forever = new AbortController().signal;
@@ -39,6 +43,8 @@ export interface TestHostOptions {
   readonly systemd: Systemd;
   readonly dir: string;
   readonly metadata?: Metadata;
+  /** What runs containers on the host; nothing unless given. */
+  readonly runtimes?: FoundRuntimes;
 }
 
 export const keys = keysUnder('/fleet-test/');
@@ -46,6 +52,8 @@ export const keys = keysUnder('/fleet-test/');
 /** Starts the host's loop on what `dir` holds of an earlier one. */
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
   const { kv, systemd, dir, metadata = {}, boot = 'boot-1', disk = localDisk } = options;
+  const { runtimes = new Map() } = options;
+  const registry = { kv, keys, unreadable: () => undefined };
   const unitsDirectory = join(dir, 'units/');
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
   const kept = await KeptDesired.open({
@@ -56,17 +64,25 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     log: silentLog,
   });
   const host = new Host({
-    registry: { kv, keys, unreadable: () => undefined },
-    systemd,
+    registry,
+    systemd: withQuadletNames(systemd),
     clock: systemClock,
     random: () => 0.5,
     log: silentLog,
     machine: MACHINE,
     incarnation: boot,
-    unitDir: await openUnitDir({
-      directory: unitsDirectory,
-      parseUnitName: (text) => parseUnitName(text).ok,
-    }),
+    unitDir: withQuadlets(
+      await openUnitDir({
+        directory: unitsDirectory,
+        parseUnitName: (text) => parseUnitName(text).ok,
+      }),
+      {
+        log: silentLog,
+        runtimes: () => runtimes,
+        user: false,
+        submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+      },
+    ),
     carriedOut,
     kept,
     configuredMetadata: () => metadata,
@@ -91,7 +107,7 @@ function targetOf(
   desired: DesiredState,
   generation: number,
 ): UnitTarget {
-  const options = optionsOf(parseUnitFile(text).ok!);
+  const options = optionsOf(parseNamedFile(name, text).ok!);
   return {
     name: name as UnitName,
     hash: hashOfOptions(options),
