@@ -114,7 +114,7 @@ export class Draft {
 }
 
 /** The path from the directory, '.' and '..' worked out. */
-export function joinPath(directory: string, path: string): string {
+function joinPath(directory: string, path: string): string {
   const parts: string[] = [];
   for (const part of `${directory}/${path}`.split('/')) {
     if (part === '..') parts.pop();

@@ -47,7 +47,7 @@ it.for([
 
 it('one of two that are created at once is refused', async () => {
   const answers = await Promise.all([put('web.container', CONTAINER), put('web.service', SERVICE)]);
-  expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 409]);
 });
 
 it.for([
