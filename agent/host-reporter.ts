@@ -15,6 +15,7 @@ import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import { withFailures } from './failures.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 
@@ -173,14 +174,15 @@ export class HostReporter {
       const done = before.get(name);
       if (done !== undefined) looks.set(name, { done, state: states.get(name) ?? NOTHING });
     }
-    return looks;
+    return await withFailures(systemd, looks, this.#looks, signal);
   }
 
   /** A start job whose end nobody here will hear of, because fleetd or its connection began anew: told from the state. */
   async #settleJobs(signal: AbortSignal): Promise<void> {
     const { carriedOut, systemd, view } = this.#deps;
     let settled = 0;
-    for (const { done, state } of this.#looks.values()) {
+    for (const look of this.#looks.values()) {
+      const { done, state } = look;
       if (done.job !== 'running' || view.isRunning(done.name)) continue;
       const { activeState } = state;
       if (isMoving(activeState)) continue;
@@ -190,7 +192,7 @@ export class HostReporter {
       const end = result === undefined ? {} : { result };
       const ended: CarriedOut = { ...done, job: isFailed ? 'failed' : 'done', ...end };
       carriedOut.set(ended);
-      this.#looks.set(done.name, { done: ended, state });
+      this.#looks.set(done.name, { ...look, done: ended });
       settled += 1;
     }
     if (settled > 0) await carriedOut.save();
@@ -224,14 +226,14 @@ export class HostReporter {
     for (const name of view.plan()?.orphans ?? []) {
       const done = carriedOut.records.get(name);
       if (done === undefined) continue;
-      const { hash, generation, sha256 } = done;
+      const { hash, generation, sha256, desiredState } = done;
       const key = `${name} ${sha256}`;
       const text =
         this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
       this.#orphanTexts.set(key, text);
       const { loadState, activeState, subState } = this.#looks.get(name)?.state ?? NOTHING;
       const state = { loadState, activeState, subState };
-      orphans.set(name, { ...state, name, machine, hash, generation, text });
+      orphans.set(name, { ...state, name, machine, hash, generation, desiredState, text });
     }
     if (orphans.size === 0) this.#orphanTexts.clear();
     return orphans;

@@ -2,6 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { FleetClient } from '../src/api/client.ts';
 import type { Clock } from '../src/runtime/clock.ts';
+import type { LocalFiles } from './local-file.ts';
 import type { Ssh } from './ssh.ts';
 
 /** The process as fleetctl sees it. */
@@ -21,8 +22,8 @@ export interface Io {
   readonly streams: Readonly<{ stdin: Readable; openStdout: () => Writable }>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
-  /** Reads a local file; undefined where there is none. */
-  readonly readFile: (path: string) => Promise<Uint8Array | undefined>;
+  /** The files of this machine. */
+  readonly files: LocalFiles;
   /** Runs a program of this machine with our own terminal; answers its exit status. */
   readonly spawn: (
     command: readonly string[],

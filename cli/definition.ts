@@ -1,6 +1,7 @@
 // The commands of fleetctl as data: names, arguments and options are those of fleet 1.0. What runs is imported when it runs.
 import type { Context, Io } from './context.ts';
 import {
+  adoptOptions,
   blockOptions,
   fileOptions,
   generatedOption,
@@ -44,6 +45,7 @@ export type OfflineRun = Readonly<{
 export const argumentForms = {
   nothing: { declared: undefined, shown: '' },
   UNIT: { declared: '<UNIT>', shown: ' UNIT' },
+  MACHINE: { declared: '<MACHINE>', shown: ' MACHINE' },
   UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
   SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
   COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
@@ -154,6 +156,22 @@ export const commands: readonly CommandDefinition[] = [
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
   {
+    name: 'adopt',
+    takes: 'UNITS',
+    description: 'take units that run unknown to the store into it, as they run',
+    options: adoptOptions,
+    run: async ({ context, args, values }) =>
+      (await import('./commands/adopt.ts')).adopt(context, args, values.text('machine')),
+  },
+  {
+    name: 'evict',
+    takes: 'MACHINE',
+    description: 'say that an absent machine is gone: its units are placed elsewhere at once',
+    options: [],
+    run: async ({ context, args: [machine = ''] }) =>
+      (await import('./commands/evict.ts')).evict(context, machine),
+  },
+  {
     name: 'fd-forward',
     takes: 'SOCKET',
     description: 'join standard input and output to a unix socket; --tunnel runs it',
@@ -166,11 +184,11 @@ export const commands: readonly CommandDefinition[] = [
   {
     name: 'verify',
     takes: 'UNIT',
-    description: 'deprecated: there are no signatures any more',
+    description: 'deprecated, checks nothing: units have no signatures',
     options: [],
     run: {
       offline: (io) => {
-        io.stderr('WARNING: verify is deprecated: there are no signatures any more\n');
+        io.stderr('WARNING: verify is deprecated and checks nothing: units have no signatures\n');
         return Promise.resolve(2);
       },
     },

@@ -15,6 +15,7 @@ const exitStatus: Readonly<Record<ErrorCode, 1 | 2 | 70>> = {
   LEADERSHIP_LOST: 1,
   MACHINE_ID_TAKEN: 1,
   MACHINE_NOT_FOUND: 1,
+  MACHINE_PRESENT: 1,
   NOT_FOUND: 1,
   PAGE_TOKEN_INVALID: 1,
   REGISTRY_BUSY: 1,

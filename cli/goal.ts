@@ -1,6 +1,7 @@
 // When is a unit where the user wanted it? Pure: a view of one unit, kept up by events, and the verdict on it.
 // Invariant: only rows and placements count that speak of the awaited generation or a later one.
 import type { V2Event, V2Unit, V2UnitState } from '../src/api/types.ts';
+import { loadFault } from '../src/model/load-state.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 
 /** What is waited for: the state of a unit, its end, or (`stopped`) that it is loaded or on no machine that could run it. */
@@ -26,7 +27,7 @@ export interface UnitView {
   machineID: string | undefined;
   /** Its machine is asked to hand it over. */
   releasing: boolean;
-  /** Rows by machine. */
+  /** Rows by machine, and those of orphans. */
   readonly states: Map<string, V2UnitState>;
   /** Why it is not placed, one sentence a line. */
   pending: readonly string[];
@@ -37,7 +38,13 @@ export interface UnitView {
 export type Verdict =
   | Readonly<{ kind: 'waiting' }>
   | Readonly<{ kind: 'reached'; machineID: string | undefined }>
-  | Readonly<{ kind: 'failed'; machineID: string | undefined; reason: string }>;
+  /** `isFileAtFault`: systemd cannot load it as it is written. */
+  | Readonly<{
+      kind: 'failed';
+      machineID: string | undefined;
+      reason: string;
+      isFileAtFault?: boolean;
+    }>;
 
 /** A view from the unit as it was before the request (if it was), and as the request's answer has it (if one was needed). */
 export function viewOf(
@@ -58,7 +65,7 @@ export function viewOf(
     generation: newest?.generation ?? 0,
     machineID: before?.machineID,
     releasing: false,
-    states: new Map((before?.states ?? []).map((state) => [state.machineID, state])),
+    states: new Map((before?.states ?? []).map((state) => [rowKey(state), state])),
     pending: [],
     since: undefined,
   };
@@ -71,7 +78,7 @@ export function viewOfRemains(
   revision: string,
 ): UnitView {
   const view = viewOf('destroyed', undefined, undefined);
-  const rows = new Map(states.map((state) => [state.machineID, state]));
+  const rows = new Map(states.map((state) => [rowKey(state), state]));
   return { ...view, name, revision: BigInt(revision), states: rows, since: 'destroyed' };
 }
 
@@ -88,8 +95,8 @@ export function applyEvent(view: UnitView, event: V2Event, revision: bigint): vo
       if (event.machineID !== undefined) view.pending = [];
       return;
     case 'state':
-      if (event.state === undefined) view.states.delete(event.machineID);
-      else view.states.set(event.machineID, event.state);
+      if (event.state === undefined) view.states.delete(rowKey(event));
+      else view.states.set(rowKey(event), event.state);
       return;
     case 'pending':
       view.pending = event.lines ?? [];
@@ -97,6 +104,11 @@ export function applyEvent(view: UnitView, event: V2Event, revision: bigint): vo
     case 'reset':
       return;
   }
+}
+
+/** What a machine runs as an orphan has a row beside that of the unit. */
+function rowKey({ machineID, orphan }: Pick<V2UnitState, 'machineID' | 'orphan'>): string {
+  return orphan === true ? `${machineID} (orphan)` : machineID;
 }
 
 function applyUnit(view: UnitView, unit: V2Unit | undefined): void {
@@ -165,6 +177,8 @@ function judgeStart(row: V2UnitState, generation: number): Verdict {
   if (job === undefined || job === 'running') return WAITING;
   // 'skipped': a Condition of the unit did not hold, which systemd counts as success.
   if (job === 'done' || job === 'skipped') return { kind: 'reached', machineID };
+  const fault = loadFault(row.systemdLoadState);
+  if (fault !== undefined) return faulty(row, fault);
   const result = row.result === undefined ? '' : `, Result=${row.result}`;
   return {
     kind: 'failed',
@@ -173,14 +187,20 @@ function judgeStart(row: V2UnitState, generation: number): Verdict {
   };
 }
 
-/** org.freedesktop.systemd1(5), LoadState: with these there is no unit to start. */
-const UNLOADABLE: ReadonlySet<string> = new Set(['bad-setting', 'error', 'masked']);
-
 /** `not-found` is what a host says before it has asked systemd: it waits. So does what was launched and has not ended. */
 function judgeLoad(row: V2UnitState, wasLaunched: boolean): Verdict {
   const { machineID, systemdLoadState: load, systemdActiveState: active } = row;
-  if (UNLOADABLE.has(load))
-    return { kind: 'failed', machineID, reason: `systemd says that it is '${load}'` };
+  const fault = loadFault(load);
+  if (fault !== undefined) return faulty(row, fault);
   if (wasLaunched && active !== 'inactive' && active !== 'failed') return WAITING;
   return load === 'not-found' ? WAITING : { kind: 'reached', machineID };
+}
+
+function faulty({ machineID }: V2UnitState, fault: string): Verdict {
+  return {
+    kind: 'failed',
+    machineID,
+    reason: `systemd says that ${fault}`,
+    isFileAtFault: true,
+  };
 }

@@ -10,7 +10,7 @@ import { systemClock } from '../src/runtime/clock.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import type { Child, Io } from './context.ts';
 import { fleetctl } from './fleetctl.ts';
-import { readLocalFile } from './local-file.ts';
+import { localFiles } from './local-file.ts';
 
 function ioOf(signal: AbortSignal): Io {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
@@ -32,7 +32,7 @@ function ioOf(signal: AbortSignal): Io {
     },
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),
-    readFile: readLocalFile,
+    files: localFiles,
     spawn: (command, env) => spawnHere(command, env, signal),
     start: startHere,
     random: Math.random, // oxlint-disable-line no-restricted-properties -- the one place where chance comes in

@@ -6,6 +6,7 @@ import { usualWords } from './arguments.ts';
 import { withCommandApart } from './command-operand.ts';
 import type { Io } from './context.ts';
 import { argumentForms, commands, type CommandDefinition } from './definition.ts';
+import { nearest } from './nearest.ts';
 import { globalOptions, type OptionDefinition } from './options.ts';
 import { Values } from './values.ts';
 
@@ -60,7 +61,11 @@ function makeProgram(io: Io, handlers: Handlers): Command {
     .helpOption('-h, --help', 'print help')
     .helpCommand(false)
     .version(`fleetctl version ${io.version}`, '-v, --version', 'print the version')
-    .configureHelp({ showGlobalOptions: true, helpWidth: HELP_WIDTH })
+    .configureHelp({
+      showGlobalOptions: true,
+      helpWidth: HELP_WIDTH,
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`.trimEnd(),
+    })
     .configureOutput({
       writeOut: io.stdout,
       writeErr: () => undefined,
@@ -99,17 +104,24 @@ function noteFailures(command: Command, handlers: Handlers): void {
 
 /** `version` and `help`, which need no API. */
 function addOwnWords(program: Command, io: Io, handlers: Handlers): void {
-  const version = program.command('version').description('print the version').usage('');
+  const version = program.command('version').description('print the version').usage(' ');
   version.action(() => io.stdout(`fleetctl version ${io.version}\n`));
   const help = program.command('help').argument('[COMMAND]').usage('[COMMAND]');
   help.description('print help, of one command or of all');
   help.action((name: string | undefined) => {
     const command = name === undefined ? program : program.commands.find((c) => c.name() === name);
-    if (command === undefined)
-      throw new FleetError('USAGE', `unknown command '${name ?? ''}'`, { hint: usageOf(program) });
+    if (command === undefined) throw unknownCommand(program, name ?? '');
     command.outputHelp();
   });
   for (const command of [version, help]) noteFailures(command, handlers);
+}
+
+function unknownCommand(program: Command, name: string): FleetError {
+  const names = program.commands.map((command) => command.name());
+  const meant = nearest(name, names);
+  const hint =
+    meant === undefined ? `The commands are: ${names.join(', ')}.` : `Did you mean '${meant}'?`;
+  return new FleetError('USAGE', `unknown command '${name}'`, { hint });
 }
 
 function optionOf(definition: OptionDefinition): Option {

@@ -97,7 +97,7 @@ async function tlsFilesOf(values: Values, io: Io): Promise<TlsFiles> {
   const read = async (option: string): Promise<Buffer | undefined> => {
     const path = values.text(option) ?? '';
     if (path === '') return undefined;
-    const bytes = await io.readFile(path);
+    const bytes = await io.files.read(path);
     if (bytes !== undefined) return Buffer.from(bytes);
     throw new FleetError('USAGE', `--${option}: there is no file '${path}'`);
   };

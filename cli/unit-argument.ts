@@ -7,6 +7,7 @@ import { decodeUnitBytes } from '../src/unitfile/parse.ts';
 import { problemLine } from '../src/unitfile/problem.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import type { Context } from './context.ts';
+import { missingFile } from './missing-unit.ts';
 import { inParallel } from './parallel.ts';
 import { expandGlobs } from './unit-glob.ts';
 
@@ -36,16 +37,7 @@ export async function lookUp(context: Context, argument: string): Promise<UnitAr
   const template = templateOf(name);
   const ofCluster = template === undefined ? undefined : await findUnit(context, template);
   if (ofCluster?.text !== undefined) return { name, local: ofCluster.text };
-  throw new FleetError(
-    'UNIT_NOT_FOUND',
-    `there is no unit '${name}' in the cluster, and no file '${argument}'`,
-    {
-      hint:
-        template === undefined
-          ? 'Give the path of a unit file, or the name of a unit that was submitted.'
-          : `Give the path of a unit file, or submit the template '${template}' first.`,
-    },
-  );
+  throw await missingFile(context, argument, name);
 }
 
 /** What an argument of a command that only speaks of units in the cluster found. */
@@ -76,7 +68,7 @@ async function localText(
   const template = templateOf(name);
   if (template !== undefined) paths.push(join(dirname(argument), template));
   for (const path of paths) {
-    const bytes = await context.readFile(path);
+    const bytes = await context.files.readUnit(path);
     if (bytes !== undefined) return decodeText(path, bytes);
   }
   return undefined;

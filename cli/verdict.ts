@@ -22,7 +22,9 @@ export function sayVerdicts(context: Context): {
         status = 1;
         const failed = paint('failed', 'red', context.colours.stderr);
         context.stderr(`Unit ${name} ${failed}${where}: ${verdict.reason}\n`);
-        if (verdict.machineID !== undefined) context.stderr(`  See: fleetctl journal ${name}\n`);
+        const check = verdict.isFileAtFault === true ? '; systemd-analyze verify FILE' : '';
+        if (verdict.machineID !== undefined)
+          context.stderr(`  See: fleetctl journal ${name}${check}\n`);
       } else if (goal === 'destroyed') context.stdout(`Destroyed ${name}\n`);
       else context.stdout(`Unit ${name} ${reachedWords(goal, where)}\n`);
     },

@@ -62,6 +62,6 @@ async function addressOf(context: Context, id: string): Promise<string> {
 }
 
 async function localMachineId(context: Context): Promise<string | undefined> {
-  const bytes = await context.readFile('/etc/machine-id');
+  const bytes = await context.files.read('/etc/machine-id');
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8').trim();
 }

@@ -21,6 +21,7 @@ const usage = `usage: npm run lab -- COMMAND
   kill HOST                power cut; the disk stays
   halt HOST                orderly shutdown
   boot HOST                power on again
+  wipe HOST                power cut, and its disk is gone; the next up makes a new host of that name and address
   etcd start|stop|kill|pause|resume    the shared etcd
   ls                       hosts, state, address, machine-id, D-Bus address
   down                     remove all of it; the image stays
@@ -29,7 +30,19 @@ const usage = `usage: npm run lab -- COMMAND
 
   LAB=NAME in the environment names the lab (default lab): several can be up at once.`;
 
-const passed = ['cut', 'heal', 'kill', 'halt', 'boot', 'etcd', 'ls', 'down', 'clean', 'deps'];
+const passed = [
+  'cut',
+  'heal',
+  'kill',
+  'halt',
+  'boot',
+  'wipe',
+  'etcd',
+  'ls',
+  'down',
+  'clean',
+  'deps',
+];
 
 async function main(args: readonly string[]): Promise<number> {
   const lab = labNamed(process.env['LAB'] ?? 'lab');

@@ -4,15 +4,16 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
+import { v1Operations, v2Operations } from '../src/api/operations.ts';
 import { commands } from '../cli/definition.ts';
 import { globalOptions } from '../cli/options.ts';
-import { manPages, manPath } from '../docs/man/generate.ts';
 import { decodeUnitBytes } from '../src/unitfile/parse.ts';
 import { checkFleetOptions } from '../src/unitfile/fleet-options.ts';
 import { quadletProblems } from '../src/quadlet/check.ts';
 import { FLEET_KEYS, LATER_KEYS } from '../src/unitfile/fleet-keys.ts';
 import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import { unitName } from './support/cluster.ts';
+import { manPages, manPath } from './support/man-pages.ts';
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   encoding: 'utf8',
@@ -55,15 +56,26 @@ describe('the documents', () => {
     expect(terms('docs/errors.md').toSorted()).toEqual(codes.toSorted());
   });
 
-  it('docs/api.md has every route, and no other', () => {
+  it('docs/api.md and the OpenAPI document have every route, and no other', () => {
     const served = ['v1', 'v2'].flatMap((version) =>
       [
         ...read(`src/api/routes/${version}.ts`).matchAll(
           /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
         ),
-      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME')}`),
+      ].map(
+        ([, method, path]) =>
+          `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`,
+      ),
     );
     expect(served.length).toBeGreaterThan(15);
+    const inDocument = Object.entries({ v1: v1Operations, v2: v2Operations }).flatMap(
+      ([version, operations]) =>
+        Object.keys(operations).map((line) => {
+          const [method, path] = line.split(' ');
+          return `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`;
+        }),
+    );
+    expect(inDocument.toSorted()).toEqual(served.toSorted());
     const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));
     expect(documented.map((term) => term.replace(/\?.*/, '')).toSorted()).toEqual(
       served.toSorted(),
@@ -100,6 +112,19 @@ describe('the documents', () => {
     expect(shown.filter(({ name }) => !document.includes(`--${name}`))).toEqual([]);
   });
 
+  it('docs/lab.md has every command of npm run lab, and no other', () => {
+    const usage = execFileSync('node_modules/.bin/node', ['lab/main.ts', 'help'], {
+      encoding: 'utf8',
+    });
+    const offered = [...usage.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, command]) => command!);
+    const documented = terms('docs/lab.md')
+      .filter((term) => !term.startsWith('--'))
+      .map((term) => term.split(' ')[0]!);
+    expect([...new Set(documented)].toSorted()).toEqual(offered.toSorted());
+    for (const command of offered)
+      expect(read('lab/main.ts'), command).toMatch(new RegExp(`'${command}'`));
+  });
+
   it('docs/unit-files.md has every key of [X-Fleet]', () => {
     const document = read('docs/unit-files.md');
     const [current, older] = ['`KEY=`', '`KEY`'].map((form) =>
@@ -123,7 +148,7 @@ describe('the documents', () => {
 
   it('docs/man/ is what its documents make (npm run docs writes it)', () => {
     const pages = manPages();
-    const written = files.filter((path) => /^docs\/man\/.*\.\d$/.test(path));
+    const written = files.filter((path) => path.startsWith('docs/man/'));
     expect(written.length).toBe(pages.length);
     for (const { file, text } of pages) expect(read(manPath(file)), file).toBe(text);
   });
@@ -144,7 +169,9 @@ describe('the documents', () => {
 
   it('has unit files only that fleet takes', () => {
     const blocks = markdown.flatMap((path) =>
-      [...read(path).matchAll(/^```ini\n(.*?)^```/gms)].map(([, text]) => ({ path, text: text! })),
+      [/^```ini\n(.*?)^```/gms, /^# cat > \S+ <<'EOF'\n(.*?)^EOF$/gms]
+        .flatMap((form) => [...read(path).matchAll(form)])
+        .map(([, text]) => ({ path, text: text! })),
     );
     const examples = files.filter((path) =>
       /^units\/(examples\/|fleet\.(service|socket)$)/.test(path),

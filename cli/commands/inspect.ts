@@ -1,9 +1,9 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
 import type { V2Unit } from '../../src/api/types.ts';
-import { FleetError } from '../../src/model/errors.ts';
 import { systemdNameOf } from '../../src/unitfile/quadlet-name.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
+import { missingUnit, orMissing } from '../missing-unit.ts';
 import { shellText } from '../remote.ts';
 import { findUnits, nameOfArgument } from '../unit-argument.ts';
 import { machineIdOf, runOnMachine, type SystemdHere } from '../where.ts';
@@ -28,10 +28,7 @@ export async function status(
   for (const [i, { name, unit }] of (await findUnits(context, args)).entries()) {
     if (i > 0) context.stdout('\n');
     try {
-      if (unit === undefined)
-        throw new FleetError('UNIT_NOT_FOUND', `unit '${name}' does not exist`, {
-          hint: 'See: fleetctl list-unit-files',
-        });
+      if (unit === undefined) throw await missingUnit(context, name);
       const command: CommandFor = ({ systemd }) => [
         'systemctl',
         ...(systemd === 'user' ? ['--user'] : []),
@@ -58,7 +55,7 @@ export async function journal(
   sshPort: number | undefined,
 ): Promise<number> {
   const name = nameOfArgument(argument);
-  const unit = await context.client.unit(name, context.signal);
+  const unit = await orMissing(context, name, context.client.unit(name, context.signal));
   const command: CommandFor = ({ systemd, journalDirectory }) => [
     ...(options.sudo ? ['sudo'] : []),
     'journalctl',

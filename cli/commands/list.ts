@@ -55,8 +55,15 @@ const machineColumns: Columns<V2Machine> = {
       .toSorted(([a], [b]) => compare(a, b))
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-  status: ({ status }) => status,
+  status: statusOf,
 };
+
+/** What the cluster does about an absent machine: nothing more, what a person said, or nothing yet. */
+function statusOf({ status, evict, brakeUntilMs }: V2Machine): string {
+  if (status !== 'absent') return status;
+  if (evict === true) return 'evicted';
+  return brakeUntilMs === undefined ? status : `${status} (brake)`;
+}
 
 /** The fields of each listing, for help and for whoever asks for another. */
 export const listFields = {

@@ -1,6 +1,6 @@
 // restart: one unit after the other is stopped, waited for, started, waited for.
 // Invariant: the first that fails ends it: the others keep running.
-import { FleetError } from '../../src/model/errors.ts';
+import { FleetError, isFleetError } from '../../src/model/errors.ts';
 import type { V2Unit } from '../../src/api/types.ts';
 import type { Context } from '../context.ts';
 import { viewOf, type UnitView, type Verdict } from '../goal.ts';
@@ -23,14 +23,24 @@ export async function restart(
       });
     return unit ?? [];
   });
-  for (const [i, unit] of units.entries()) {
-    const status = await restartOne(context, unit, timeoutMs);
-    if (status === 0) continue;
-    const left = units.slice(i + 1).map(({ name }) => name);
-    if (left.length > 0) context.stderr(`Not restarted: ${left.join(' ')}\n`);
-    return status;
+  let left = units.map(({ name }) => name);
+  let status = 0;
+  try {
+    for (const unit of units) {
+      left = left.slice(1);
+      status = await restartOne(context, unit, timeoutMs);
+      if (status !== 0) break;
+    }
+  } catch (error) {
+    sayLeft(context, left);
+    throw error;
   }
-  return 0;
+  sayLeft(context, left);
+  return status;
+}
+
+function sayLeft(context: Context, left: readonly string[]): void {
+  if (left.length > 0) context.stderr(`Not restarted: ${left.join(' ')}\n`);
 }
 
 async function restartOne(context: Context, first: V2Unit, timeoutMs: number): Promise<number> {
@@ -43,7 +53,7 @@ async function restartOne(context: Context, first: V2Unit, timeoutMs: number): P
   const before = await context.client.unit(name, context.signal);
   if (before.desiredState === 'launched') {
     const stopped = await putDesired(context, before, 'stopped');
-    await waitForGoals(context, [stopped], timeoutMs, quiet);
+    await notStarting(context, name, waitForGoals(context, [stopped], timeoutMs, quiet));
     if (verdicts.status() !== 0) return verdicts.status();
   }
   const loaded = await context.client.unit(name, context.signal);
@@ -51,6 +61,18 @@ async function restartOne(context: Context, first: V2Unit, timeoutMs: number): P
   if (global) context.stdout(`Triggered global unit ${name} restart\n`);
   else await waitForGoals(context, [started], timeoutMs, verdicts.say);
   return verdicts.status();
+}
+
+/** Where the wait for the stop ends early, nothing will start the unit again: that is said. */
+async function notStarting(context: Context, name: string, stopping: Promise<void>): Promise<void> {
+  const hint = `It stops by itself, and is not started again; then: fleetctl start ${name}`;
+  try {
+    await stopping;
+  } catch (error) {
+    if (context.signal.aborted) context.stderr(`Unit ${name} is being stopped\n  ${hint}\n`);
+    if (!isFleetError(error, 'WAIT_ENDED')) throw error;
+    throw new FleetError('WAIT_ENDED', error.message, { cause: error, hint });
+  }
 }
 
 async function putDesired(

@@ -1,6 +1,7 @@
 // ssh: a shell or a command on a machine, or on the one where a unit is.
 import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
+import { missingUnit } from '../missing-unit.ts';
 import { findUnit, nameOfArgument } from '../unit-argument.ts';
 import { machineIdOf, machinesWithPrefix, runOnMachine } from '../where.ts';
 
@@ -58,10 +59,7 @@ async function findMachine(
     const { machineID } = await context.client.daemon(context.signal);
     return machineIdOf(found, machineID);
   }
-  if (unit !== undefined)
-    throw new FleetError('UNIT_NOT_FOUND', `unit '${nameOfArgument(unit)}' does not exist`, {
-      hint: 'See: fleetctl list-unit-files',
-    });
+  if (unit !== undefined) throw await missingUnit(context, nameOfArgument(unit));
   throw new FleetError(
     'MACHINE_NOT_FOUND',
     machine === undefined

@@ -6,7 +6,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { OptionsCache } from './options-cache.ts';
 import type { V2Daemon } from './types.ts';
 
-export type Method = 'GET' | 'PUT' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 
 export interface Call {
   /** Parts of the path, decoded. */

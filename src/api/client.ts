@@ -90,6 +90,16 @@ export class FleetClient {
     await this.#call({ method: 'DELETE', path: unitPath(name) }, signal);
   }
 
+  /** Takes what runs unknown to the store into it, as it runs; `machineID` is needed where several machines run it. */
+  async adoptUnit(
+    name: string,
+    machineID: string | undefined,
+    signal: AbortSignal,
+  ): Promise<V2Unit> {
+    const query = machineID === undefined ? '' : `?machineID=${encodeURIComponent(machineID)}`;
+    return await this.#json({ method: 'POST', path: `${unitPath(name)}/adopt${query}` }, signal);
+  }
+
   async explain(name: string, signal: AbortSignal): Promise<V2Explanation> {
     return await this.#json({ method: 'GET', path: `${unitPath(name)}/explain` }, signal);
   }
@@ -114,6 +124,12 @@ export class FleetClient {
     for await (const page of this.#pages<V2MachinePage>('/fleet/v2/machines', signal))
       all.push(...page.machines);
     return all;
+  }
+
+  /** Says that an absent machine is gone for good; MACHINE_PRESENT for one that is there. */
+  async evictMachine(id: string, signal: AbortSignal): Promise<V2Machine> {
+    const path = `/fleet/v2/machines/${encodeURIComponent(id)}/evict`;
+    return await this.#json({ method: 'POST', path }, signal);
   }
 
   /** The fleetd that answers. */
@@ -206,11 +222,7 @@ export class FleetClient {
     } catch (error) {
       signal.throwIfAborted();
       if (timeout?.aborted === true) {
-        throw new FleetError(
-          'API_UNREACHABLE',
-          `no answer from ${this.#targets.map((t) => t.name).join(', ')} within ${this.#timeoutMs / 1000} s`,
-          { cause: error, hint: 'Raise --request-timeout, or look at fleetd: journalctl -u fleet' },
-        );
+        throw late(this.#targets, this.#timeoutMs, error);
       }
       throw error instanceof FleetError ? error : unreachable(this.#targets, error);
     }
@@ -225,6 +237,7 @@ export class FleetClient {
         this.#answered = target;
         return response;
       } catch (error) {
+        if (error instanceof FleetError) throw error; // it says why the time was not enough
         signal.throwIfAborted();
         if (codeOf(error) === 'EAGAIN') throw manyConnect(target, error);
         last = error;
@@ -334,6 +347,18 @@ function notFleet(response: IncomingMessage): FleetError {
     'API_UNREACHABLE',
     `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
     { hint: 'Look at --endpoint.' },
+  );
+}
+
+function late(targets: readonly Target[], timeoutMs: number, cause: unknown): FleetError {
+  const names = targets.map(({ name }) => name).join(', ');
+  const known = cause instanceof FleetError ? cause : undefined;
+  const why = known === undefined ? '' : `: ${known.message}`;
+  const hint = known?.hint ?? 'Raise --request-timeout, or look at fleetd: journalctl -u fleet';
+  return new FleetError(
+    'API_UNREACHABLE',
+    `no answer from ${names} within ${timeoutMs / 1000} s${why}`,
+    { cause, hint },
   );
 }
 

@@ -7,6 +7,7 @@ import {
   type IncomingMessage,
   type RequestOptions,
 } from 'node:http';
+import { isIP } from 'node:net';
 import { FleetError } from '../model/errors.ts';
 
 export interface ConnectionOptions {
@@ -53,7 +54,7 @@ const CONNECTIONS_MAX = 32;
 
 /** One request. */
 export interface Request {
-  readonly method: 'GET' | 'PUT' | 'DELETE' | 'PATCH';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'PATCH';
   readonly path: string;
   readonly body?: unknown;
   /** ms without a byte after which the connection counts as lost. */
@@ -87,6 +88,11 @@ export class Connections {
     const ended = this.#options.trace?.(`${call.method} ${options.path ?? ''} of ${target.name}`);
     return await new Promise((resolve, reject) => {
       const outgoing = transport.request(options);
+      let isSought = isName(options.host) && options.socketPath === undefined;
+      outgoing.once('socket', (socket) => {
+        isSought &&= socket.connecting; // a kept one is connected
+        if (isSought) socket.once('lookup', () => (isSought = false));
+      });
       if (call.silenceMs !== undefined)
         outgoing.setTimeout(call.silenceMs, () => {
           outgoing.destroy(new Error('nothing was heard for too long'));
@@ -97,7 +103,7 @@ export class Connections {
       });
       outgoing.on('error', (error) => {
         ended?.(error.message);
-        reject(error);
+        reject(isSought && signal.aborted ? unresolved(options.host, error) : error);
       });
       outgoing.end(body);
     });
@@ -131,26 +137,36 @@ export class Connections {
   }
 }
 
+function isName(host: string | null | undefined): host is string {
+  return typeof host === 'string' && isIP(host) === 0;
+}
+
+function unresolved(host: string | null | undefined, cause: Error): FleetError {
+  return new FleetError('API_UNREACHABLE', `no resolver has an address of '${host ?? ''}' yet`, {
+    cause,
+    hint: 'Is the name right? See: getent hosts NAME; or give an address in --endpoint.',
+  });
+}
+
 /** HTTP with or without TLS. */
 interface Transport {
   readonly agent: Agent;
   readonly request: (options: RequestOptions) => ClientRequest;
 }
 
-/** Reads `unix:///path`, `http://host[:port]`, `https://…`; anything else is USAGE. */
+/** A host and its port without a scheme; a word alone is rather a slip than a host whose port is 80. */
+const HOST_AND_PORT = /^(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+$/;
+
+/** Reads `unix:///path`, `http://host[:port]`, `https://…` or `host:port`; anything else is USAGE. */
 export function parseEndpoint(text: string): Target {
-  const usage = (): FleetError =>
-    new FleetError('USAGE', `'${text}' is no endpoint`, {
-      hint: 'Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.',
-    });
   if (text.startsWith('unix://')) {
     const socketPath = text.slice('unix://'.length);
-    if (socketPath === '') throw usage();
+    if (!socketPath.startsWith('/')) throw noEndpoint(text);
     return { name: text, at: { socketPath }, isSecure: false, basePath: '' };
   }
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  const url = URL.parse(HOST_AND_PORT.test(text) ? `http://${text}` : text);
   const isSecure = url?.protocol === 'https:';
-  if (url === null || (url.protocol !== 'http:' && !isSecure)) throw usage();
+  if (url === null || (url.protocol !== 'http:' && !isSecure)) throw noEndpoint(text);
   const basePath = url.pathname.replace(/\/+$/, '');
   return {
     name: text,
@@ -161,4 +177,12 @@ export function parseEndpoint(text: string): Target {
     isSecure,
     basePath,
   };
+}
+
+function noEndpoint(text: string): FleetError {
+  return new FleetError('USAGE', `'${text}' is no endpoint`, {
+    hint: text.startsWith('/')
+      ? `A socket is written unix://${text}.`
+      : 'Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.',
+  });
 }

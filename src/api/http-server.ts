@@ -52,7 +52,7 @@ export function newHttpServer(
     const { expect = '' } = request.headers;
     const error = invalid(`header 'expect' is '${expect}', and may be '100-continue' only`);
     response.writeHead(417, { server: name, 'content-type': 'application/json' });
-    response.end(errorBody('v1', 417, error));
+    response.end(errorBody('v2', 417, error));
   });
   server.on('connect', (_request, socket) => {
     endWith(socket as Socket, rawAnswer(name, 405, invalid("method 'CONNECT' is not allowed")));

@@ -54,13 +54,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     bodyLimit: BODY_MAX_BYTES,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: HEADER_MAX_BYTES },
-    frameworkErrors: (error, request, reply) => {
-      void sendError(
-        reply,
-        versionOf(request.url),
-        error.statusCode ?? 400,
-        requestError(error.message),
-      );
+    // Before any route: a path that does not decode, or is too long.
+    frameworkErrors: (_error, request, reply) => {
+      const error = requestError(`path '${request.url.slice(0, 200)}' cannot be understood`);
+      void sendError(reply, versionOf(request.url), 400, error);
     },
   });
   const server = new ApiServer({ ...options, app, metrics, admission, closing: closing.signal });

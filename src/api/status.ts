@@ -17,6 +17,7 @@ export const httpStatus: Readonly<Record<ErrorCode, number>> = {
   LEADERSHIP_LOST: 503,
   MACHINE_ID_TAKEN: 503,
   MACHINE_NOT_FOUND: 404,
+  MACHINE_PRESENT: 409,
   NOT_FOUND: 404,
   PAGE_TOKEN_INVALID: 400,
   REGISTRY_BUSY: 503,
@@ -64,7 +65,7 @@ export function publicError(error: unknown): FleetError {
   if (error.code === 'STORE_COMPACTED' || error.code === 'STORE_REVERTED')
     return new FleetError(
       error.code,
-      'the listing is older than the history that the store keeps',
+      "the listing of 'nextPageToken' is older than the history that the store keeps",
       {
         cause: error,
         hint: 'Begin it anew, without nextPageToken.',
@@ -82,9 +83,23 @@ export function unreachable(reason: string, cause?: unknown): FleetError {
   });
 }
 
+/** characters of a message: what a client has sent may stand in it. */
+const MESSAGE_MAX_CHARS = 2_000;
+
+/** What a client has sent may stand in a message: one line, without what would steer the terminal that shows it. */
+function shownMessage(message: string): string {
+  const escaped = message.replaceAll(
+    /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  if (escaped.length <= MESSAGE_MAX_CHARS) return escaped;
+  return `${escaped.slice(0, MESSAGE_MAX_CHARS)}…`;
+}
+
 /** The body of a failure. v1 has a code and a message, with the hint in it; v2 also has our code and the hint by itself. */
 export function errorBody(version: 'v1' | 'v2', status: number, error: FleetError): string {
-  const { message, hint, code } = error;
+  const { hint, code } = error;
+  const message = shownMessage(error.message);
   const body: ApiErrorBody =
     version === 'v1'
       ? { error: { code: status, message: hint === undefined ? message : `${message} (${hint})` } }

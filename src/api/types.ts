@@ -77,7 +77,7 @@ export interface V2UnitState extends V1UnitState {
   readonly started?: number;
   /** How that start's job ended: 'running' until then, 'done', 'failed', … */
   readonly job?: string;
-  /** The unit's Result property when the job did not end well. */
+  /** The unit's Result property when the job did not end well, or the unit has failed since. */
   readonly result?: string;
   /** Why the host does not load it. */
   readonly refusal?: string;
@@ -124,8 +124,11 @@ export interface V2Machine {
   readonly version?: string;
   readonly capacity?: Readonly<{ cpus: number; memoryBytes: number }>;
   readonly capabilities?: Readonly<Record<string, string>>;
+  /** When the leader saw its key go, and since when it believes that it is gone; wall-clock ms. */
   readonly lastSeenMs?: number;
   readonly absentSinceMs?: number;
+  /** Its units stay where they are until then: too many machines vanished at once. */
+  readonly brakeUntilMs?: number;
   /** A person asked for its units to be placed elsewhere. */
   readonly evict?: boolean;
 }
@@ -160,6 +163,13 @@ export interface V2Explanation {
 export type V2Event =
   | Readonly<{ kind: 'unit'; name: string; unit?: V2Unit }>
   | Readonly<{ kind: 'placed'; name: string; machineID?: string; releasing?: boolean }>
-  | Readonly<{ kind: 'state'; name: string; machineID: string; state?: V2UnitState }>
+  | Readonly<{
+      kind: 'state';
+      name: string;
+      machineID: string;
+      /** It runs there unknown to the store: another row than that of the unit. */
+      orphan?: true;
+      state?: V2UnitState;
+    }>
   | Readonly<{ kind: 'pending'; name: string; pending?: Pending; lines?: readonly string[] }>
   | Readonly<{ kind: 'reset' }>;

@@ -49,6 +49,7 @@ export function refuseActiveTemplate(name: UnitName, desiredState: DesiredState 
 
 function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
   refuseHidden(name);
+  refuseEmpty(name, file);
   const { ok: needs, problems } = checkFleetOptions(name, file);
   if (problems !== undefined) throw invalidFile(name, problems);
   const faults = quadletProblems(name, file, needs);
@@ -74,6 +75,14 @@ function refuseHidden(name: UnitName): void {
       details: { name },
     },
   );
+}
+
+/** systemd takes a file of no bytes for a mask; one of comments only is a slip as well. */
+function refuseEmpty(name: UnitName, file: ParsedFile): void {
+  if (file.entries.some(({ kind }) => kind === 'section' || kind === 'option')) return;
+  const message = 'it is empty: it has no section and no option';
+  const hint = "Write what the unit is to do, such as '[Service]' and 'ExecStart='.";
+  throw invalidFile(name, [{ message, hint }]);
 }
 
 function invalidFile(name: UnitName, problems: readonly Problem[]): FleetError {

@@ -1,10 +1,20 @@
 // Which machines' keys are gone, since when, and what the leader believes of them. reconcile/absence.ts judges; this keeps the times.
 // Invariant: a machine is believed absent until its key is back, and nothing but its key brings it back.
+import { isFleetError } from '../model/errors.ts';
 import type { Host, Machine, MachineId } from '../model/machine.ts';
-import { judgeAbsence, type Absence, type Brake, type Vanished } from '../reconcile/absence.ts';
+import {
+  judgeAbsence,
+  PROBE_AGAIN_MS,
+  type Absence,
+  type Brake,
+  type Vanished,
+} from '../reconcile/absence.ts';
+import { withChildSignal } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ClusterPicture } from '../scheduler/cluster.ts';
+import type { Kv, LeaseId } from '../store/kv.ts';
+import { probeLeases, type Probe } from './lease-probe.ts';
 
 /** What this process knows of its own connection to the store: without it, nobody is believed absent. */
 export interface Evidence {
@@ -15,37 +25,58 @@ export interface Evidence {
 }
 
 export interface AbsenceDeps {
+  readonly kv: Kv;
   readonly clock: Clock;
   readonly log: Log;
   readonly evidence: Evidence;
+  /** This process's own machine: `evidence` tells how it is. */
+  readonly machine: MachineId;
+}
+
+/** What outlives a term. */
+export interface AbsenceMemory {
+  /** When the store, or the way to it, was last not itself. */
+  discontinuityAtMs: number | undefined;
+}
+
+/** A machine whose key is gone, for the records. */
+export interface GoneMachine {
+  readonly id: MachineId;
+  /** Clock time in ms. */
+  readonly atMs: number;
+  readonly believed: boolean;
 }
 
 interface Seen {
   readonly ttlSec: number;
   readonly leaving: boolean;
+  readonly lease: LeaseId | undefined;
 }
 
-interface Gone extends Seen {
+interface Gone extends Omit<Seen, 'lease'> {
   readonly atMs: number;
+  readonly remembered: boolean;
   believed: boolean;
 }
+
+/** ms; a store that does not answer a probe in so long is asked again. */
+const PROBE_TIMEOUT_MS = 1_000;
 
 export class AbsenceWatch {
   readonly #picture: ClusterPicture;
   readonly #deps: AbsenceDeps;
   readonly #leaderSinceMs: number;
+  /** Those whose key is there. */
   readonly #seen = new Map<MachineId, Seen>();
   readonly #gone = new Map<MachineId, Gone>();
+  /** Present, and not heard of when last asked: they take nothing until they renew. */
+  #silent: ReadonlySet<MachineId> = new Set();
+  #probe: { readonly atMs: number; readonly silent: number } | undefined;
   #scanned = false;
-  readonly #memory: { discontinuityAtMs: number | undefined };
+  readonly #memory: AbsenceMemory;
   #brake: Brake | undefined;
 
-  /** `memory` outlives the term: when the store or the way to it was last not itself. */
-  constructor(
-    picture: ClusterPicture,
-    deps: AbsenceDeps,
-    memory: { discontinuityAtMs: number | undefined },
-  ) {
+  constructor(picture: ClusterPicture, deps: AbsenceDeps, memory: AbsenceMemory) {
     this.#picture = picture;
     this.#deps = deps;
     this.#leaderSinceMs = deps.clock.now();
@@ -53,11 +84,15 @@ export class AbsenceWatch {
   }
 
   /** Told of each change of a machine's key. */
-  saw(id: MachineId, machine: Machine | undefined): void {
-    if (machine !== undefined) {
-      this.#seen.set(id, { ttlSec: machine.ttlSec, leaving: machine.leaving });
-      this.#gone.delete(id);
-    } else this.#missing(id);
+  saw(id: MachineId, machine: Machine | undefined, lease?: LeaseId): void {
+    if (machine === undefined) return this.#missing(id, false);
+    this.#seen.set(id, { ttlSec: machine.ttlSec, leaving: machine.leaving, lease });
+    this.#gone.delete(id);
+  }
+
+  /** Goes on with the brake of the leader before. */
+  resume(brake: Brake | undefined): void {
+    this.#brake = brake;
   }
 
   /** Machines that are believed absent, with what the cluster remembers of them. */
@@ -67,30 +102,40 @@ export class AbsenceWatch {
       .map(([id]) => ({ id, host: this.#picture.machine(id)?.host }));
   }
 
-  /** What holds evictions back, if anything. */
+  /** All machines whose keys are gone, believed or not. */
+  gone(): readonly GoneMachine[] {
+    return [...this.#gone].map(([id, { atMs, believed }]) => ({ id, atMs, believed }));
+  }
+
+  /** Says whether the machine's key is there. */
+  isPresent(id: MachineId): boolean {
+    return this.#seen.has(id);
+  }
+
+  /** Nothing of it is left in the store: it is no machine of this cluster any more. */
+  forget(id: MachineId): void {
+    this.#gone.delete(id);
+  }
+
+  /** What holds evictions back, if anything; also one whose time is over, while one of its machines is missing. */
   get brake(): Brake | undefined {
     return this.#brake;
   }
 
-  /** Judges again and tells the picture. Answers the ms after which time alone may change a verdict. */
-  look(): number {
+  /**
+   * Judges again and tells the picture, having asked the store for leases where that matters. Answers the ms after which time alone may
+   * change a verdict.
+   */
+  async look(signal: AbortSignal): Promise<number> {
     if (!this.#scanned) this.#scan();
-    if (this.#gone.size === 0) {
-      this.#brake = undefined;
-      return Infinity;
+    let absence = this.#judge();
+    const needsProbe = absence.doubted.some(
+      ({ because }) => because === 'unprobed' || because === 'silent',
+    );
+    if (needsProbe || this.#silent.size > 0) {
+      await this.#ask(signal);
+      absence = this.#judge();
     }
-    const nowMs = this.#deps.clock.now();
-    const answeredSinceMs = this.#deps.evidence.answeredSince();
-    if (nowMs - answeredSinceMs < 1) this.#memory.discontinuityAtMs = nowMs; // own renewals are unanswered
-    const absence = judgeAbsence({
-      nowMs,
-      present: this.#present(),
-      vanished: [...this.#gone].map(([id, gone]) => this.#vanished(id, gone)),
-      answeredSinceMs,
-      leaderSinceMs: this.#leaderSinceMs,
-      discontinuityAtMs: this.#memory.discontinuityAtMs,
-      brake: this.#brake,
-    });
     this.#say(absence);
     this.#brake = absence.brake;
     for (const id of absence.absent) {
@@ -99,20 +144,90 @@ export class AbsenceWatch {
       gone.believed = true;
       this.#picture.setPresence(id, 'absent');
     }
-    return absence.lookAgainMs === undefined ? Infinity : Math.max(1, absence.lookAgainMs - nowMs);
+    const nowMs = this.#deps.clock.now();
+    const againMs = absence.lookAgainMs === undefined ? Infinity : absence.lookAgainMs - nowMs;
+    return Math.max(1, this.#silent.size > 0 ? Math.min(againMs, PROBE_AGAIN_MS) : againMs);
   }
 
-  /** Units may be placed on machines whose keys were gone before this term began. */
+  #judge(): Absence {
+    const nowMs = this.#deps.clock.now();
+    const answeredSinceMs = this.#deps.evidence.answeredSince();
+    const isUnanswered = nowMs - answeredSinceMs < 1;
+    if (this.#gone.size > 0 && isUnanswered) this.#memory.discontinuityAtMs = nowMs;
+    return judgeAbsence({
+      nowMs,
+      present: this.#seen.size,
+      silent: this.#silentNow(nowMs),
+      vanished: [...this.#gone].map(([id, gone]) => this.#vanished(id, gone)),
+      answeredSinceMs,
+      leaderSinceMs: this.#leaderSinceMs,
+      discontinuityAtMs: this.#memory.discontinuityAtMs,
+      brake: this.#brake,
+    });
+  }
+
+  /** Where nobody else is there, nobody can be silent; an answer from before the last one vanished says nothing of those that went with it. */
+  #silentNow(nowMs: number): number | undefined {
+    const others = this.#seen.size - (this.#seen.has(this.#deps.machine) ? 1 : 0);
+    if (others === 0) return 0;
+    const probe = this.#probe;
+    if (probe === undefined || nowMs - probe.atMs >= PROBE_AGAIN_MS) return undefined;
+    const isOlder = [...this.#gone.values()].some(({ atMs }) => atMs > probe.atMs);
+    return isOlder ? undefined : probe.silent;
+  }
+
+  /** A store that does not answer leaves it open who is silent. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const { kv, clock, machine, log } = this.#deps;
+    const atMs = clock.now();
+    const others = [...this.#seen].flatMap(([id, { lease, ttlSec }]) =>
+      id === machine || lease === undefined ? [] : [{ id, lease, ttlSec }],
+    );
+    let probe: Probe | undefined;
+    try {
+      probe = await withChildSignal(signal, async (child) => {
+        const late = clock.sleep(PROBE_TIMEOUT_MS, child).then(() => undefined);
+        const answer = probeLeases(kv, others, child);
+        for (const wait of [late, answer]) wait.catch(() => undefined);
+        return await Promise.race([answer, late]);
+      });
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      log.debug({ code: error.code, err: error.message }, 'leases cannot be asked, asking again');
+    }
+    if (probe === undefined) return;
+    const { silent, asked } = probe;
+    const share = asked === 0 ? 0 : silent.length / asked;
+    this.#probe = { atMs, silent: Math.ceil(share * others.length) };
+    this.#doubt(new Set(silent));
+  }
+
+  /** What dies together vanishes one by one: nothing is placed on what is about to. */
+  #doubt(silent: ReadonlySet<MachineId>): void {
+    for (const id of new Set([...silent, ...this.#silent])) {
+      const seen = this.#seen.get(id);
+      if (seen === undefined || silent.has(id) === this.#silent.has(id)) continue;
+      const heard = seen.leaving ? 'leaving' : 'present';
+      this.#picture.setPresence(id, silent.has(id) ? 'doubted' : heard);
+    }
+    this.#silent = silent;
+  }
+
+  /** Machines whose keys were gone before this term began: those that units may be placed on, and those that are remembered. */
   #scan(): void {
     this.#scanned = true;
-    for (const { id, machine } of this.#picture.machines())
-      if (machine === undefined) this.#missing(id);
+    for (const { id, machine, host, holds } of this.#picture.machines())
+      if (machine === undefined && (host !== undefined || holds.size > 0))
+        this.#missing(id, host?.absentSinceMs !== undefined);
   }
 
-  #missing(id: MachineId): void {
+  #missing(id: MachineId, remembered: boolean): void {
     if (this.#gone.has(id)) return;
     const seen = this.#seen.get(id) ?? { ttlSec: this.#deps.evidence.ttlSec, leaving: false };
-    this.#gone.set(id, { ...seen, atMs: this.#deps.clock.now(), believed: false });
+    this.#seen.delete(id);
+    const { ttlSec, leaving } = seen;
+    const atMs = this.#deps.clock.now();
+    this.#gone.set(id, { ttlSec, leaving, atMs, remembered, believed: false });
   }
 
   #vanished(id: MachineId, gone: Gone): Vanished {
@@ -123,27 +238,25 @@ export class AbsenceWatch {
       orderly: gone.leaving,
       evict: this.#picture.machine(id)?.host?.evict === true,
       believed: gone.believed,
+      remembered: gone.remembered,
     };
   }
 
-  #present(): number {
-    let present = 0;
-    for (const id of this.#seen.keys()) if (!this.#gone.has(id)) present += 1;
-    return present;
-  }
-
   #say(absence: Absence): void {
-    const { log } = this.#deps;
+    const { log, clock } = this.#deps;
     for (const id of absence.absent)
       if (this.#gone.get(id)?.believed === false)
         log.info(
           { machine: id, kind: 'absent' },
           'machine is absent, its units are placed elsewhere',
         );
-    if (absence.brake !== undefined && absence.brake.sinceMs !== this.#brake?.sinceMs)
+    const { brake } = absence;
+    if (brake !== undefined && brake.sinceMs !== this.#brake?.sinceMs)
       log.warn(
-        { machines: absence.brake.machines, kind: 'brake' },
+        { machines: brake.machines, kind: 'brake' },
         'more than half of the machines vanished at once, evicting nothing until they are back',
       );
+    if (brake === undefined && this.#brake !== undefined && clock.now() < this.#brake.untilMs)
+      log.info({ machines: this.#brake.machines, kind: 'brake' }, 'the brake is off again');
   }
 }

@@ -13,7 +13,8 @@ import { ClusterPicture } from '../scheduler/cluster.ts';
 import { FILTERS, type Filters } from '../scheduler/filters.ts';
 import { Mirror } from '../store/mirror.ts';
 import { RELIST_INTERVAL_MS } from '../model/limits.ts';
-import { AbsenceWatch, type Evidence } from './absence-watch.ts';
+import { AbsenceRecords } from './absence-records.ts';
+import { AbsenceWatch, type AbsenceMemory, type Evidence } from './absence-watch.ts';
 import { feed } from './feed.ts';
 import { keepHouse, type HouseDeps } from './housekeeping.ts';
 import { campaign, type LeadershipDeps } from './leadership.ts';
@@ -26,19 +27,14 @@ export interface EngineDeps extends LeadershipDeps {
   readonly filters?: Filters;
 }
 
-/** What outlives a term: when the store was last found restored, or out of this process's reach. */
-interface Memory {
-  discontinuityAtMs: number | undefined;
-}
-
 interface TermStart {
   readonly fence: Fence;
-  readonly memory: Memory;
+  readonly memory: AbsenceMemory;
 }
 
 /** Campaigns and, while elected, decides for the cluster, until `signal` aborts. */
 export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<never> {
-  const memory: Memory = { discontinuityAtMs: undefined };
+  const memory: AbsenceMemory = { discontinuityAtMs: undefined };
   return await campaign(deps, signal, (fence, child) => runTerm(deps, { fence, memory }, child));
 }
 
@@ -78,10 +74,11 @@ async function runTerm(deps: EngineDeps, start: TermStart, signal: AbortSignal):
 class EngineTerm {
   readonly #deps: EngineDeps;
   readonly #fence: Fence;
-  readonly #memory: Memory;
+  readonly #memory: AbsenceMemory;
   readonly #mirror: Mirror;
   readonly #picture = new ClusterPicture();
   readonly #absence: AbsenceWatch;
+  readonly #records: AbsenceRecords;
   /** Units whose compare was lost: decided again when the mirror had time to bring what changed. */
   #lost: UnitName[] = [];
   #limit = FIRST_LIMIT;
@@ -92,17 +89,16 @@ class EngineTerm {
     this.#fence = fence;
     this.#memory = memory;
     this.#mirror = mirror;
-    this.#absence = new AbsenceWatch(this.#picture, deps, memory);
+    const absence = new AbsenceWatch(this.#picture, deps, memory);
+    this.#absence = absence;
+    this.#records = new AbsenceRecords({ ...deps, fence, absence });
   }
 
   /** What housekeeping asks of the term. */
-  forHousekeeping(): Pick<HouseDeps, 'absent' | 'destroyedGlobals' | 'returned' | 'unreadable'> {
+  forHousekeeping(): Pick<HouseDeps, 'absent' | 'destroyedGlobals' | 'forgotten' | 'unreadable'> {
     return {
       absent: () => this.#absence.absent(),
-      returned: () =>
-        [...this.#picture.machines()]
-          .filter(({ machine, host }) => machine !== undefined && host?.absentSinceMs !== undefined)
-          .map(({ id }) => id),
+      forgotten: (id) => this.#absence.forget(id),
       destroyedGlobals: () =>
         [...this.#picture.units()]
           .filter(({ unit, global }) => unit === undefined && global?.release === true)
@@ -114,6 +110,7 @@ class EngineTerm {
   async run(signal: AbortSignal): Promise<never> {
     const { clock, intervalMs } = this.#deps;
     await this.#readPendings(signal);
+    this.#absence.resume(await this.#records.readBrake(signal));
     for (;;) {
       const nextMs = await this.#pass(signal);
       await withChildSignal(signal, async (child) => {
@@ -137,7 +134,8 @@ class EngineTerm {
     if (!this.#mirror.synced) return Infinity;
     this.#picture.markDirty(this.#lost);
     this.#lost = [];
-    const nextMs = this.#absence.look();
+    const nextMs = await this.#absence.look(signal);
+    await this.#records.write(signal); // before anything is moved: the next leader must know what was believed
     while (this.#picture.dirtyCount > 0) {
       await this.#slice(signal);
       await this.#deps.clock.sleep(0, signal); // heartbeats and requests first
@@ -162,7 +160,11 @@ class EngineTerm {
         {
           keys,
           picture: this.#picture,
-          machine: (id, machine) => this.#absence.saw(id, machine),
+          machine: (id, machine, lease) => {
+            this.#absence.saw(id, machine, lease);
+            this.#records.sawMachine(id);
+          },
+          host: (id, host, revision) => this.#records.saw(id, host, revision),
           unreadable: (key, error) => this.#leaveAlone(key, error),
         },
         change,
@@ -194,7 +196,7 @@ class EngineTerm {
         signal,
       );
       this.#carryOut(plan, new Map(committed.map(({ write, revision }) => [write.unit, revision])));
-      this.#lost.push(...lost);
+      this.#lost.push(...lost.map(({ unit }) => unit));
     } catch (error) {
       // Whether it was written or not, the mirror will say; until then the units are to be decided again.
       this.#lost.push(...dirty);

@@ -1,17 +1,20 @@
 // Changes of the mirror → the picture. A record that does not decode is named, counted and left out; it never stops the rest.
 import { isFleetError } from '../model/errors.ts';
-import type { Machine, MachineId } from '../model/machine.ts';
+import { isRunning } from '../model/unit-state.ts';
+import type { Host, Machine, MachineId } from '../model/machine.ts';
 import { parseClusterKey, type ClusterKey, type Keys } from '../registry/keys.ts';
 import { decode, type RecordKind, type Records } from '../registry/codec.ts';
 import type { ClusterPicture } from '../scheduler/cluster.ts';
-import type { Revision } from '../store/kv.ts';
+import type { LeaseId, Revision } from '../store/kv.ts';
 import type { Change } from '../store/mirror.ts';
 
 export interface FeedDeps {
   readonly keys: Keys;
   readonly picture: ClusterPicture;
-  /** Told of each change of a machine's key, before the picture is. */
-  readonly machine: (id: MachineId, machine: Machine | undefined) => void;
+  /** Told of each change of a machine's key, before the picture is; with the lease that the key hangs on. */
+  readonly machine: (id: MachineId, machine: Machine | undefined, lease?: LeaseId) => void;
+  /** Told of each change of what outlives it. */
+  readonly host: (id: MachineId, host: Host | undefined, revision: Revision) => void;
   /** Called for each record that does not decode. */
   readonly unreadable: (key: string, error: Error) => void;
 }
@@ -30,7 +33,7 @@ export function feed(deps: FeedDeps, change: Change, revision: Revision): void {
 }
 
 function apply(
-  { picture, machine }: FeedDeps,
+  { picture, machine, host }: FeedDeps,
   what: ClusterKey,
   { key, kv }: Change,
   revision: Revision,
@@ -46,10 +49,19 @@ function apply(
       return picture.applyGlobal(what.name, read('global'), revision);
     case 'schedule':
       return picture.applyAssignment(what.machine, what.name, read('assignment'), revision);
+    case 'orphan': {
+      const orphan = read('orphan');
+      return picture.applyOrphan(
+        what.machine,
+        what.name,
+        orphan !== undefined && isRunning(orphan),
+      );
+    }
     case 'machine':
-      machine(what.machine, read('machine'));
+      machine(what.machine, read('machine'), kv?.lease);
       return picture.applyMachine(what.machine, read('machine'));
     case 'host':
+      host(what.machine, read('host'), kv?.modRevision ?? 0n);
       return picture.applyHost(what.machine, read('host'));
     case 'metadata':
       return picture.applyMetadata(what.machine, what.key, read('metadata'));

@@ -1,15 +1,14 @@
 // What a leader does now and then: forgets old history, and clears what absent machines left behind.
 // Invariant: fenced like every write of a term; a failure is logged and tried again the next time.
 import { isFleetError } from '../model/errors.ts';
-import { TXN_OPERATIONS_MAX } from '../model/limits.ts';
+import { ABSENT_KEPT_MS, TXN_OPERATIONS_MAX } from '../model/limits.ts';
 import type { Host, MachineId } from '../model/machine.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import { encode } from '../registry/codec.ts';
-import type { Fence } from '../registry/commit.ts';
+import { commit, type Fence } from '../registry/commit.ts';
 import { collectFiles } from '../registry/files.ts';
-import type { Registry } from '../registry/registry.ts';
+import { readRecord, type Registry } from '../registry/registry.ts';
 import type { Operation, Revision } from '../store/kv.ts';
 
 export interface HouseDeps extends Registry {
@@ -20,8 +19,8 @@ export interface HouseDeps extends Registry {
   readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
   /** Global units that were destroyed: their keys hold the mark for hosts that have not seen it yet. */
   readonly destroyedGlobals: () => readonly Readonly<{ name: UnitName; revision: Revision }>[];
-  /** Machines that are present and still remembered as absent. */
-  readonly returned: () => readonly MachineId[];
+  /** Told of a machine of which nothing is left in the store. */
+  readonly forgotten: (id: MachineId) => void;
 }
 
 /** How long a mark stays at the least: a host that has just begun to load the unit has no row yet. */
@@ -51,6 +50,7 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
       await clearGlobals(deps, marked, signal);
       if (clock.now() - compactedAtMs >= COMPACT_EVERY_MS) {
         compactedAtMs = clock.now();
+        await forgetLongGone(deps, signal);
         await compactOld(deps, marks, signal);
         ({ unnamed } = await collectFiles(deps, unnamed, signal));
       }
@@ -61,38 +61,42 @@ export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<n
   }
 }
 
-/** Remembers since when a machine is absent, until it is back, and deletes the rows that it reported: readers hide them already. */
+/** Deletes the rows that absent machines reported: readers hide them already. */
 async function clearAbsent(
   deps: HouseDeps,
   cleared: Set<MachineId>,
   signal: AbortSignal,
 ): Promise<void> {
-  const absent = deps.absent();
-  const now = new Set(absent.map(({ id }) => id));
-  for (const id of cleared) if (!now.has(id)) cleared.delete(id);
-  const fresh = absent.filter(({ id }) => !cleared.has(id));
-  const forgotten = deps
-    .returned()
-    .map((id): Operation => ({ kind: 'delete', key: deps.keys.host(id) }));
-  if (fresh.length === 0 && forgotten.length === 0) return;
-  const ids = new Set(fresh.map(({ id }) => id));
-  const rows = ids.size === 0 ? [] : await rowsOf(deps, ids, signal);
-  const hosts = fresh.map(({ id, host }): Operation => {
-    const record: Host = {
-      ...host,
-      id,
-      absentSinceMs: host?.absentSinceMs ?? deps.clock.wallNow(),
-    };
-    return { kind: 'put', key: deps.keys.host(id), value: encode('host', record) };
-  });
-  const operations: Operation[] = [
-    ...hosts,
-    ...forgotten,
-    ...rows.map((key): Operation => ({ kind: 'delete', key })),
-  ];
+  const absent = new Set(deps.absent().map(({ id }) => id));
+  for (const id of cleared) if (!absent.has(id)) cleared.delete(id);
+  const fresh = new Set([...absent].filter((id) => !cleared.has(id)));
+  if (fresh.size === 0) return;
+  const rows = await rowsOf(deps, fresh, signal);
+  const operations = rows.map((key): Operation => ({ kind: 'delete', key }));
   for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)
     await fenced(deps, operations.slice(i, i + TXN_OPERATIONS_MAX), signal);
-  for (const id of ids) cleared.add(id);
+  for (const id of fresh) cleared.add(id);
+}
+
+/** Forgets machines that have not returned for so long that nobody expects it: their marks, then what is remembered of them. */
+async function forgetLongGone(deps: HouseDeps, signal: AbortSignal): Promise<void> {
+  const { kv, keys, clock, fence, log } = deps;
+  const oldMs = clock.wallNow() - ABSENT_KEPT_MS;
+  for (const { id, host } of deps.absent()) {
+    if (host?.absentSinceMs === undefined || host.absentSinceMs > oldMs) continue;
+    const { kvs } = await kv.range(keys.scheduleOf(id), {}, signal);
+    const marks = kvs.filter((held) => readRecord(deps, 'assignment', held)?.release === true);
+    const writes = marks.map(({ key, modRevision }) => ({
+      compares: [{ key, equals: modRevision }],
+      operations: [{ kind: 'delete', key } as const],
+    }));
+    const { lost } = await commit(kv, fence, writes, signal);
+    // What is lost there waits for it still.
+    if (lost.length > 0 || marks.length < kvs.length) continue;
+    await fenced(deps, [{ kind: 'delete', key: keys.host(id) }], signal);
+    deps.forgotten(id);
+    log.info({ machine: id, kind: 'forgotten' }, 'machine has not returned, forgetting it');
+  }
 }
 
 /** Deletes the keys of destroyed global units that every machine has dropped; none while a machine is away that might return. */
@@ -125,16 +129,21 @@ async function clearGlobals(
   }
 }
 
-/** Keys of the state rows that these machines wrote. */
+/** Keys of what these machines reported, state rows and orphans: they write them anew when they are back. */
 async function rowsOf(
   { kv, keys }: HouseDeps,
-  machines: ReadonlySet<string>,
+  machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { kvs } = await kv.range(keys.states, { keysOnly: true }, signal);
-  return kvs
+  const states = await kv.range(keys.states, { keysOnly: true }, signal);
+  const rows = states.kvs
     .map(({ key }) => key)
-    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1)));
+    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1) as MachineId));
+  for (const id of machines) {
+    const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
+    rows.push(...kvs.map(({ key }) => key));
+  }
+  return rows;
 }
 
 async function fenced(

@@ -27,6 +27,10 @@ export const CAS_TRIES_MAX = 5;
 export const RELIST_INTERVAL_MS = 10 * 60_000;
 /** seconds; lease of the `leader` key. */
 export const LEADER_TTL_SEC = 5;
+/** machines whose leases are asked when one has vanished: of more, so many tell how it is with the rest. */
+export const PROBED_MACHINES_MAX = 100;
+/** ms; what an absent machine left behind is kept so long, so that it stops what was placed elsewhere when it returns; DESIGN §2. */
+export const ABSENT_KEPT_MS = 30 * 24 * 60 * 60_000;
 /** D-Bus calls in flight; systemd and dbus-daemon refuse more than 128. */
 export const DBUS_CALLS_MAX = 64;
 /** unfinished systemd jobs younger than JOB_SLOW_MS; about 512 over the bus make systemd drop its connection. */

@@ -37,6 +37,10 @@ export interface Requirements {
   readonly bootWithoutStore?: boolean;
   /** Of a Quadlet file: the machine must have one of these, the first that it has is taken. */
   readonly runtimes?: readonly Runtime[];
+  /** Each start of it is given a token that grows (`FLEET_GENERATION`). */
+  readonly fence?: true;
+  /** Its host stops it in time where it cannot be sure that the unit is still its own. */
+  readonly onPartition?: 'stop';
   /** What is asked for besides, and is another thing on each machine; most units have none of it. */
   readonly perMachine?: PerMachineValues;
 }

@@ -35,19 +35,26 @@ export interface UnitState extends SystemdState {
   readonly started?: number;
   /** How the start job of generation `started` ended. */
   readonly job?: JobResult;
-  /** The unit's own Result property when the job did not end well, such as `exit-code`. */
+  /** The unit's own Result property when the job did not end well, or it has failed since: `exit-code`, `start-limit-hit`. */
   readonly result?: string;
   /** Why this host does not load the unit: a sentence. */
   readonly refusal?: string;
   readonly incarnation: string;
 }
 
-/** `orphan/ID/NAME`: a fleet unit that runs and that no key speaks of. */
+/** `c/orphan/ID/NAME`: a fleet unit that runs and that no key speaks of. */
 export interface Orphan extends SystemdState {
   readonly name: UnitName;
   readonly machine: MachineId;
   readonly hash: string;
   readonly generation: number;
+  /** What it was there for; absent in records of older versions. */
+  readonly desiredState?: 'loaded' | 'launched';
   /** The unit file as it runs there. */
   readonly text: string;
+}
+
+/** Says whether systemd runs it, or is about to: systemd.unit(5), the states of a unit. */
+export function isRunning({ activeState }: SystemdState): boolean {
+  return activeState !== 'inactive' && activeState !== 'failed';
 }

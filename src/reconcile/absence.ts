@@ -4,6 +4,8 @@ import type { MachineId } from '../model/machine.ts';
 
 /** A new leader looks round for so long before it evicts; DESIGN §3. */
 const NEW_LEADER_WAIT_MS = 2000;
+/** How soon leases are asked again while it is not known whether more machines are about to vanish. */
+export const PROBE_AGAIN_MS = 500;
 /** The brake holds for so many times the longest ttl of those that it is on. */
 const BRAKE_TTLS = 5;
 
@@ -19,6 +21,8 @@ export interface Vanished {
   readonly evict: boolean;
   /** It was judged absent before; it stays so until its key is back. */
   readonly believed: boolean;
+  /** An earlier leader judged it absent, and its key has not been seen since: it is not one that vanishes now. */
+  readonly remembered: boolean;
 }
 
 /** Too many vanished at once: more likely it is us, or the network, than all of them. */
@@ -34,6 +38,11 @@ export interface AbsenceInput {
   readonly nowMs: number;
   /** Machines whose key is there. */
   readonly present: number;
+  /**
+   * How many of the present ones have ceased to renew their leases, asked after the last of the vanished went; undefined: not asked yet.
+   * Machines that die together vanish one after the other: each when its own lease ends, within a third of the ttl.
+   */
+  readonly silent: number | undefined;
   readonly vanished: readonly Vanished[];
   /** Every renewal of this process's own machine lease has been answered since; undefined while one is not. */
   readonly answeredSinceMs: number | undefined;
@@ -44,7 +53,8 @@ export interface AbsenceInput {
   readonly brake: Brake | undefined;
 }
 
-export type Doubt = 'own-lease' | 'new-leader' | 'discontinuity' | 'brake';
+/** `unprobed`, `silent`: it is not known yet, or not decided yet, whether more than the brake allows vanish with it. */
+export type Doubt = 'own-lease' | 'new-leader' | 'discontinuity' | 'brake' | 'unprobed' | 'silent';
 
 export interface Absence {
   /** Sorted by id, as `doubted`. */
@@ -85,7 +95,8 @@ function doubtOf(
   if (machine.believed || machine.orderly || machine.evict) return undefined;
   const ttlMs = machine.ttlSec * 1000;
   if (answeredSinceMs === undefined) return { because: 'own-lease', untilMs: undefined };
-  if (brakedUntilMs !== undefined) return { because: 'brake', untilMs: brakedUntilMs };
+  if (brakedUntilMs !== undefined && !machine.remembered)
+    return { because: 'brake', untilMs: brakedUntilMs };
   // All through its ttl the store answered us, and not it.
   if (nowMs < answeredSinceMs + ttlMs)
     return { because: 'own-lease', untilMs: answeredSinceMs + ttlMs };
@@ -93,21 +104,28 @@ function doubtOf(
     const untilMs = Math.max(leaderSinceMs, discontinuityAtMs) + ttlMs;
     if (nowMs < untilMs) return { because: 'discontinuity', untilMs };
   }
+  if (machine.remembered) return undefined;
   if (nowMs < leaderSinceMs + NEW_LEADER_WAIT_MS)
     return { because: 'new-leader', untilMs: leaderSinceMs + NEW_LEADER_WAIT_MS };
+  if (input.silent === undefined) return { because: 'unprobed', untilMs: nowMs + PROBE_AGAIN_MS };
+  if (mayBecomeTooMany(input)) return { because: 'silent', untilMs: nowMs + PROBE_AGAIN_MS };
   return undefined;
+}
+
+/** The brake would be pulled if those that are silent vanished too. Either they do, or they renew; both within their ttl. */
+function mayBecomeTooMany(input: AbsenceInput): boolean {
+  const { nowMs, present, silent = 0 } = input;
+  const recent = countedOf(input).filter(
+    ({ vanishedAtMs, ttlSec }) => nowMs - vanishedAtMs <= ttlSec * 1000,
+  );
+  return silent > 0 && isTooMany(recent.length + silent, recent.length + present);
 }
 
 /** The brake as of now: on until all of its machines are back or given up by a person, or its time is over. */
 function brakeFor(input: AbsenceInput): Brake | undefined {
-  const { nowMs, brake } = input;
-  const missing = input.vanished.filter((machine) => !machine.orderly && !machine.evict);
-  const held = missing.filter(({ id }) => brake?.machines.includes(id));
-  const kept = brake !== undefined && held.length > 0 ? brake : undefined;
-  const over = kept !== undefined && nowMs >= kept.untilMs;
-  // Those that the brake could not save do not pull it again.
-  const counted = over ? missing.filter((machine) => !held.includes(machine)) : missing;
-  const together = largestGroup(counted);
+  const { nowMs } = input;
+  const { kept, held, over } = heldBy(input);
+  const together = largestGroup(countedOf(input));
   const isNew = together.some(({ id }) => kept?.machines.includes(id) !== true);
   if (isTooMany(together.length, input.present + together.length) && isNew) {
     const group = [...new Set([...(over ? [] : held), ...together])];
@@ -116,6 +134,29 @@ function brakeFor(input: AbsenceInput): Brake | undefined {
     return { sinceMs: nowMs, untilMs: nowMs + BRAKE_TTLS * ttlMs, machines };
   }
   return kept;
+}
+
+/** The machines that count for another brake: those that the last one could not save do not pull it again. */
+function countedOf(input: AbsenceInput): readonly Vanished[] {
+  const { held, over } = heldBy(input);
+  const missing = missingOf(input);
+  return over ? missing.filter((machine) => !held.includes(machine)) : missing;
+}
+
+/** What the brake that was on still holds. */
+function heldBy(input: AbsenceInput): {
+  readonly kept: Brake | undefined;
+  readonly held: readonly Vanished[];
+  readonly over: boolean;
+} {
+  const { brake, nowMs } = input;
+  const held = missingOf(input).filter(({ id }) => brake?.machines.includes(id));
+  const kept = held.length > 0 ? brake : undefined;
+  return { kept, held, over: kept !== undefined && nowMs >= kept.untilMs };
+}
+
+function missingOf({ vanished }: AbsenceInput): readonly Vanished[] {
+  return vanished.filter(({ orderly, evict, remembered }) => !orderly && !evict && !remembered);
 }
 
 /** More than half of all, and at least two. */

@@ -13,6 +13,8 @@ import type { HostRefusal } from './host-plan.ts';
 export interface Look {
   readonly done: CarriedOut;
   readonly state: SystemdState;
+  /** Why it is failed now. */
+  readonly failure?: string;
 }
 
 export interface RowsInput {
@@ -50,9 +52,10 @@ export function stateRows(input: RowsInput): ReadonlyMap<UnitName, UnitState> {
   return rows;
 }
 
-function rowOf(input: RowsInput, { done, state }: Look): UnitState {
+function rowOf(input: RowsInput, { done, state, failure }: Look): UnitState {
   const { machine, incarnation } = input;
-  const { name, hash, started, job, result, held } = done;
+  const { name, hash, started, job, held } = done;
+  const result = failure ?? done.result;
   const { loadState, activeState, subState } = state;
   const refusal = input.refusals.get(name);
   const isStarted = started === done.generation;

@@ -1,8 +1,7 @@
-// The engine's writes: many units' compare-and-sets in few fenced transactions. One round trip names those that lost.
+// The engine's writes: many compare-and-sets in few fenced transactions. One round trip names those that lost.
 // Invariant: nothing is written unless the leader key is as this term created it.
 import { FleetError } from '../model/errors.ts';
 import { TXN_COMPARES_MAX, TXN_MAX_BYTES, TXN_OPERATIONS_MAX } from '../model/limits.ts';
-import type { UnitName } from '../model/unit.ts';
 import type { Compare, Kv, Operation, Revision } from '../store/kv.ts';
 
 /** What every write of a term compares: the leader key as this term created it. */
@@ -12,8 +11,7 @@ export interface Fence {
 }
 
 /** The writes of one decision, all or none. No two writes of one commit may touch the same key. */
-export interface UnitWrite {
-  readonly unit: UnitName;
+export interface FencedWrite {
   /** Each on the mod revision of a key. */
   readonly compares: readonly ModCompare[];
   readonly operations: readonly Operation[];
@@ -23,25 +21,25 @@ export interface ModCompare {
   readonly equals: Revision;
 }
 
-export interface CommitResult {
+export interface CommitResult<Write> {
   /** What was written, and at which revision. */
-  readonly committed: readonly Readonly<{ write: UnitWrite; revision: Revision }>[];
-  /** Units whose records had changed meanwhile: decide again when the mirror has them. */
-  readonly lost: readonly UnitName[];
+  readonly committed: readonly Readonly<{ write: Write; revision: Revision }>[];
+  /** Those whose records had changed meanwhile: decide again when the mirror has them. */
+  readonly lost: readonly Write[];
 }
 
 /** Transactions under way at once: etcd takes them one after the other, and the round trips overlap. */
 const BATCHES_IN_FLIGHT = 4;
 
 /** Writes what was decided. Throws LEADERSHIP_LOST when the fence does not hold; then nothing more was written. */
-export async function commit(
+export async function commit<Write extends FencedWrite>(
   kv: Kv,
   fence: Fence,
-  writes: readonly UnitWrite[],
+  writes: readonly Write[],
   signal: AbortSignal,
-): Promise<CommitResult> {
-  const committed: { write: UnitWrite; revision: Revision }[] = [];
-  const lost: UnitName[] = [];
+): Promise<CommitResult<Write>> {
+  const committed: { write: Write; revision: Revision }[] = [];
+  const lost: Write[] = [];
   const batches = batchesOf(writes);
   const worker = async (): Promise<void> => {
     for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
@@ -59,13 +57,13 @@ export async function commit(
 }
 
 /** Writes one batch, without the losers that the `else` branch names. */
-async function commitBatch(
+async function commitBatch<Write extends FencedWrite>(
   kv: Kv,
   fence: Fence,
-  batch: readonly UnitWrite[],
+  batch: readonly Write[],
   signal: AbortSignal,
-): Promise<CommitResult> {
-  const lost: UnitName[] = [];
+): Promise<CommitResult<Write>> {
+  const lost: Write[] = [];
   let left = batch;
   while (left.length > 0) {
     const compared = left.flatMap((write) => write.compares);
@@ -94,16 +92,16 @@ async function commitBatch(
     );
     const losers = left.filter((write) => write.compares.some(({ key }) => moved.has(key)));
     if (losers.length === 0) throw new Error('a transaction failed and none of its compares did');
-    lost.push(...losers.map((write) => write.unit));
+    lost.push(...losers);
     left = left.filter((write) => !losers.includes(write));
   }
   return { committed: [], lost };
 }
 
 /** Cuts the writes into batches under the limits of a transaction; one write is never cut. */
-function batchesOf(writes: readonly UnitWrite[]): UnitWrite[][] {
-  const batches: UnitWrite[][] = [];
-  let batch: UnitWrite[] = [];
+function batchesOf<Write extends FencedWrite>(writes: readonly Write[]): Write[][] {
+  const batches: Write[][] = [];
+  let batch: Write[] = [];
   let size = emptySize();
   for (const write of writes) {
     const more = sizeOf(write);
@@ -130,7 +128,7 @@ function emptySize(): { compares: number; operations: number; bytes: number } {
   return { compares: 1, operations: 0, bytes: 0 };
 }
 
-function sizeOf(write: UnitWrite): { compares: number; operations: number; bytes: number } {
+function sizeOf(write: FencedWrite): { compares: number; operations: number; bytes: number } {
   let bytes = 0;
   for (const { key } of write.compares) bytes += 2 * key.length;
   for (const operation of write.operations) {

@@ -37,11 +37,11 @@ export async function changeUnit<T>(
   signal: AbortSignal,
 ): Promise<Changed<T>> {
   let { view, revision } = await readView(registry, change.name, signal);
-  let unknown: Readonly<{ tried: UnitView; answer: T }> | undefined;
+  let unknown: Readonly<{ tried: UnitView; answer: T; error: FleetError }> | undefined;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
     if (unknown !== undefined && change.committed(unknown.tried, view))
       return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
-    const decision = change.decide(view);
+    const decision = decide(change, view, unknown?.error);
     if (decision.operations.length === 0) return { answer: decision.answer, revision };
     let result: TxnResult;
     try {
@@ -56,7 +56,7 @@ export async function changeUnit<T>(
     } catch (error) {
       if (!isFleetError(error, 'STORE_UNAVAILABLE') || error.details['ambiguous'] !== true)
         throw error;
-      unknown = { tried: view, answer: decision.answer };
+      unknown = { tried: view, answer: decision.answer, error };
       ({ view, revision } = await readView(registry, change.name, signal));
       continue;
     }
@@ -70,6 +70,20 @@ export async function changeUnit<T>(
     `unit '${change.name}' was changed by others ${CAS_TRIES_MAX} times while this request was tried`,
     { hint: 'Try again.', details: { unit: change.name } },
   );
+}
+
+/** The decision; a refusal says nothing where an earlier try may have been committed, and others have changed the unit since. */
+function decide<T>(
+  change: Change<T>,
+  view: UnitView,
+  unknown: FleetError | undefined,
+): Decision<T> {
+  try {
+    return change.decide(view);
+  } catch (error) {
+    if (unknown === undefined || !isFleetError(error)) throw error;
+    throw unknown;
+  }
 }
 
 interface ViewAt {

@@ -5,6 +5,7 @@ import type { Pending } from '../model/refusal.ts';
 import type { UnitState } from '../model/unit-state.ts';
 import type { Placement, UnitName } from '../model/unit.ts';
 import type { KeyValue, Operation, Revision } from '../store/kv.ts';
+import { readAway, type Away } from './read-away.ts';
 import { isCurrent, type Machines } from './presence.ts';
 import { unitRow, type UnitRow } from './read-units.ts';
 import { pagesOf, readRecord, type Registry } from './registry.ts';
@@ -21,6 +22,8 @@ export interface UnitFacts {
   /** What is placed, also of a unit that is global now. */
   readonly placed: Placement | undefined;
   readonly pending: Pending | undefined;
+  /** What is recorded of its machine, where that is absent. */
+  readonly away: Away | undefined;
   /** Whether an engine leads: without one, nothing is placed. */
   readonly led: boolean;
 }
@@ -47,6 +50,10 @@ export async function readUnit(
   const { text, machines } = await fileAndMachines(registry, unit.sha256, [...ids], signal);
   const placedRow = rows.find((row) => row.machine === placed?.machine);
   const row = unitRow(unit, placed, placedRow, machines);
+  const away =
+    placed !== undefined && row.current === 'lost'
+      ? await readAway(registry, placed.machine, signal)
+      : undefined;
   const isKept = placed !== undefined && !placed.release && row.current !== 'lost';
   const isSettled = row.global || isKept || unit.desiredState === 'inactive';
   return {
@@ -56,6 +63,7 @@ export async function readUnit(
     states: rows.filter((state) => isCurrent(state, machines)),
     placed,
     pending: isSettled ? undefined : readFound(registry, 'pending', pendingKv),
+    away,
     led: leaderKv !== undefined,
   };
 }

@@ -45,9 +45,11 @@ export interface UnitEntry {
   globalRevision: bigint;
   /** Its schedule keys by machine; more than one where an absent machine still holds a mark. */
   assignments: ReadonlyMap<MachineId, HeldAssignment>;
+  /** Machines that run it, unknown to the store. */
+  orphans: ReadonlySet<MachineId>;
   /** `pending/NAME` as this engine knows it: the unit waits for a machine. */
   pending: Pending | undefined;
-  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`. */
+  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`, `orphan/MACHINE`. */
   unreadable: ReadonlySet<string>;
 
   /** The options that `needs` was read from. */
@@ -98,6 +100,7 @@ export interface MachineEntry extends MachineFacts {
 /** Nothing, shared: most units have none of it. */
 export const NO_LINKS: Links = { declares: [], matchedBy: [] };
 const NO_ASSIGNMENTS: ReadonlyMap<MachineId, HeldAssignment> = new Map();
+const NO_ORPHANS: ReadonlySet<MachineId> = new Set();
 const NOTHING_UNREADABLE: ReadonlySet<string> = new Set();
 const NO_OVERRIDES: ReadonlyMap<string, string | undefined> = new Map();
 /** The options of a unit that has none. */
@@ -114,6 +117,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     global: undefined,
     globalRevision: 0n,
     assignments: NO_ASSIGNMENTS,
+    orphans: NO_ORPHANS,
     pending: undefined,
     unreadable: NOTHING_UNREADABLE,
     needsFrom: NO_OPTIONS,

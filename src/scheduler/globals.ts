@@ -15,10 +15,10 @@ import { needsOn } from './needs-on.ts';
 export interface GlobalsInput {
   readonly id: MachineId;
   readonly hostname: string;
+  /** What this host can do. */
+  readonly capabilities?: Readonly<Record<string, string>>;
   /** With the overrides merged in: `mergedMetadata()`. */
   readonly metadata: Metadata;
-  /** What the host has besides, such as runtimes of containers. */
-  readonly capabilities?: Readonly<Record<string, string>>;
   readonly globals: readonly GlobalUnit[];
   /** All that the host's schedule keys name, also what is being released: it runs until its key is gone. */
   readonly assigned: readonly Assignment[];

@@ -9,7 +9,7 @@ export interface MachineFacts {
   readonly id: MachineId;
   readonly hostname: string;
   readonly metadata: Metadata;
-  /** What it has besides, such as runtimes of containers, each with its version. */
+  /** What it says that it can do, such as to run containers of a runtime; absent: nothing. */
   readonly capabilities?: Readonly<Record<string, string>>;
 }
 
@@ -54,11 +54,24 @@ export function refusesRuntime(
   return { kind: 'runtime', required: runtimes.join(' or ') };
 }
 
+/** Fence= and OnPartition=stop: machines that can do what the unit asks of its host. */
+export function refusesCapability(
+  needs: Requirements,
+  { capabilities }: MachineFacts,
+): Refusal | undefined {
+  if (needs.fence !== undefined && capabilities?.['fence'] === undefined)
+    return { kind: 'capability', required: 'fence' };
+  if (needs.onPartition !== undefined && capabilities?.['cut-off'] === undefined)
+    return { kind: 'capability', required: 'cut-off' };
+  return undefined;
+}
+
 /** All of the above. */
 export function refusesFacts(needs: Requirements, machine: MachineFacts): Refusal | undefined {
   return (
     refusesMachineId(needs, machine) ??
     refusesMetadata(needs, machine) ??
+    refusesCapability(needs, machine) ??
     refusesRuntime(needs, machine)
   );
 }

@@ -8,6 +8,7 @@ import type { FleetKeyKind } from './fleet-keys.ts';
 import { editDistance, FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
 import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
+import { survivalFrom, survivalProblems } from './survival-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
 import { parseUnitName } from './name.ts';
 import type { ValueFault, Word } from './option-value.ts';
@@ -81,10 +82,11 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
   }
   problems.push(...misspelt(options), ...misplacedRuntime(name, requests));
   // Only what is bounded is compared pair by pair.
-  if (problems.length === 0) problems.push(...combinationProblems(requests));
+  if (problems.length === 0)
+    problems.push(...combinationProblems(requests), ...survivalProblems(name, requests));
   return problems.length > 0
     ? { problems: boundedProblems(problems) }
-    : { ok: withRuntimes(name, requests) };
+    : { ok: { ...withRuntimes(name, requests), ...survivalFrom(requests) } };
 }
 
 /** What stored options are of: no slip, and asked of every unit of a cluster. */
@@ -196,6 +198,8 @@ const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set([
   'global',
   'bootWithoutStore',
   'runtime',
+  'fence',
+  'onPartition',
 ]);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
@@ -266,6 +270,11 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
       hint: `Write one of ${RUNTIMES.join(', ')}, auto.`,
     };
   },
+  fence: booleanFault,
+  onPartition: (text) =>
+    text === 'keep' || text === 'stop'
+      ? undefined
+      : { message: `'${text}' is neither 'keep' nor 'stop'`, hint: "Write 'keep' or 'stop'." },
 };
 
 function booleanFault(text: string): Fault | undefined {

@@ -153,7 +153,7 @@ describe('fleetctl with units that are not there, or not so', () => {
     expect(await fleet.run('start', join(dir, 'no@1'))).toEqual({
       status: 1,
       stdout: '',
-      stderr: `fleetctl: there is no unit 'no@1.service' in the cluster, and no file '${join(dir, 'no@1')}'\n  Give the path of a unit file, or submit the template 'no@.service' first.\n`,
+      stderr: `fleetctl: there is no unit 'no@1.service' in the cluster, and no file '${join(dir, 'no@1.service')}'\n  Give the path of a unit file, or submit the template 'no@.service' first.\n`,
     });
   });
 
@@ -250,6 +250,35 @@ describe('fleetctl restart', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('Not restarted: b.service\n');
     expect(fleet.deeds).toEqual(['stop a.service', 'start a.service']);
+  });
+
+  it('says that nothing starts a unit whose stop it did not wait for', async () => {
+    await fleet.run('start', file('a.service'), file('b.service'));
+    fleet.fates.set('a.service', 'stays');
+    expect(await fleet.run('restart', '--timeout', '0.2', 'a', 'b')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        'Not restarted: b.service\n' +
+        'fleetctl: gave up after 0.2 s: a.service waits for its end on 00010000\n' +
+        '  It stops by itself, and is not started again; then: fleetctl start a.service\n',
+    });
+  });
+
+  it('says the same when it is interrupted', async () => {
+    await fleet.run('start', file('a.service'));
+    fleet.fates.set('a.service', 'stays');
+    const restart = fleet.begin(['restart', 'a']);
+    await eventually(async () => {
+      const { json } = await fleet.api.get('/fleet/v2/units/a.service');
+      expect(json.desiredState).toBe('loaded');
+    });
+    restart.interrupt();
+    expect((await restart.ended).status).toBe(130);
+    expect(restart.printed.stderr).toBe(
+      'Unit a.service is being stopped\n' +
+        '  It stops by itself, and is not started again; then: fleetctl start a.service\n',
+    );
   });
 
   it('stops a global unit on every machine before it starts it', async () => {

@@ -90,6 +90,12 @@ describe('judge', () => {
       { ...idle, systemdLoadState: 'not-found' },
       'waiting',
     ],
+    [
+      'a bad setting at start',
+      'launched',
+      { ...idle, started: 2, job: 'failed', systemdLoadState: 'bad-setting' },
+      'failed',
+    ],
     ['a bad setting', 'loaded', { ...idle, systemdLoadState: 'bad-setting' }, 'failed'],
   ] as const)('%s: %s', ([, goal, fields, kind]) => {
     const view = viewFor(goal);

@@ -156,6 +156,27 @@ describe('fleetctl list-machines', () => {
       '00010000...\tready\n00020000...\tleaving\n00030000...\tabsent\n',
     );
   });
+
+  it('says which are evicted, and which the brake holds', async () => {
+    const { keys } = fleet.api;
+    const hosts = [
+      { id: machineId(3), lastSeenMs: 1, absentSinceMs: 2 },
+      { id: machineId(4), lastSeenMs: 1, evict: true },
+      { id: machineId(5), lastSeenMs: 1 },
+    ];
+    for (const host of hosts) await fleet.api.put('host', keys.host(host.id), host);
+    const brake = { sinceMs: 1, untilMs: 2 ** 43, machines: [machineId(4), machineId(5)] };
+    await fleet.api.put('brake', keys.brake, brake);
+    const listed = await listing('list-machines', '--no-legend', '--fields', 'machine,status');
+    expect(listed.split('\n').slice(2)).toEqual([
+      '00030000...\tabsent',
+      '00040000...\tevicted',
+      '00050000...\tabsent (brake)',
+      '',
+    ]);
+    await fleet.api.put('brake', keys.brake, { ...brake, untilMs: 2 }); // its time is over
+    expect(await listing('list-machines', '--fields', 'status')).not.toContain('brake');
+  });
 });
 
 describe('fleetctl cat and explain', () => {

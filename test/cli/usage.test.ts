@@ -21,7 +21,11 @@ async function run(words: readonly string[], env: Io['env'] = {}): Promise<Outco
     streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
     stdout: (text) => void (printed.stdout += text),
     stderr: (text) => void (printed.stderr += text),
-    readFile: () => Promise.resolve(undefined),
+    files: {
+      read: () => Promise.resolve(undefined),
+      readUnit: () => Promise.resolve(undefined),
+      list: () => Promise.resolve([]),
+    },
     spawn: () => Promise.resolve(0),
   });
   return { status, ...printed };
@@ -34,7 +38,12 @@ describe('fleetctl, used wrongly', () => {
     [['nosuch'], `unknown command 'nosuch'\n${USAGE}`],
     [['strat'], `unknown command 'strat' (Did you mean start?)\n${USAGE}`],
     [['--nosuch'], `unknown option '--nosuch'\n${USAGE}`],
-    [['help', 'nosuch'], `unknown command 'nosuch'\n  ${USAGE}`],
+    [['help', 'strat'], "unknown command 'strat'\n  Did you mean 'start'?"],
+    [['help', 'stat'], "unknown command 'stat'\n  Did you mean 'status'?"],
+    [
+      ['help', 'nope'],
+      "unknown command 'nope'\n  The commands are: submit, load, start, stop, unload, destroy, restart, status, journal, ssh, cat, explain, list-units, list-unit-files, list-machines, fd-forward, verify, version, help.",
+    ],
     [['start'], "missing required argument 'UNIT'\nUsage: fleetctl start [OPTION…] UNIT…"],
     [
       ['start', '--nosuch', 'a'],
@@ -71,6 +80,17 @@ describe('fleetctl, used wrongly', () => {
       ['--endpoint=https://h:1', '--ca-file=/nowhere/ca', 'cat', 'a'],
       "--ca-file: there is no file '/nowhere/ca'",
     ],
+    ...['foo', 'foo.example', 'unix://run/fleet.sock', 'http://', 'h:port', ''].map(
+      (endpoint) =>
+        [
+          [`--endpoint=${endpoint}`, 'cat', 'a'],
+          `'${endpoint}' is no endpoint\n  Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.`,
+        ] as const,
+    ),
+    [
+      ['--endpoint=/run/fleet.sock', 'cat', 'a'],
+      "'/run/fleet.sock' is no endpoint\n  A socket is written unix:///run/fleet.sock.",
+    ],
     [
       ['--endpoint=ftp://h', 'cat', 'a'],
       "'ftp://h' is no endpoint\n  Write unix:///var/run/fleet.sock, http://HOST:PORT or https://HOST:PORT.",
@@ -83,7 +103,7 @@ describe('fleetctl, used wrongly', () => {
     expect(await run(['verify', 'a'])).toEqual({
       status: 2,
       stdout: '',
-      stderr: 'WARNING: verify is deprecated: there are no signatures any more\n',
+      stderr: 'WARNING: verify is deprecated and checks nothing: units have no signatures\n',
     });
   });
 });
@@ -110,6 +130,13 @@ describe('fleetctl help and version', () => {
       expect(stdout).not.toContain('etcd-keyfile');
     },
   );
+
+  it('shows what each command takes', async () => {
+    const { stdout } = await run(['help']);
+    expect(stdout).toMatch(/^ {2}ssh \[OPTION…\] MACHINE\|UNIT \[COMMAND…\] /m);
+    expect(stdout).toMatch(/^ {2}version +print the version$/m);
+    expect(stdout).not.toMatch(/WORD|\[options\]/);
+  });
 
   it('of one command', async () => {
     const { stdout } = await run(['help', 'journal']);

@@ -58,7 +58,7 @@ describe.skipIf(etcdMissing !== undefined)(`two engines on real etcd ${etcdMissi
     }));
     const fence = { key: '/leader', createRevision: lead.revision };
     const { committed, lost } = await commit(kv, fence, writes, never);
-    expect(lost).toEqual(['u7.service']);
+    expect(lost.map(({ unit }) => unit)).toEqual(['u7.service']);
     expect(committed).toHaveLength(299);
     const { kvs } = await kv.range('/k/', {}, never);
     expect(kvs.filter(({ value }) => value === 'mine')).toHaveLength(299);

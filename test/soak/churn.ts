@@ -6,7 +6,7 @@ import { isFleetError, type ErrorCode } from '../../src/model/errors.ts';
 import type { DesiredState } from '../../src/model/unit.ts';
 import { pick, type Random } from '../support/random.ts';
 import type { Ledger, Wanted } from './ledger.ts';
-import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedHost } from '../support/simulated-host.ts';
 
 /** What a request may fail with while hosts die: it was carried out, or not. */
 const AWAY: readonly ErrorCode[] = [

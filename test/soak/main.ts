@@ -18,7 +18,7 @@ import { disagreements, doublePlacements, doubleRuns, keyCounts } from './checks
 import { Churn, unitNames, type Counts } from './churn.ts';
 import { Ledger } from './ledger.ts';
 import { growthOf, sample, type Growth, type Sample } from './measure.ts';
-import { SimulatedHost } from './simulated-host.ts';
+import { SimulatedHost } from '../support/simulated-host.ts';
 
 const PREFIX = '/_coreos.com/fleet/';
 const TTL_SEC = 5;

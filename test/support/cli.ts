@@ -8,7 +8,7 @@ import type { Io } from '../../cli/context.ts';
 import { runEngine } from '../../src/engine/engine.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { readLocalFile } from '../../cli/local-file.ts';
+import { localFiles } from '../../cli/local-file.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
 import type { Assignment, GlobalUnit, UnitName } from '../../src/model/unit.ts';
@@ -30,8 +30,8 @@ export interface Running {
   interrupt(): void;
 }
 
-/** What becomes of a unit on a host. `hangs`: its job never ends; `refused`: the host does not load it. */
-export type Fate = 'done' | 'failed' | 'hangs' | 'refused';
+/** What becomes of a unit on a host. `hangs`: its job never ends; `refused`: the host does not load it; `stays`: it does not stop. */
+export type Fate = 'done' | 'failed' | 'hangs' | 'refused' | 'stays';
 
 const silent: Log = {
   error: () => undefined,
@@ -106,7 +106,7 @@ export class Fleet {
       streams: { stdin: Readable.from([]), openStdout: () => new PassThrough() },
       stdout: (text) => void (printed.stdout += text),
       stderr: (text) => void (printed.stderr += text),
-      readFile: readLocalFile,
+      files: localFiles,
       spawn: (command, env) => {
         this.spawned.push({ command, env });
         return Promise.resolve(0);
@@ -154,10 +154,13 @@ class Host {
     if (target.release) {
       if (wasActive) deeds.push(`stop ${name}`);
       this.#rows.delete(name);
-      await api.removeAll([api.keys.state(name, this.#id), ...(key === undefined ? [] : [key])]);
+      const { state, orphan } = api.keys;
+      const rows = [state(name, this.#id), orphan(this.#id, name)];
+      await api.removeAll([...rows, ...(key === undefined ? [] : [key])]);
       return;
     }
     const launch = target.desiredState === 'launched';
+    if (wasActive && !launch && this.#fleet.fates.get(name) === 'stays') return;
     if (wasActive && (!launch || before.hash !== target.hash)) deeds.push(`stop ${name}`);
     if (launch && before?.started !== target.generation) deeds.push(`start ${name}`);
     const row = this.#rowOf(target, before);

@@ -1,12 +1,18 @@
 // A cluster without hosts: records in a store, and engines over it. Machines are keys under leases that the test holds.
 import type { EngineDeps } from '../../src/engine/engine.ts';
 import { runEngine } from '../../src/engine/engine.ts';
-import type { Machine, MachineId } from '../../src/model/machine.ts';
+import type { Host, Machine, MachineId } from '../../src/model/machine.ts';
 import type { Placement, UnitName } from '../../src/model/unit.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { silentLog } from '../../src/runtime/log.ts';
-import { decode, encode } from '../../src/registry/codec.ts';
+import {
+  decode,
+  encode,
+  type BrakeRecord,
+  type RecordKind,
+  type Records,
+} from '../../src/registry/codec.ts';
 import { keysUnder, type Keys } from '../../src/registry/keys.ts';
 import { storedOptionsOf } from '../../src/unitfile/format.ts';
 import { parseUnitFile } from '../../src/unitfile/parse.ts';
@@ -24,6 +30,7 @@ export class EngineCluster {
   readonly kv: Kv;
   readonly clock: Clock;
   readonly #leases = new Map<string, LeaseId>();
+  readonly #lives = new Map<string, AbortController>();
   readonly #engines: { stop: AbortController; done: Promise<unknown> }[] = [];
 
   constructor(kv: Kv, clock: Clock) {
@@ -46,6 +53,39 @@ export class EngineCluster {
 
   async renew(name: string): Promise<void> {
     await this.kv.renewLease(this.#leases.get(name)!, never);
+  }
+
+  /** Registers a machine that renews its lease every third of its ttl, the first time after `firstMs`, until `die` or `leave`. */
+  async live(name: string, { ttlSec = 3, firstMs = 1_000 } = {}): Promise<void> {
+    await this.join(name, { ttlSec });
+    const stop = new AbortController();
+    this.#lives.get(name)?.abort(new Error('comes back'));
+    this.#lives.set(name, stop);
+    const renewing = (async () => {
+      await this.clock.sleep(firstMs, stop.signal);
+      for (;;) {
+        await this.renew(name);
+        await this.clock.sleep((ttlSec * 1_000) / 3, stop.signal);
+      }
+    })();
+    renewing.catch(() => undefined);
+  }
+
+  /** Its lease is not renewed any more. */
+  die(name: string): void {
+    this.#lives.get(name)?.abort(new Error('dies'));
+  }
+
+  /** It says that it goes, and goes. Its units are as they were: the engine has to see to them. */
+  async leave(name: string): Promise<void> {
+    this.die(name);
+    const record = { ...machineRecord(name, {}, true), ttlSec: 3 };
+    await this.#put(
+      this.keys.machine(record.id),
+      encode('machine', record),
+      this.#leases.get(name)!,
+    );
+    await this.vanish(name);
   }
 
   /** The machine's key goes, as when its lease ends. */
@@ -95,9 +135,42 @@ export class EngineCluster {
   }
 
   async pending(name: string): Promise<object | undefined> {
-    const key = this.keys.pending(unitName(name));
+    return await this.#read('pending', this.keys.pending(unitName(name)));
+  }
+
+  /** What is remembered of a machine that is away. */
+  async host(name: string): Promise<Host | undefined> {
+    return await this.#read('host', this.keys.host(machineId(name)));
+  }
+
+  async brake(): Promise<BrakeRecord | undefined> {
+    return await this.#read('brake', this.keys.brake);
+  }
+
+  /** A person says that the machine is gone. */
+  async evict(name: string): Promise<void> {
+    const key = this.keys.host(machineId(name));
+    const host = { id: machineId(name), ...(await this.host(name)), evict: true };
+    await this.kv.txn({ then: [{ kind: 'put', key, value: encode('host', host) }] }, never);
+  }
+
+  /** Writes since when the machine is absent, as if time had passed. */
+  async backdate(name: string, absentSinceMs: number): Promise<void> {
+    const key = this.keys.host(machineId(name));
+    const host = { id: machineId(name), ...(await this.host(name)), absentSinceMs };
+    await this.kv.txn({ then: [{ kind: 'put', key, value: encode('host', host) }] }, never);
+  }
+
+  /** The units whose copies for that machine are marked. */
+  async marks(name: string): Promise<readonly string[]> {
+    const { kvs } = await this.kv.range(this.keys.scheduleOf(machineId(name)), {}, never);
+    const held = kvs.map((kv) => decode('assignment', kv.key, kv.value));
+    return held.filter(({ release }) => release).map((one) => one.name);
+  }
+
+  async #read<K extends RecordKind>(kind: K, key: string): Promise<Records[K] | undefined> {
     const { gets } = await this.kv.txn({ then: [{ kind: 'get', key }] }, never);
-    return gets[0] === undefined ? undefined : decode('pending', key, gets[0].value);
+    return gets[0] === undefined ? undefined : decode(kind, key, gets[0].value);
   }
 
   /** Does what a host does with a mark: deletes its key. */
@@ -135,6 +208,7 @@ export class EngineCluster {
   }
 
   async close(): Promise<void> {
+    for (const name of this.#lives.keys()) this.die(name);
     for (const { stop } of this.#engines) stop.abort(new Error('test ended'));
     await Promise.allSettled(this.#engines.map(({ done }) => done));
     await this.kv.close();

@@ -1,4 +1,5 @@
 // Throws texts at src/unitfile/ and src/quadlet/ until one breaks a law: `npm run fuzz -- [--seed N] [--count N]`. Same seed, same texts.
+// `npm run fuzz -- api [--seed N] [--count N] [--rounds N] [--etcd]` throws requests at the API, and looks at its memory after each round.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -123,12 +124,7 @@ function seedTexts(): readonly string[] {
   return [...made, ...files.map((file) => readFileSync(join(CORPUS, file), 'utf8'))];
 }
 
-function main(): number {
-  const { values } = parseArgs({
-    options: { seed: { type: 'string' }, count: { type: 'string' } },
-  });
-  const seed = Number(values.seed ?? Date.now() % 2 ** 31);
-  const count = Number(values.count ?? 1_000_000);
+function fuzzUnits(seed: number, count: number): number {
   const random = randomFrom(seed);
   const seeds = seedTexts();
   console.log(`fuzz: seed ${seed}, ${count} texts`);
@@ -166,4 +162,22 @@ function failureOf(text: string, name: UnitName, onAccepted: () => void): string
   }
 }
 
-process.exitCode = main();
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    count: { type: 'string' },
+    rounds: { type: 'string', default: '4' },
+    etcd: { type: 'boolean', default: false },
+  },
+});
+const seed = Number(values.seed);
+if (positionals[0] === 'api') {
+  const { fuzzApiInRounds } = await import('./fuzz-api-rounds.ts');
+  process.exitCode = await fuzzApiInRounds({
+    seed,
+    count: Number(values.count ?? 100_000),
+    rounds: Number(values.rounds),
+    isOnEtcd: values.etcd,
+  });
+} else process.exitCode = fuzzUnits(seed, Number(values.count ?? 1_000_000));

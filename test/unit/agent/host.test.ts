@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FleetError } from '../../../src/model/errors.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import type { Kv } from '../../../src/store/kv.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
@@ -107,6 +108,28 @@ describe('Host', () => {
     await quickly(async () => !(await cluster.keys()).some((key) => key.includes('bad.service')));
   });
 
+  it('Host leaves nothing of a unit that is released after systemd was lost in the midst of its load', async () => {
+    let isLost = true;
+    class Lossy extends FakeSystemd {
+      override async link(paths: readonly string[]): Promise<void> {
+        await super.link(paths);
+        if (isLost) throw new FleetError('DBUS_CLOSED', 'systemd is lost');
+      }
+    }
+    systemd = new Lossy();
+    const install = '[Install]\nWantedBy=multi-user.target\n';
+    await cluster.assign({ 'a.service': service(), 'b.service': service() + install });
+    await start();
+    await quickly(() => systemd.count('link') > 0);
+    await cluster.release('a.service');
+    isLost = false;
+    await quickly(async () => !(await cluster.keys()).some((key) => key.includes('a.service')));
+    await quickly(() => systemd.active().includes('b.service'));
+    expect([...systemd.linked.keys()]).toEqual(['b.service']);
+    expect(readdirSync(join(dir, 'units'))).toEqual(['b.service']);
+    await quickly(async () => (await rowOf('b.service'))?.generation === 1);
+  });
+
   it('Host lets a unit whose file cannot be written, or whose link cannot be removed, hold up no other', async () => {
     await cluster.assign({ '.hidden.service': service(), 'a.service': service('# bad-disable\n') });
     await start();
@@ -182,11 +205,11 @@ describe('Host', () => {
     await start();
     await quickly(async () => (await rowOf('a.service'))?.job === 'done');
     await cluster.lose('a.service');
-    await quickly(async () => (await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => (await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(await rowOf('a.service')).toBeUndefined();
     await cluster.assign({ 'a.service': service() });
     await quickly(async () => (await rowOf('a.service'))?.started === 1);
-    await quickly(async () => !(await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => !(await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(systemd.count('stop')).toBe(0);
     expect(systemd.count('start')).toBe(1);
   });
@@ -215,6 +238,18 @@ describe('Host', () => {
     expect(await rowOf('bad.service')).toMatchObject({ job: 'failed', activeState: 'failed' });
     await quickly(() => systemd.active().includes('good.service'));
     expect(systemd.count('start bad')).toBe(1);
+  });
+
+  it('Host reports why a unit has failed since its start, until it is started again', async () => {
+    await cluster.assign({ 'a.service': service() });
+    await start();
+    await quickly(async () => (await rowOf('a.service'))?.job === 'done');
+    systemd.fail('a.service');
+    await quickly(async () => (await rowOf('a.service'))?.activeState === 'failed');
+    expect(await rowOf('a.service')).toMatchObject({ job: 'done', result: 'exit-code' });
+    await cluster.assign({ 'a.service': service() }, 'launched', 2);
+    await quickly(async () => (await rowOf('a.service'))?.activeState === 'active');
+    expect(await rowOf('a.service')).not.toHaveProperty('result');
   });
 
   it('Host takes a stop and a new state for a unit that hangs in its start', async () => {

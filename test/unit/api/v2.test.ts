@@ -19,7 +19,7 @@ describe('v2 of the API', () => {
     ['a plain text', TEXT],
     ['a byte order mark', '\uFEFF[Service]\nExecStart=/bin/true\n'],
     ['no newline at the end', '[Service]\nExecStart=/bin/true'],
-    ['an empty text', ''],
+    ['a section with nothing in it', '[Unit]\n'],
   ] as const)('gives back %s byte for byte', async ([, text]) => {
     const put = await fixture.call('PUT', path('bytes.service'), { text });
     expect(put.status).toBe(201);
@@ -27,6 +27,13 @@ describe('v2 of the API', () => {
     expect(json.text).toBe(text);
     expect(json.hash).toBe(put.json.hash);
     expect((await fixture.call('DELETE', path('bytes.service'))).status).toBe(204);
+  });
+
+  it.for(['', '\uFEFF', '\n', '# nothing\n'])('refuses the empty text %j', async (text) => {
+    const { status, json } = await fixture.call('PUT', path('empty.service'), { text });
+    expect(status).toBe(400);
+    expect(json.error).toMatchObject({ status: 'UNIT_FILE_INVALID' });
+    expect((await fixture.get(path('empty.service'))).status).toBe(404);
   });
 
   it('PUT answers the unit and the revision of the write', async () => {
@@ -129,7 +136,20 @@ describe('v2 of the API', () => {
       subState: 'failed',
     });
     expect(await why()).toEqual([
-      `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed`,
+      `its start on machine 00010000 ended with 'failed' (Result=exit-code): failed/failed; see: fleetctl journal a.service`,
+    ]);
+    const failed = { activeState: 'failed', subState: 'failed', started: 1, job: 'done' } as const;
+    await fixture.report('a.service', machineId(1), { ...failed, result: 'signal' });
+    expect(await why()).toEqual([
+      'it has failed on machine 00010000 (Result=signal); see: fleetctl journal a.service',
+    ]);
+    await fixture.report('a.service', machineId(1), {
+      loadState: 'bad-setting',
+      started: 1,
+      job: 'failed',
+    });
+    expect(await why()).toEqual([
+      "systemd on machine 00010000 says that a setting in its file is wrong or missing ('bad-setting'); see: fleetctl journal a.service",
     ]);
     await fixture.report('a.service', machineId(1), {
       loadState: 'not-found',
@@ -168,7 +188,7 @@ describe('v2 of the API', () => {
   });
 
   it('lists in pages of the limit that is asked for', async () => {
-    await fixture.call('PUT', path('z.service'), { text: '' });
+    await fixture.call('PUT', path('z.service'), { text: '[Unit]\n' });
     const first = await fixture.get('/fleet/v2/units?limit=1');
     expect(first.json).toEqual({
       units: [expect.objectContaining({ name: 'a.service' })],
@@ -226,6 +246,52 @@ describe('v2 of the API', () => {
       desiredState: 'inactive',
       generation: 4,
     });
+  });
+
+  it('explain says why the units of an absent machine are not moved, and until when', async () => {
+    const id = machineId(7);
+    await fixture.place('a.service', id);
+    const brake = { sinceMs: 1, untilMs: Date.UTC(2150, 0, 31, 23, 59, 59), machines: [id, id] };
+    const lines = async (): Promise<readonly string[]> =>
+      (await fixture.get(`${path('a.service')}/explain`)).json.lines;
+    const [placed] = await lines();
+    expect(placed).toBe(
+      'it is placed on machine 00070000, which is absent, and has not been placed elsewhere',
+    );
+    const seen = { id, lastSeenMs: Date.UTC(2026, 0, 1) };
+    await fixture.put('host', fixture.keys.host(id), seen);
+    expect((await lines()).slice(0, 2)).toEqual([
+      'it is placed on machine 00070000, which is absent since 2026-01-01 00:00:00 UTC, and has not been placed elsewhere',
+      'the engine has not judged yet whether machine 00070000 is gone',
+    ]);
+    await fixture.put('brake', fixture.keys.brake, brake);
+    expect((await lines()).slice(1, 3)).toEqual([
+      'the brake holds it there until 2150-01-31 23:59:59 UTC: 2 machines, more than half, vanished at once, which looks like a fault of the network',
+      'if machine 00070000 is really gone, move its units now: fleetctl evict 00070000',
+    ]);
+    await fixture.put('host', fixture.keys.host(id), { ...seen, absentSinceMs: 5 });
+    expect((await lines()).join()).not.toMatch(/brake|judged/);
+  });
+
+  it('evict marks a machine that is absent, whatever is known of it, and no other', async () => {
+    const call = async (id: string): Promise<unknown[]> => {
+      const { status, json } = await fixture.call('POST', `/fleet/v2/machines/${id}/evict`);
+      return [status, json.error?.status ?? json.evict, json.error?.hint ?? json.status];
+    };
+    const [present, gone, unrecorded] = [machineId(1), machineId(3), machineId(4)];
+    const stop = 'To take it out, stop fleet there: systemctl stop fleet.socket fleet.service';
+    expect(await call(present)).toEqual([409, 'MACHINE_PRESENT', stop]);
+    expect((await call(gone))[1]).toBe('MACHINE_NOT_FOUND');
+    expect((await call('00010000'))[1]).toBe('MACHINE_NOT_FOUND');
+    const host = { id: gone, lastSeenMs: 1, absentSinceMs: 2 };
+    await fixture.put('host', fixture.keys.host(gone), host);
+    for (const _ of [1, 2]) expect(await call(gone)).toEqual([200, true, 'absent']);
+    expect(await fixture.read('host', fixture.keys.host(gone))).toMatchObject({
+      ...host,
+      evict: true,
+    });
+    await fixture.place('a.service', unrecorded); // no engine was there to record that it went
+    expect(await call(unrecorded)).toEqual([200, true, 'absent']);
   });
 
   it('explain speaks of an orphan, and is 404 for what nobody knows', async () => {

@@ -8,6 +8,7 @@ import { machineId, short } from '../../support/cluster.ts';
 const CALM: AbsenceInput = {
   nowMs: 600_000,
   present: 3,
+  silent: 0,
   vanished: [],
   answeredSinceMs: 0,
   leaderSinceMs: 0,
@@ -17,7 +18,7 @@ const CALM: AbsenceInput = {
 
 function gone(name: string, words: Partial<Vanished> = {}): Vanished {
   const id = machineId(name);
-  const well = { orderly: false, evict: false, believed: false };
+  const well = { orderly: false, evict: false, believed: false, remembered: false };
   return { id, vanishedAtMs: CALM.nowMs, ttlSec: 30, ...well, ...words };
 }
 
@@ -73,8 +74,85 @@ describe('judgeAbsence', () => {
       given: { vanished: [gone('m1')], discontinuityAtMs: 570_000 },
       expected: ['m1 is absent'],
     },
+    {
+      name: 'believes nobody before the other leases are asked, where there are others',
+      given: { vanished: [gone('m1')], silent: undefined },
+      expected: ['m1 is doubted (unprobed)', 'look again at 600500'],
+    },
+    {
+      name: 'waits while so many are silent that the brake may be needed',
+      given: { vanished: [gone('m1')], present: 2, silent: 1 },
+      expected: ['m1 is doubted (silent)', 'look again at 600500'],
+    },
+    {
+      name: 'does not wait for silent ones that are too few for the brake',
+      given: { vanished: [gone('m1')], present: 3, silent: 1 },
+      expected: ['m1 is absent'],
+    },
+    {
+      name: 'counts silent ones with those that vanished within the ttl, not with earlier ones',
+      given: {
+        vanished: [gone('m1', { vanishedAtMs: 560_000, believed: true }), gone('m2')],
+        present: 3,
+        silent: 1,
+      },
+      expected: ['m1 is absent', 'm2 is absent'],
+    },
+    {
+      name: 'believes what an earlier leader believed, without waiting and counting',
+      given: {
+        vanished: [gone('m1', { remembered: true }), gone('m2', { remembered: true })],
+        present: 1,
+        silent: undefined,
+        leaderSinceMs: 599_000,
+      },
+      expected: ['m1 is absent', 'm2 is absent'],
+    },
+    {
+      name: 'does not believe even that after a discontinuity: it may be back, and the store not know it',
+      given: { vanished: [gone('m1', { remembered: true })], discontinuityAtMs: 598_000 },
+      expected: ['m1 is doubted (discontinuity)', 'look again at 628000'],
+    },
+    {
+      name: 'holds only those that vanished under a brake, not those that were believed before it',
+      given: {
+        vanished: [gone('m1', { remembered: true }), gone('m2'), gone('m3')],
+        present: 1,
+      },
+      expected: [
+        'm1 is absent',
+        'm2 is doubted (brake)',
+        'm3 is doubted (brake)',
+        'look again at 750000',
+      ],
+    },
   ])('$name', ({ given, expected }) => {
     expect(say(given)).toEqual(expected);
+  });
+
+  it.for([
+    { machines: 1, gone: 1, silent: 0, waits: false },
+    { machines: 2, gone: 1, silent: 0, waits: false },
+    { machines: 2, gone: 1, silent: 1, waits: true },
+    { machines: 3, gone: 1, silent: 1, waits: true },
+    { machines: 4, gone: 1, silent: 1, waits: false },
+    { machines: 4, gone: 1, silent: 2, waits: true },
+    { machines: 4, gone: 2, silent: 1, waits: true },
+    { machines: 5, gone: 1, silent: 1, waits: false },
+    { machines: 5, gone: 1, silent: 2, waits: true },
+    { machines: 5, gone: 2, silent: 0, waits: false },
+  ])('of $machines, $gone gone and $silent silent: waits $waits', (row) => {
+    const vanished = Array.from({ length: row.gone }, (_, n) => gone(`m${n + 1}`));
+    const { doubted, brake } = judgeAbsence({
+      ...CALM,
+      vanished,
+      present: row.machines - row.gone,
+      silent: row.silent,
+    });
+    expect(brake).toBeUndefined();
+    expect(doubted.map(({ because }) => because)).toEqual(
+      row.waits ? vanished.map(() => 'silent') : [],
+    );
   });
 
   it.for([

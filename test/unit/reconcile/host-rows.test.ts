@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MachineId } from '../../../src/model/machine.ts';
 import type { UnitName } from '../../../src/model/unit.ts';
 import { planHost } from '../../../src/reconcile/host-plan.ts';
-import { stateRows } from '../../../src/reconcile/host-rows.ts';
+import { stateRows, type Look } from '../../../src/reconcile/host-rows.ts';
 import { picture, type HostWords } from '../../support/host-picture.ts';
 
 const active = { loadState: 'loaded', activeState: 'active', subState: 'running' };
@@ -47,6 +47,28 @@ describe('stateRows', () => {
   it('stateRows has no row for a unit that was let go after the look', () => {
     const done = { 'a.service': 'launched 3 A' };
     expect(rowsOf({}, { done }).size).toBe(0);
+  });
+
+  it('stateRows says why a unit is failed now, rather than why its start once failed', () => {
+    const words: HostWords = {
+      keep: { 'a.service': 'launched 3 A' },
+      done: { 'a.service': 'launched 3 A' },
+    };
+    const name = 'a.service' as UnitName;
+    const given = picture(words);
+    const done = { ...given.carriedOut.get(name)!, job: 'failed', result: 'timeout' } as const;
+    const state = { loadState: 'loaded', activeState: 'failed', subState: 'failed' };
+    const resultOf = (look: Look) =>
+      stateRows({
+        ...given,
+        machine: 'c'.repeat(32) as MachineId,
+        incarnation: 'boot',
+        refusals: new Map(),
+        orphans: new Set(),
+        looks: new Map([[name, look]]),
+      }).get(name)?.result;
+    expect(resultOf({ done, state })).toBe('timeout');
+    expect(resultOf({ done, state, failure: 'signal' })).toBe('signal');
   });
 
   it('stateRows has no row for an orphan', () => {

@@ -3,6 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { literal, sectionsOf, words } from './roff.ts';
 
+const DOCUMENTS_DIR = new URL('../../docs/', import.meta.url);
+const PAGES_DIR = new URL('man/', DOCUMENTS_DIR);
+
 export interface ManPage {
   /** `fleetctl.1` */
   readonly file: string;
@@ -47,11 +50,11 @@ export function manPages(): readonly Readonly<{ file: string; text: string }>[] 
 
 /** Where a page stands. */
 export function manPath(file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url));
+  return fileURLToPath(new URL(file, PAGES_DIR));
 }
 
 function render({ file, document, summary, synopsis }: ManPage): string {
-  const text = readFileSync(fileURLToPath(new URL(`../${document}`, import.meta.url)), 'utf8');
+  const text = readFileSync(fileURLToPath(new URL(document, DOCUMENTS_DIR)), 'utf8');
   const [name = '', section = ''] = file.split(/\.(?=\d$)/);
   const others = [...names.values()].filter((page) => page !== titleOf(file));
   const parts = [
@@ -61,7 +64,7 @@ function render({ file, document, summary, synopsis }: ManPage): string {
     { title: 'SEE ALSO', body: `${others.map((page) => `\\fB${page}\\fR`).join(', ')}\n` },
   ];
   return [
-    `.\\" Made from docs/${document} by docs/man/generate.ts.`,
+    `.\\" Made from docs/${document} by test/support/man-pages.ts.`,
     `.TH ${name.toUpperCase()} ${section} "" fleet`,
     ...parts.map(({ title, body }) => `.SH "${literal(title)}"\n${body.trimEnd()}`),
     '',

@@ -1,0 +1,461 @@
+// What must hold after every event: each commit, start and stop is held against the promises of DESIGN §1.
+// Invariant: reads the world and changes nothing of it; it shares no code with what decides.
+import type { Write } from '../../src/store/embedded/mvcc.ts';
+import type { Assignment, GlobalUnit } from '../../src/model/unit.ts';
+import { sha256Of } from '../../src/unitfile/hash.ts';
+import { Contents, isGlobal, placeOf, shortId, type Place } from './contents.ts';
+import type { SimMachine } from './machine.ts';
+import type { Process } from './process.ts';
+import type { Actor } from './store.ts';
+import type { Hand, SystemdUnit } from './systemd.ts';
+import type { Try } from './requests.ts';
+
+export interface SafetyWorld {
+  readonly now: () => number;
+  readonly ttlMs: number;
+  readonly machines: () => readonly SimMachine[];
+  /** Clock time in ms since when nothing is wrong with this machine, its fleetd and its network; Infinity while something is. */
+  readonly soundSince: (machine: SimMachine) => number;
+  readonly violated: (what: string) => void;
+}
+
+/** ms; how old what fleetd acts on may be: of the longest cut, freeze and lag together. */
+const STALE_MS = 300_000;
+/** ms; how late a leader may hear that a machine is back. */
+const LATE_NEWS_MS = 20_000;
+/** ms beyond its ttl in which a sound machine must have renewed its lease. */
+const MARGIN_MS = 1_000;
+/** TTLs that the brake holds: DESIGN §3. */
+const BRAKE_TTLS = 5;
+
+/** Which parts may write what: the table of DESIGN §2. */
+const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
+  unit: ['api'],
+  placed: ['api', 'engine'],
+  schedule: ['api', 'engine', 'agent'],
+  global: ['api', 'engine'],
+  machine: ['agent', 'store'],
+  host: ['api', 'engine'],
+  metadata: ['api'],
+  file: ['api', 'engine'],
+  state: ['agent', 'engine'],
+  pending: ['api', 'engine'],
+  orphan: ['agent'],
+  leader: ['engine', 'store'],
+  format: ['agent'],
+};
+
+/** What the store was told of a start. */
+interface Told {
+  readonly generation: number;
+  readonly hash: string;
+  readonly by: SimMachine;
+  readonly boot: number;
+}
+
+interface Copies {
+  readonly before: ReadonlyMap<string, Assignment>;
+  readonly placedOn: string | undefined;
+}
+
+export class Safety {
+  #contents = new Contents();
+  readonly #world: SafetyWorld;
+  /** By create revision of the leader key. */
+  readonly #leaders = new Map<bigint, Process>();
+  /** `NAME MACHINE`: when the store last said something for which the machine stops it. */
+  readonly #stopCauses = new Map<string, number>();
+  /** `NAME MACHINE`: when the rules last forbade the unit to stay there. */
+  readonly #forbidden = new Map<string, number>();
+  /** `NAME MACHINE`: when the store last asked the machine to start it. */
+  readonly #startCauses = new Map<string, number>();
+  /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
+  readonly #lostFrom = new Map<string, number>();
+  /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
+  readonly #told = new Map<string, Told>();
+  /** When each machine's key went, and whether it had said that it leaves. */
+  readonly #vanished = new Map<string, { readonly atMs: number; readonly orderly: boolean }>();
+  readonly #unitChangedMs = new Map<string, number>();
+  #restoredAtMs = -Infinity;
+
+  constructor(world: SafetyWorld) {
+    this.#world = world;
+  }
+
+  /** What the store holds now. */
+  get contents(): Contents {
+    return this.#contents;
+  }
+
+  /** Says whether the unit's record has changed at or after this time. */
+  unitChangedSince(name: string, atMs: number): boolean {
+    return (this.#unitChangedMs.get(name) ?? -Infinity) >= atMs;
+  }
+
+  /** The process that holds the leader key. */
+  leader(): Process | undefined {
+    return this.contents.leader === undefined ? undefined : this.#leaders.get(this.contents.leader);
+  }
+
+  wasRestored(): boolean {
+    return this.#restoredAtMs > -Infinity;
+  }
+
+  committed(writes: readonly Write[], revision: number, actor: Actor | undefined): void {
+    const { contents } = this;
+    const names = new Set<string>();
+    const leaderBefore = contents.leader;
+    if (actor?.operation !== undefined) (actor.operation as Try).committed.push(revision);
+    const copies = new Map<string, Copies>();
+    for (const { key } of writes) {
+      const place = placeOf(key);
+      if (place.kind !== 'unit' && place.kind !== 'placed' && place.kind !== 'schedule') continue;
+      if (copies.has(place.name)) continue;
+      const before = new Map(contents.schedule.get(place.name));
+      copies.set(place.name, { before, placedOn: contents.placed.get(place.name)?.machine });
+    }
+    for (const write of writes) {
+      const place = placeOf(write.key);
+      this.#checkWriter(place, actor);
+      if (place.kind === 'unit') this.#checkUnit(place.name, write, actor);
+      if (place.kind === 'file' && write.kv === undefined) this.#checkFile(place.sha256);
+      if (place.kind === 'schedule') this.#noteCopy(place, write);
+      if (place.kind === 'global') this.#noteGlobal(place.name, write);
+      this.#note(place, write, actor);
+      contents.apply(write);
+      if ('name' in place) names.add(place.name);
+    }
+    if (actor?.role === 'engine') this.#checkFence(writes, actor, leaderBefore);
+    if (writes.some(({ key }) => decides(placeOf(key)))) this.#noteForbidden();
+    for (const [name, before] of copies) this.#checkCopies(name, before, actor);
+  }
+
+  /** The store is another one: what was true of the old one is no cause any more, and what is in the new one is. */
+  restored(current: ReadonlyMap<string, Write>): void {
+    this.#restoredAtMs = this.#world.now();
+    const { contents } = this;
+    const fresh = new Contents();
+    for (const write of current.values()) {
+      const place = placeOf(write.key);
+      if (place.kind === 'schedule') this.#noteCopy(place, write);
+      if (place.kind === 'global') this.#noteGlobal(place.name, write);
+      fresh.apply(write);
+    }
+    for (const id of contents.machines.keys())
+      if (!fresh.machines.has(id))
+        this.#vanished.set(id, { atMs: this.#world.now(), orderly: false });
+    for (const id of fresh.machines.keys()) this.#vanished.delete(id);
+    this.#contents = fresh;
+    this.#told.clear();
+    for (const name of [...fresh.units.keys(), ...contents.units.keys()])
+      this.#unitChangedMs.set(name, this.#world.now());
+    this.#noteForbidden();
+  }
+
+  startAsked(machine: SimMachine, unit: SystemdUnit, begins: boolean): void {
+    if (!begins) return;
+    const at = `${unit.name} ${machine.id}`;
+    const now = this.#world.now();
+    const target =
+      this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
+    const told = this.#told.get(at);
+    const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
+    const isHere = told?.by === machine && told.boot === machine.boots;
+    const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
+    if (told !== undefined && isPlaced && isSame)
+      this.#world.violated(
+        `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
+      );
+    const asked = this.#startCauses.get(at) ?? -Infinity;
+    const isAsked = target?.desiredState === 'launched';
+    if (!isAsked && now - asked > STALE_MS)
+      this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
+    this.#lostFrom.delete(at);
+    const copy = this.contents.copy(unit.name, machine.id);
+    // Where it is marked, the machine has lost the unit and does not know it yet.
+    if (copy === undefined || copy.release) return;
+    for (const other of this.#world.machines()) {
+      if (other === machine || !other.systemd.isUp(unit.name)) continue;
+      const lost = this.#lostFrom.has(`${unit.name} ${other.id}`);
+      const isOrphan = this.wasRestored() && this.contents.copy(unit.name, other.id) === undefined;
+      if (lost || isOrphan || this.#hasTwin(other)) continue;
+      if (this.contents.globals.has(unit.name)) continue;
+      this.#world.violated(
+        `${machine.name} starts ${unit.name} while it runs on ${other.name}, from where it was not lost`,
+      );
+    }
+  }
+
+  stopAsked(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
+    if (by !== 'fleet') return;
+    const at = `${unit.name} ${machine.id}`;
+    this.#told.delete(at);
+    if (machine.isLeaving) return;
+    const cause = this.#stopCauses.get(at) ?? -Infinity;
+    const forbidden = this.contents.globals.has(unit.name)
+      ? (this.#forbidden.get(at) ?? -Infinity)
+      : -Infinity;
+    if (Math.max(cause, forbidden) >= unit.startedAtMs - STALE_MS) return;
+    this.#world.violated(
+      `${machine.name} stops ${unit.name}, which is healthy: no request and no rule asks for it`,
+    );
+  }
+
+  /** Its file is taken away: it may come again. */
+  unlinked(machine: SimMachine, name: string): void {
+    this.#told.delete(`${name} ${machine.id}`);
+  }
+
+  ended(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
+    if (by === 'machine' || by === 'fleet') this.#told.delete(`${unit.name} ${machine.id}`);
+  }
+
+  /** Two machines of one id: what the one that is turned away runs is a person's to stop. */
+  #hasTwin(machine: SimMachine): boolean {
+    return this.#world.machines().some((other) => other !== machine && other.id === machine.id);
+  }
+
+  #checkWriter(place: Place, actor: Actor | undefined): void {
+    const role = actor?.role ?? 'store';
+    if (!WRITERS[place.kind].includes(role))
+      this.#world.violated(`${role} writes a ${place.kind} record`);
+    if (role !== 'agent' || !('machine' in place)) return;
+    if (place.machine !== actor?.process.machine.id)
+      this.#world.violated(`${actor?.process.machine.name} writes a record of another machine`);
+  }
+
+  /** What the leader key's owner has not written, nobody may write in its name. */
+  #checkFence(writes: readonly Write[], actor: Actor, before: bigint | undefined): void {
+    if (writes.every(({ key }) => placeOf(key).kind === 'leader')) return;
+    const owner = before === undefined ? undefined : this.#leaders.get(before);
+    if (owner === actor.process) return;
+    const who = `${actor.process.machine.name} (fleetd ${actor.process.id})`;
+    this.#world.violated(
+      `${who} writes ${writes[0]?.key ?? ''} as leader, and ${owner === undefined ? 'nobody' : owner.machine.name} leads`,
+    );
+  }
+
+  #checkUnit(name: string, write: Write, actor: Actor | undefined): void {
+    const asked = (actor?.operation as Try | undefined)?.asked;
+    const names = asked !== undefined && 'unit' in asked ? asked.unit.name : undefined;
+    const about = names ?? (asked !== undefined && 'name' in asked ? asked.name : undefined);
+    if (about !== name) this.#world.violated(`${name} is written, and no request is about it`);
+    this.#unitChangedMs.set(name, this.#world.now());
+    const before = this.contents.units.get(name);
+    if (write.kv === undefined) {
+      if (asked?.op !== 'destroy')
+        this.#world.violated(`${name} is deleted, and nobody destroyed it`);
+      return;
+    }
+    const after = JSON.parse(write.kv.value) as typeof before & object;
+    const left = Math.max(
+      this.contents.placed.get(name)?.generation ?? 0,
+      this.contents.globals.get(name)?.generation ?? 0,
+    );
+    const isNew =
+      before === undefined ||
+      before.hash !== after.hash ||
+      before.desiredState !== after.desiredState;
+    const least = Math.max(before?.generation ?? 0, left);
+    if (isNew && after.generation <= (before === undefined ? left : least))
+      this.#world.violated(
+        `${name} is another version in generation ${after.generation}, and generation ${least} was there`,
+      );
+  }
+
+  #checkFile(sha256: string): void {
+    const { units, globals, schedule } = this.contents;
+    const copies = [...schedule.values()].flatMap((each) => [...each.values()]);
+    for (const target of [...units.values(), ...globals.values(), ...copies])
+      if (target.sha256 === sha256)
+        this.#world.violated(`the file of ${target.name} is deleted, and it is named`);
+  }
+
+  /** Puts that make a host stop or start what it runs. */
+  #noteCopy({ name, machine }: { name: string; machine: string }, { kv }: Write): void {
+    if (kv === undefined) return;
+    const at = `${name} ${machine}`;
+    const before = this.contents.copy(name, machine);
+    const after = JSON.parse(kv.value) as Assignment;
+    if (isCause(before, after) || (before === undefined && this.#runsAnother(machine, after)))
+      this.#stopCauses.set(at, this.#world.now());
+    if (!after.release && after.desiredState === 'launched')
+      this.#startCauses.set(at, this.#world.now());
+  }
+
+  /** The machine still runs what no key spoke of. */
+  #runsAnother(id: string, { name, sha256, desiredState }: Assignment): boolean {
+    return this.#world.machines().some((machine) => {
+      const unit = machine.id === id ? machine.systemd.units.get(name) : undefined;
+      return unit !== undefined && (desiredState !== 'launched' || sha256Of(unit.runs) !== sha256);
+    });
+  }
+
+  #noteGlobal(name: string, { kv }: Write): void {
+    const before = this.contents.globals.get(name);
+    if (kv === undefined) return;
+    const after = JSON.parse(kv.value) as GlobalUnit;
+    const isStop = isCause(before, after) || after.desiredState === 'inactive';
+    for (const machine of this.#world.machines()) {
+      const at = `${name} ${machine.id}`;
+      if (isStop) this.#stopCauses.set(at, this.#world.now());
+      if (!after.release && after.desiredState === 'launched')
+        this.#startCauses.set(at, this.#world.now());
+    }
+  }
+
+  #note(place: Place, { kv }: Write, actor: Actor | undefined): void {
+    const now = this.#world.now();
+    if (place.kind === 'leader' && kv !== undefined && actor !== undefined)
+      this.#leaders.set(kv.createRevision, actor.process);
+    if (place.kind === 'machine') {
+      if (kv !== undefined) this.#vanished.delete(place.machine);
+      else if (!this.#vanished.has(place.machine))
+        this.#vanished.set(place.machine, {
+          atMs: now,
+          orderly: this.contents.machines.get(place.machine)?.leaving === true,
+        });
+      if (kv !== undefined) this.#backAtMs.set(place.machine, now);
+    }
+    if (place.kind === 'state' && kv === undefined)
+      this.#told.delete(`${place.name} ${place.machine}`);
+    if (place.kind === 'state' && kv !== undefined && actor?.role === 'agent') {
+      const row = JSON.parse(kv.value) as { started?: number; hash: string };
+      const by = actor.process.machine;
+      const at = `${place.name} ${place.machine}`;
+      const unit = by.systemd.units.get(place.name);
+      // A row may come late: fleet has stopped the unit meanwhile.
+      const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      if (row.started !== undefined && !isOver)
+        this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
+    }
+  }
+
+  /** When each machine's key was last written. */
+  readonly #backAtMs = new Map<string, number>();
+
+  /** One unit's placement and its copies, after a commit that touched them. */
+  #checkCopies(name: string, { before, placedOn }: Copies, actor: Actor | undefined): void {
+    const { violated } = this.#world;
+    const { contents } = this;
+    const after = contents.schedule.get(name) ?? new Map<string, Assignment>();
+    const current = [...after.values()].filter(({ release }) => !release);
+    const placed = contents.placed.get(name);
+    if (current.length > 1) violated(`${name} has ${current.length} current placements`);
+    const [one] = current;
+    if (one !== undefined && (placed?.machine !== one.machine || placed.release))
+      violated(`${name} is current on ${shortId(one.machine)}, and its placement says otherwise`);
+    for (const [machine, copy] of before) {
+      const now = after.get(machine);
+      if (now === undefined) this.#checkHandOver(name, copy, actor);
+      else if (now.release && !copy.release) this.#checkMark(name, machine, actor);
+    }
+    const isPlacedNow = one !== undefined && before.get(one.machine)?.release !== false;
+    if (!isPlacedNow) return;
+    for (const [machine, copy] of before) {
+      if (machine === one.machine) continue;
+      this.#checkAbsent(name, machine, `is placed on ${shortId(one.machine)}`);
+      this.#lostFrom.set(`${name} ${copy.machine}`, this.#world.now());
+    }
+    if (before.get(one.machine)?.release === true && placedOn === one.machine)
+      violated(`${name} is placed on ${shortId(one.machine)} again before that has handed it over`);
+  }
+
+  /** A copy goes when its host has stopped the unit, on a mark or because it leaves. */
+  #checkHandOver(name: string, copy: Assignment, actor: Actor | undefined): void {
+    const { violated } = this.#world;
+    const machine = actor?.process.machine;
+    if (actor?.role !== 'agent' || machine?.id !== copy.machine)
+      return violated(`${name}'s copy for ${shortId(copy.machine)} is deleted by another`);
+    if (!copy.release && !machine.isLeaving)
+      violated(`${machine.name} hands ${name} over without being asked`);
+    this.#told.delete(`${name} ${copy.machine}`);
+    if (machine.systemd.isUp(name))
+      violated(`${machine.name} hands ${name} over while it runs there`);
+  }
+
+  /** A mark on a unit that is wanted needs a rule; a user's request is one of its own. */
+  #checkMark(name: string, machine: string, actor: Actor | undefined): void {
+    const { contents } = this;
+    if (actor?.role === 'api') return; // that the request is about this unit is checked with its record
+    const unit = contents.wanted(name);
+    if (unit === undefined) return;
+    if (contents.placed.get(name)?.machine !== machine)
+      return this.#checkAbsent(name, machine, 'is taken away');
+    const forbiddenAt = this.#forbidden.get(`${name} ${machine}`) ?? -Infinity;
+    if (this.#world.now() - forbiddenAt <= STALE_MS) return;
+    if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
+    this.#world.violated(`${name} is to leave ${shortId(machine)}, and no rule says so`);
+  }
+
+  /** Something is done to a machine's units as only to those of an absent one. */
+  #checkAbsent(name: string, machine: string, what: string): void {
+    const { violated, now, ttlMs, machines, soundSince } = this.#world;
+    const vanished = this.#vanished.get(machine);
+    const isBack = this.contents.machines.has(machine);
+    const back = this.#backAtMs.get(machine) ?? -Infinity;
+    if (isBack && now() - back > LATE_NEWS_MS)
+      return violated(`${name} ${what} while ${shortId(machine)}, where it was, is there`);
+    if (vanished?.orderly === true) return;
+    for (const each of machines()) {
+      if (each.id !== machine || now() - soundSince(each) < ttlMs + MARGIN_MS) continue;
+      violated(`${name} ${what} although nothing is wrong with ${each.name}, where it was`);
+    }
+    this.#checkBrake(name, machine);
+  }
+
+  /** More than half vanished together, and at least two: nothing moves for 5 TTL. */
+  #checkBrake(name: string, machine: string): void {
+    const { now, ttlMs, violated } = this.#world;
+    const mine = this.#vanished.get(machine);
+    if (mine === undefined || mine.orderly) return;
+    const together = [...this.#vanished.values()].filter(
+      ({ atMs, orderly }) => !orderly && Math.abs(atMs - mine.atMs) < ttlMs / 2,
+    );
+    const all = this.contents.machines.size + together.length;
+    const lastMs = Math.max(...together.map(({ atMs }) => atMs));
+    // One that went before the last was believed gone before the brake could hold.
+    const isBraked = mine.atMs === lastMs && together.length >= 2 && together.length * 2 > all;
+    // The leader must have had the time to see the last one go.
+    if (
+      !isBraked ||
+      now() - lastMs < LATE_NEWS_MS ||
+      now() - lastMs > BRAKE_TTLS * ttlMs - LATE_NEWS_MS
+    )
+      return;
+    violated(
+      `${name} is taken from ${shortId(machine)} in spite of the brake: ${together.length} of ${all} vanished together`,
+    );
+  }
+
+  /** The rules as they are now, for every unit that they concern. */
+  #noteForbidden(): void {
+    const { contents } = this;
+    const now = this.#world.now();
+    for (const [name, { machine }] of contents.placed) {
+      const unit = contents.units.get(name);
+      if (unit === undefined) continue;
+      const why = isGlobal(unit) ? 'global' : contents.mightLeave(unit, machine);
+      if (why !== undefined) this.#forbidden.set(`${name} ${machine}`, now);
+    }
+    for (const [name, global] of contents.globals)
+      for (const machine of this.#world.machines())
+        if (contents.globalMightNotRun(global, machine.id) !== undefined)
+          this.#forbidden.set(`${name} ${machine.id}`, now);
+  }
+}
+
+/** Whether a host that runs `before` stops it for `after`. Without a `before`: for any earlier version that it may still run. */
+function isCause(
+  before: Assignment | GlobalUnit | undefined,
+  after: Assignment | GlobalUnit,
+): boolean {
+  if (after.release) return true;
+  if (before === undefined) return false;
+  const isLowered = before.desiredState === 'launched' && after.desiredState !== 'launched';
+  return before.hash !== after.hash || isLowered;
+}
+
+function decides(place: Place): boolean {
+  return ['unit', 'placed', 'global', 'machine', 'metadata'].includes(place.kind);
+}

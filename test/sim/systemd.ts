@@ -1,0 +1,246 @@
+// The systemd of a simulated machine: units, jobs and what becomes of them, as systemd(1) has it. It outlives every fleetd.
+// Invariant: whatever starts, stops or ends a unit is told to `watcher` at the moment it happens.
+import { basename } from 'node:path';
+import type { JobResult } from '../../src/model/unit-state.ts';
+import type { MemoryDisk } from './memory-disk.ts';
+import { behaviourOf } from './units.ts';
+
+/** Who did it: fleet, a person at the machine, the unit itself, or the machine going down. */
+export type Hand = 'fleet' | 'person' | 'itself' | 'machine';
+
+/** Told of what happens to units. */
+export interface UnitWatcher {
+  /** A start was asked; `begins` says whether the unit was down and starts now. */
+  startAsked(unit: SystemdUnit, begins: boolean): void;
+  /** A stop was asked while the unit was up. */
+  stopAsked(unit: SystemdUnit, by: Hand): void;
+  ended(unit: SystemdUnit, by: Hand): void;
+  /** Its links are taken away. */
+  unlinked(name: string): void;
+}
+
+/** A job under way, or over. */
+export interface SystemdJob {
+  readonly kind: 'start' | 'stop';
+  readonly unit: string;
+  result: JobResult | undefined;
+  readonly whenEnded: ((result: JobResult) => void)[];
+}
+
+export interface SystemdUnit {
+  readonly name: string;
+  /** As systemd last read it. */
+  text: string;
+  /** Of what runs, or ran last. */
+  runs: string;
+  activeState: 'inactive' | 'activating' | 'active' | 'deactivating' | 'failed';
+  invocations: number;
+  /** Clock time in ms when it was last started. */
+  startedAtMs: number;
+  /** What ended it last. */
+  endedBy: Hand | undefined;
+  job: SystemdJob | undefined;
+  /** A start that waits for the stop under way. */
+  next: SystemdJob | undefined;
+  cancelTimer: () => void;
+}
+
+export interface SystemdWorld {
+  readonly disk: MemoryDisk;
+  readonly now: () => number;
+  readonly after: (ms: number, act: () => void) => () => void;
+  readonly watcher: UnitWatcher;
+}
+
+const nothing = (): void => undefined;
+
+/** ms that a stop may take before systemd kills; TimeoutStopSec=. */
+const STOP_TIMEOUT_MS = 60_000;
+/** ms; TimeoutStartSec=. */
+const START_TIMEOUT_MS = 90_000;
+
+/** The manager. */
+export class SimSystemd {
+  readonly units = new Map<string, SystemdUnit>();
+  readonly linked = new Map<string, string>();
+  readonly enabled = new Set<string>();
+  readonly #world: SystemdWorld;
+  /** Called when a job has ended, a unit went, or all was read anew. */
+  readonly listeners = new Set<() => void>();
+
+  constructor(world: SystemdWorld) {
+    this.#world = world;
+  }
+
+  isUp(name: string): boolean {
+    const state = this.units.get(name)?.activeState ?? 'inactive';
+    return state !== 'inactive' && state !== 'failed';
+  }
+
+  link(paths: readonly string[]): void {
+    for (const path of paths) this.linked.set(basename(path), path);
+  }
+
+  enable(names: readonly string[]): void {
+    for (const name of names) this.enabled.add(name);
+  }
+
+  disable(names: readonly string[]): void {
+    for (const name of names) {
+      this.enabled.delete(name);
+      if (this.linked.delete(name)) this.#world.watcher.unlinked(name);
+    }
+  }
+
+  reload(): void {
+    for (const [name, path] of this.linked) {
+      const text = this.#world.disk.read(path)?.toString('utf8');
+      if (text === undefined) continue; // a link that leads nowhere
+      const known = this.units.get(name);
+      if (known === undefined) this.units.set(name, newUnit(name, text));
+      else known.text = text;
+    }
+    for (const name of this.units.keys())
+      if (!this.isUp(name) && !this.linked.has(name)) this.units.delete(name);
+    this.#tell();
+  }
+
+  /** StartUnit with mode replace; undefined where systemd knows no such unit. */
+  start(name: string): SystemdJob | undefined {
+    const unit = this.units.get(name);
+    if (unit === undefined) return undefined;
+    const isDown = unit.activeState === 'inactive' || unit.activeState === 'failed';
+    this.#world.watcher.startAsked(unit, isDown);
+    if (unit.activeState === 'active') return endedJob('start', name, 'done');
+    if (unit.activeState === 'activating') return unit.job;
+    if (unit.activeState === 'deactivating') {
+      this.#endJob(unit, 'canceled');
+      unit.next ??= newJob('start', name);
+      return unit.next;
+    }
+    return this.#begin(unit, newJob('start', name));
+  }
+
+  /** StopUnit with mode replace; undefined where systemd knows no such unit. */
+  stop(name: string, by: Hand): SystemdJob | undefined {
+    const unit = this.units.get(name);
+    if (unit === undefined) return undefined;
+    if (!this.isUp(name)) return endedJob('stop', name, 'done');
+    this.#world.watcher.stopAsked(unit, by);
+    if (unit.next !== undefined) {
+      settle(unit.next, 'canceled');
+      unit.next = undefined;
+    }
+    if (unit.activeState === 'deactivating') {
+      unit.job ??= newJob('stop', name);
+      return unit.job;
+    }
+    this.#endJob(unit, 'canceled');
+    unit.cancelTimer();
+    const job = newJob('stop', name);
+    unit.job = job;
+    unit.activeState = 'deactivating';
+    const ms = Math.min(behaviourOf(unit.runs).stopMs, STOP_TIMEOUT_MS);
+    unit.cancelTimer = this.#world.after(ms, () => this.#end(unit, by, 'inactive'));
+    return job;
+  }
+
+  resetFailed(name: string): void {
+    const unit = this.units.get(name);
+    if (unit?.activeState === 'failed') unit.activeState = 'inactive';
+  }
+
+  /** The unit's process ends by itself. */
+  crash(name: string): void {
+    const unit = this.units.get(name);
+    if (unit?.activeState === 'active') this.#end(unit, 'itself', 'failed');
+  }
+
+  /** The machine goes down: every unit ends, every link of this boot is gone. */
+  powerOff(): void {
+    for (const unit of this.units.values()) {
+      unit.cancelTimer();
+      if (!this.isUp(unit.name)) continue;
+      unit.activeState = 'inactive';
+      this.#world.watcher.ended(unit, 'machine');
+    }
+    this.units.clear();
+    this.linked.clear();
+    this.enabled.clear();
+  }
+
+  #begin(unit: SystemdUnit, job: SystemdJob): SystemdJob {
+    const { startMs, fails, ends } = behaviourOf(unit.text);
+    unit.runs = unit.text;
+    unit.job = job;
+    unit.activeState = 'activating';
+    unit.invocations += 1;
+    unit.startedAtMs = this.#world.now();
+    unit.endedBy = undefined;
+    const isTooLong = startMs > START_TIMEOUT_MS && startMs !== Infinity;
+    if (startMs === Infinity) return job;
+    unit.cancelTimer = this.#world.after(startMs, () => {
+      if (fails || isTooLong) return this.#end(unit, 'itself', 'failed', 'failed');
+      if (ends) return this.#end(unit, 'itself', 'inactive', 'done');
+      unit.activeState = 'active';
+      this.#endJob(unit, 'done');
+    });
+    return job;
+  }
+
+  #end(
+    unit: SystemdUnit,
+    by: Hand,
+    state: 'inactive' | 'failed',
+    result: JobResult = 'done',
+  ): void {
+    unit.cancelTimer();
+    unit.cancelTimer = nothing;
+    unit.activeState = state;
+    unit.endedBy = by;
+    this.#world.watcher.ended(unit, by);
+    const { next } = unit;
+    unit.next = undefined;
+    this.#endJob(unit, result);
+    if (next !== undefined) this.#begin(unit, next);
+  }
+
+  #endJob(unit: SystemdUnit, result: JobResult): void {
+    const { job } = unit;
+    unit.job = undefined;
+    if (job !== undefined) settle(job, result);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function newUnit(name: string, text: string): SystemdUnit {
+  return {
+    name,
+    text,
+    runs: '',
+    activeState: 'inactive',
+    invocations: 0,
+    startedAtMs: 0,
+    endedBy: undefined,
+    job: undefined,
+    next: undefined,
+    cancelTimer: nothing,
+  };
+}
+
+function newJob(kind: SystemdJob['kind'], unit: string): SystemdJob {
+  return { kind, unit, result: undefined, whenEnded: [] };
+}
+
+function endedJob(kind: SystemdJob['kind'], unit: string, result: JobResult): SystemdJob {
+  return { ...newJob(kind, unit), result };
+}
+
+function settle(job: SystemdJob, result: JobResult): void {
+  job.result = result;
+  for (const notice of job.whenEnded) notice(result);
+}
