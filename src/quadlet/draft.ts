@@ -2,7 +2,7 @@
 // Invariant: a converter never stops at the first fault, and never throws for what a person wrote.
 import type { QuadletType } from '../unitfile/name.ts';
 import type { Runtime } from '../model/container-runtime.ts';
-import type { Place } from '../unitfile/fleet-rules.ts';
+import { isTrue, type Place } from '../unitfile/fleet-rules.ts';
 import type { UnitFile } from '../unitfile/parse.ts';
 import type { Problem } from '../unitfile/problem.ts';
 import { KIND_RULES, serviceNameOf } from './kinds.ts';
@@ -41,6 +41,8 @@ export class Draft {
   readonly section: SectionReader;
   readonly service: ServiceFile;
   readonly serviceName: string;
+  /** Its processes are to see the token of their start (`Fence=`). */
+  readonly isFenced: boolean;
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
 
@@ -48,6 +50,8 @@ export class Draft {
     this.name = name;
     this.kind = kind;
     this.host = host;
+    const fleet = new SectionReader(file, 'X-Fleet');
+    this.isFenced = isTrue(fleet.text('Fence') ?? '') || fleet.text('OnPartition') === 'stop';
     const own = KIND_RULES[kind].section;
     this.section = new SectionReader(file, own);
     this.serviceName = serviceNameOf(name, kind, this.section);

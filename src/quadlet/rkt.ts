@@ -89,6 +89,8 @@ function convertContainer(draft: Draft): void {
 
 function environment(draft: Draft): readonly string[] {
   const words: string[] = [];
+  // systemd puts the value in: rkt takes no name alone.
+  if (draft.isFenced) words.push('--set-env=FLEET_GENERATION=${FLEET_GENERATION}');
   if (draft.section.boolean('EnvironmentHost') === true) words.push('--inherit-env');
   for (const [key, value] of draft.pairs('Environment')) {
     const last = draft.section.last('Environment');

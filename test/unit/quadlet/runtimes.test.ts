@@ -114,6 +114,21 @@ describe('rkt', () => {
   });
 });
 
+describe('a fenced unit', () => {
+  it.for([
+    ['podman', '--env FLEET_GENERATION'],
+    ['docker', '--env FLEET_GENERATION'],
+    ['rkt', '--set-env=FLEET_GENERATION=${FLEET_GENERATION}'],
+  ] as const)('of %s shows its processes the token', ([runtime, words]) => {
+    for (const line of ['Fence=yes', 'OnPartition=stop']) {
+      const text = `${CONTAINER}[X-Fleet]\n${line}\n`;
+      expect(service(runtime, 'a.container', text).last('ExecStart')?.value).toContain(words);
+    }
+    const plain = service(runtime, 'a.container', CONTAINER).last('ExecStart');
+    expect(plain?.value).not.toContain('FLEET_GENERATION');
+  });
+});
+
 describe('podman, beyond its own expectations', () => {
   it.for([
     ['Exec=sh -c "echo %h $HOME"', 'sh -c "echo %h $HOME"'],
