@@ -21,8 +21,8 @@ import { openSystemd } from './dbus/systemd.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
-import { localDisk } from './local-disk.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
