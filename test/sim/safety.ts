@@ -42,6 +42,7 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   pending: ['api', 'engine'],
   orphan: ['agent'],
   leader: ['engine', 'store'],
+  brake: ['engine'],
   format: ['agent'],
 };
 

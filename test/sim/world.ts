@@ -75,8 +75,12 @@ class World {
           for (const { key, kv } of writes)
             this.#say(who, `${revision}: ${toldWrite(key, kv?.value)}`);
         }
-        this.#safety.committed(writes, revision, actor);
-        this.#rest.wrote(writes);
+        try {
+          this.#safety.committed(writes, revision, actor);
+          this.#rest.wrote(writes);
+        } catch (error) {
+          violated(String(error)); // the store must not take it for a failure of its journal
+        }
       },
       restored: (current) => {
         this.#history += 1;
