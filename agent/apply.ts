@@ -40,6 +40,7 @@ export async function applyActions(
   const failed = new Set<UnitName>();
   const loads: Load[] = [];
   const unloads: Unload[] = [];
+  await noteStops(deps, actions);
   for (const action of actions) {
     if (action.kind !== 'reload') logAction(deps.log, action);
     switch (action.kind) {
@@ -73,6 +74,27 @@ export async function applyActions(
   }
 }
 
+/** On the disk before a stop is asked: a fleetd that begins anew must not take for started what this one has stopped. */
+async function noteStops(
+  { carriedOut, log }: ApplyDeps,
+  actions: readonly HostAction[],
+): Promise<void> {
+  let noted = 0;
+  for (const action of actions) {
+    const before = action.kind === 'stop' ? carriedOut.records.get(action.unit) : undefined;
+    if (before?.desiredState !== 'launched' || before.ending === true) continue;
+    carriedOut.set({ ...before, ending: true });
+    noted += 1;
+  }
+  if (noted === 0) return;
+  try {
+    await carriedOut.save();
+  } catch (error) {
+    const { message } = asUnitFailure(error);
+    log.warn({ err: message }, 'stops cannot be noted before they are asked, going on');
+  }
+}
+
 function logAction(log: Log, action: Exclude<HostAction, { kind: 'reload' }>): void {
   const { kind, unit } = action;
   const because = 'because' in action ? action.because : undefined;
@@ -87,6 +109,7 @@ function note(
   const before = file.records.get(action.unit);
   if (before === undefined) return;
   const { stopped: _stopped, held: _held, ...rest } = before;
+  const { ending: _ending, ...anew } = rest;
   const { generation } = action;
   switch (action.kind) {
     case 'adopt': {
@@ -96,7 +119,7 @@ function note(
     case 'hold':
       return file.set({ ...before, held: generation });
     case 'start':
-      return file.set({ ...rest, generation, desiredState: 'launched' });
+      return file.set({ ...anew, generation, desiredState: 'launched' });
   }
 }
 

@@ -277,6 +277,6 @@ async function endOf(job: Job, signal: AbortSignal): Promise<JobResult> {
 }
 
 function stopped(before: CarriedOut): CarriedOut {
-  const { started: _started, job: _job, result: _result, ...rest } = before;
+  const { started: _started, job: _job, result: _result, ending: _ending, ...rest } = before;
   return { ...rest, desiredState: 'loaded', stopped: true };
 }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
+import { v1Operations, v2Operations } from '../src/api/operations.ts';
 import { commands } from '../cli/definition.ts';
 import { globalOptions } from '../cli/options.ts';
 import { decodeUnitBytes, parseUnitFile } from '../src/unitfile/parse.ts';
@@ -53,7 +54,7 @@ describe('the documents', () => {
     expect(terms('docs/errors.md').toSorted()).toEqual(codes.toSorted());
   });
 
-  it('docs/api.md has every route, and no other', () => {
+  it('docs/api.md and the OpenAPI document have every route, and no other', () => {
     const served = ['v1', 'v2'].flatMap((version) =>
       [
         ...read(`src/api/routes/${version}.ts`).matchAll(
@@ -65,6 +66,14 @@ describe('the documents', () => {
       ),
     );
     expect(served.length).toBeGreaterThan(15);
+    const inDocument = Object.entries({ v1: v1Operations, v2: v2Operations }).flatMap(
+      ([version, operations]) =>
+        Object.keys(operations).map((line) => {
+          const [method, path] = line.split(' ');
+          return `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`;
+        }),
+    );
+    expect(inDocument.toSorted()).toEqual(served.toSorted());
     const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));
     expect(documented.map((term) => term.replace(/\?.*/, '')).toSorted()).toEqual(
       served.toSorted(),

@@ -30,6 +30,8 @@ export interface CarriedOut extends Guards {
   readonly started?: number;
   readonly job?: JobResult;
   readonly result?: string;
+  /** Its stop was asked; whether it has ended is not known. */
+  readonly ending?: boolean;
   /** Its stop has ended and nothing was done since: it may be taken away or swapped. */
   readonly stopped?: boolean;
   /** The store went back to this older generation, which asks for something else: left as it is until a newer one comes. */

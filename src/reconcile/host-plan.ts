@@ -133,7 +133,7 @@ function planOlder(draft: Draft, target: UnitTarget, done: CarriedOut): void {
   const { name, generation } = target;
   if (target.hash !== done.hash || target.desiredState !== done.desiredState)
     return draft.add({ kind: 'hold', unit: name, generation });
-  const wasStarted = done.started === done.generation;
+  const wasStarted = isUnderWay(done, done.generation);
   draft.add({
     kind: 'adopt',
     unit: name,
@@ -146,10 +146,15 @@ function planOlder(draft: Draft, target: UnitTarget, done: CarriedOut): void {
 function planStart(draft: Draft, target: UnitTarget, done: CarriedOut | undefined): void {
   const { name: unit, generation } = target;
   if (target.desiredState !== 'launched') return;
-  const isStarted = done?.started === generation && done.desiredState === 'launched';
+  const isStarted = done?.desiredState === 'launched' && isUnderWay(done, generation);
   if (isStarted && done.held === undefined) return;
   if (draft.picture.starting.get(unit) === generation) return;
   draft.add({ kind: 'start', unit, generation, because: 'generation' });
+}
+
+/** That generation was started and fleet has not stopped it since: a stop that was asked may have taken place unheard. */
+function isUnderWay({ started, ending }: CarriedOut, generation: number): boolean {
+  return started === generation && ending !== true;
 }
 
 /** The order of a plan: what frees comes first, what is started comes last. */

@@ -69,6 +69,17 @@ export interface BrakeRecord {
   readonly machines: readonly MachineId[];
 }
 
+/** One look of a leader at the store: its revision then. */
+export interface HistoryMark {
+  /** wall-clock ms */
+  readonly atMs: number;
+  readonly revision: string;
+}
+/** `history`: when leaders looked last, in order of time. */
+export interface HistoryRecord {
+  readonly marks: readonly HistoryMark[];
+}
+
 const refusal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
   z.object({
@@ -160,6 +171,9 @@ const schemas = {
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
   fence: z.object({ token: count }),
+  history: z.object({
+    marks: z.array(z.object({ atMs: z.number(), revision: z.string().regex(/^[0-9]{1,18}$/) })),
+  }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -178,6 +192,7 @@ export interface Records {
   leader: Leader;
   fence: FenceToken;
   brake: BrakeRecord;
+  history: HistoryRecord;
 }
 export type RecordKind = keyof Records;
 
@@ -189,18 +204,49 @@ export function encode<K extends RecordKind>(_kind: K, record: Records[K]): stri
 /** Made once: a schema costs more than the record that it checks. */
 const versioned = z.object({ v: z.number() });
 
-/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
+/** How the key of a record ends: one that stands under another's key would be taken for that. */
+const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = {
+  unit: ({ name }) => `/${name}`,
+  placement: ({ name }) => `/${name}`,
+  assignment: ({ machine, name }) => `/${machine}/${name}`,
+  global: ({ name }) => `/${name}`,
+  machine: ({ id }) => `/${id}`,
+  host: ({ id }) => `/${id}`,
+  metadata: ({ machine, key }) => `/${machine}/${encodeURIComponent(key)}`,
+  state: ({ name, machine }) => `/${name}/${machine}`,
+  pending: ({ name }) => `/${name}`,
+  orphan: ({ machine, name }) => `/${machine}/${name}`,
+  leader: () => '',
+  fence: () => '',
+  brake: () => '',
+  history: () => '',
+};
+
+/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */
 export function decode<K extends RecordKind>(kind: K, key: string, value: string): Records[K] {
+  const record = decodeValue(kind, key, value);
+  const end = keyEnds[kind](record);
+  if (!key.endsWith(end))
+    throw invalid(kind, key, new Error(`it is of another key, that ends with '${end}'`));
+  return record;
+}
+
+/** The record in a value that stands `at` a place of several, such as a file; throws REGISTRY_RECORD_INVALID with that. */
+export function decodeValue<K extends RecordKind>(kind: K, at: string, value: string): Records[K] {
   try {
     const json: unknown = JSON.parse(value);
     const { v } = versioned.parse(json);
     if (v !== RECORD_VERSION) throw new Error(`version ${v} is not known`);
     return schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
   } catch (cause) {
-    throw new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
-      cause,
-      hint: `Inspect it with: etcdctl get '${key}'`,
-      details: { key, kind },
-    });
+    throw invalid(kind, at, cause);
   }
+}
+
+function invalid(kind: RecordKind, key: string, cause: unknown): FleetError {
+  return new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
+    cause,
+    hint: `Inspect it with: etcdctl get '${key}'`,
+    details: { key, kind },
+  });
 }

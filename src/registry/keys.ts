@@ -27,6 +27,7 @@ export interface Keys {
   readonly orphans: string;
   readonly leader: string;
   readonly brake: string;
+  readonly history: string;
   readonly format: string;
   /** The highest fencing token that was given out. */
   readonly fence: string;
@@ -68,6 +69,7 @@ export function keysUnder(prefix: string): Keys {
     orphans: `${c}orphan/`,
     leader: `${root}leader`,
     brake: `${root}brake`,
+    history: `${root}history`,
     format: `${root}format`,
     fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
@@ -103,6 +105,17 @@ export function parseClusterKey(keys: Keys, key: string): ClusterKey | undefined
   const machine = parseMachineId(first);
   if (machine === undefined || second === '') return undefined;
   if (kind === 'schedule' || kind === 'orphan') return { kind, machine, name: second as UnitName };
-  if (kind === 'metadata') return { kind, machine, key: decodeURIComponent(second) };
-  return undefined;
+  if (kind !== 'metadata') return undefined;
+  const name = decoded(second);
+  return name === undefined ? undefined : { kind, machine, key: name };
+}
+
+/** A part of a key as it was before `encodeURIComponent`; undefined for what that cannot have made. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return undefined;
+  }
 }

@@ -14,6 +14,7 @@ import { FleetError } from '../../model/errors.ts';
 import { parseMachineId, type Host } from '../../model/machine.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
+import { openApiDocument } from '../openapi.ts';
 import { explain, explainLeft } from '../explain.ts';
 import { pageToken, parsePageToken } from '../page-token.ts';
 import { invalid, parseLimit, parseV2Unit } from '../schema.ts';
@@ -27,6 +28,9 @@ import { stateFilter } from './v1.ts';
 export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[] {
   const base = '/fleet/v2';
   const version: V2Version = { version: deps.daemon.version };
+  // Made when somebody asks for it first.
+  const make = (): object => openApiDocument(version.version);
+  let document: object | undefined;
   return [
     { method: 'GET', path: `${base}/units`, handle: (call) => getUnits(deps, call) },
     { method: 'GET', path: `${base}/units/:name`, handle: (call) => getUnit(deps, call) },
@@ -40,6 +44,7 @@ export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[
     { method: 'GET', path: `${base}/events`, handle: (call) => events.open(call) },
     { method: 'GET', path: `${base}/version`, handle: () => ok(version) },
     { method: 'GET', path: `${base}/daemon`, handle: () => ok(deps.daemon) },
+    { method: 'GET', path: `${base}/openapi.json`, handle: () => ok((document ??= make())) },
   ];
 }
 

@@ -252,6 +252,23 @@ describe('Host', () => {
     expect(await rowOf('a.service')).not.toHaveProperty('result');
   });
 
+  it('Host looks at a file that systemd cannot use only when there is news', async () => {
+    await cluster.assign({ 'bad.service': service('# bad-setting\n'), 'good.service': service() });
+    await start();
+    await quickly(async () => (await rowOf('bad.service'))?.job === 'failed');
+    expect(await rowOf('bad.service')).toMatchObject({ loadState: 'bad-setting' });
+    await quickly(async () => (await rowOf('good.service'))?.job === 'done');
+    const settled = systemd.looks.length;
+    const isAlone = () => {
+      const last = systemd.looks.slice(settled).slice(-2);
+      return last.length === 2 && last.every((name) => name === 'good.service');
+    };
+    await eventually(isAlone, { timeoutMs: 14_000 });
+    expect(await rowOf('bad.service')).toMatchObject({ loadState: 'bad-setting' });
+    await cluster.assign({ 'bad.service': service('# mended\n') }, 'launched', 2);
+    await quickly(async () => (await rowOf('bad.service'))?.activeState === 'active');
+  }, 20_000);
+
   it('Host takes a stop and a new state for a unit that hangs in its start', async () => {
     await cluster.assign({ 'slow.service': service('# hang-start\n') });
     await start();
