@@ -16,12 +16,12 @@ import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
-import { localDisk } from './local-disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,

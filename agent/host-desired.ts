@@ -19,7 +19,7 @@ import type { Desired } from './kept-desired.ts';
 /** What is needed of a mirror here: store/mirror.ts has it. */
 export interface MirrorView {
   readonly synced: boolean;
-  takeChanges(): readonly Readonly<{ key: string; kv: KeyValue | undefined }>[];
+  takeChanges(): Iterable<Readonly<{ key: string; kv: KeyValue | undefined }>>;
 }
 
 export interface HostDesiredDeps {

@@ -1,12 +1,12 @@
 // Brings a unit's text and desired state into the cluster: in one request, and never over another version unasked.
 import type { V2PutUnit, V2Unit } from '../src/api/types.ts';
-import { FleetError } from '../src/model/errors.ts';
+import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
 import { parseUnitFile } from '../src/unitfile/parse.ts';
 import type { Context } from './context.ts';
-import type { UnitArgument } from './unit-argument.ts';
+import { localText, nameOfArgument, type UnitArgument } from './unit-argument.ts';
 
 export interface SubmitRequest {
   readonly verb: 'submit' | 'load' | 'start';
@@ -30,6 +30,27 @@ export async function submitUnit(
   const put = putFor(context, { name, before, local }, request);
   if (put === undefined) return { before, answer: undefined };
   return { before, answer: await context.client.putUnit(name, put, context.signal) };
+}
+
+/**
+ * Submits a local file as a new unit without asking first whether it is one: for many units this halves what the cluster is asked.
+ * Undefined where there is no such file, or the cluster has the unit or another objection: then one has to look.
+ */
+export async function submitNew(
+  context: Context,
+  argument: string,
+  desiredState: DesiredState,
+): Promise<Submitted | undefined> {
+  const name = nameOfArgument(argument);
+  const text = await localText(context, argument, name);
+  if (text === undefined) return undefined;
+  try {
+    const put = { text, desiredState, ifHash: '' };
+    return { before: undefined, answer: await context.client.putUnit(name, put, context.signal) };
+  } catch (error) {
+    if (!isFleetError(error) || error.code === 'API_UNREACHABLE') throw error;
+    return undefined;
+  }
 }
 
 interface Found {

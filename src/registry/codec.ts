@@ -69,6 +69,17 @@ export interface BrakeRecord {
   readonly machines: readonly MachineId[];
 }
 
+/** One look of a leader at the store: its revision then. */
+export interface HistoryMark {
+  /** wall-clock ms */
+  readonly atMs: number;
+  readonly revision: string;
+}
+/** `history`: when leaders looked last, in order of time. */
+export interface HistoryRecord {
+  readonly marks: readonly HistoryMark[];
+}
+
 const refusal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('machine-id'), required: z.string(), actual: machineId }),
   z.object({
@@ -160,6 +171,9 @@ const schemas = {
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
   fence: z.object({ token: count }),
+  history: z.object({
+    marks: z.array(z.object({ atMs: z.number(), revision: z.string().regex(/^[0-9]{1,18}$/) })),
+  }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -178,6 +192,7 @@ export interface Records {
   leader: Leader;
   fence: FenceToken;
   brake: BrakeRecord;
+  history: HistoryRecord;
 }
 export type RecordKind = keyof Records;
 
@@ -202,8 +217,9 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   pending: ({ name }) => `/${name}`,
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
-  brake: () => '',
   fence: () => '',
+  brake: () => '',
+  history: () => '',
 };
 
 /** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */

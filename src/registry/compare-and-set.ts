@@ -17,6 +17,8 @@ export interface Decision<T> {
 
 export interface Change<T> {
   readonly name: UnitName;
+  /** Nothing is stored of it, most likely: that is tried first, and costs no more than reading where it is wrong. */
+  readonly isNew?: boolean;
   /** Decides from what is stored; throws a FleetError to refuse. */
   decide(view: UnitView): Decision<T>;
   /** Says, after a try whose outcome is unknown, whether `now` shows that it was committed. */
@@ -89,6 +91,12 @@ interface ViewAt {
   readonly view: UnitView;
   readonly revision: Revision;
 }
+
+/** A decision on this writes, and the write says when it is wrong: its revision is never answered. */
+const NOTHING: ViewAt = {
+  view: { unit: undefined, placed: undefined, global: undefined, assignment: undefined },
+  revision: 0n,
+};
 
 async function readView(registry: Registry, name: UnitName, signal: AbortSignal): Promise<ViewAt> {
   const result = await registry.kv.txn({ then: viewGets(registry, name) }, signal);

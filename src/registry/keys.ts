@@ -27,6 +27,7 @@ export interface Keys {
   readonly orphans: string;
   readonly leader: string;
   readonly brake: string;
+  readonly history: string;
   readonly format: string;
   /** The highest fencing token that was given out. */
   readonly fence: string;
@@ -68,6 +69,7 @@ export function keysUnder(prefix: string): Keys {
     orphans: `${c}orphan/`,
     leader: `${root}leader`,
     brake: `${root}brake`,
+    history: `${root}history`,
     format: `${root}format`,
     fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,

@@ -50,6 +50,7 @@ export async function putUnit(
     registry,
     {
       name: request.name,
+      isNew: request.file !== undefined && (request.ifHash ?? '') === '',
       decide: (view) => decidePut(registry, request, view),
       committed: (_tried, now) => now.unit?.record?.requestId === request.requestId,
     },

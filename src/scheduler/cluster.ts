@@ -30,6 +30,8 @@ export class ClusterPicture {
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
+  /** Units with a `c/global/` record. */
+  readonly #globals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
 
@@ -54,6 +56,19 @@ export class ClusterPicture {
   /** All units of which there is any record. */
   units(): Iterable<UnitEntry> {
     return this.#units.values();
+  }
+
+  /** Global units that were destroyed, and whose key still holds the mark for hosts that have not seen it. */
+  destroyedGlobals(): readonly UnitEntry[] {
+    return [...this.#globals].filter(
+      ({ unit, global }) => unit === undefined && global?.release === true,
+    );
+  }
+
+  /** The units of which this machine may have reported a row: those with a key for it, and the global ones. */
+  mayHaveRowsOf(id: MachineId): readonly UnitName[] {
+    const held = this.#machines.get(id)?.holds ?? [];
+    return [...new Set([...held, ...this.#globals])].map(({ name }) => name);
   }
 
   /** All machines of which there is any record. */
@@ -150,6 +165,8 @@ export class ClusterPicture {
       if (isOld(entry.globalRevision, entry.global, global, revision)) return false;
       entry.global = global;
       entry.globalRevision = global === undefined ? 0n : revision;
+      if (global === undefined) this.#globals.delete(entry);
+      else this.#globals.add(entry);
       return true;
     });
   }

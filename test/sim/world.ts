@@ -100,7 +100,7 @@ class World {
       machines,
       leader: () => this.#safety.leader(),
       random: this.#random.fork('faults'),
-      background: (work) => work.catch((error: unknown) => violated(String(error))),
+      background: (work) => void work.catch((error: unknown) => violated(String(error))),
     });
     for (const each of plan.machines) {
       const world: MachineWorld = {
@@ -209,8 +209,7 @@ class World {
       // What the code itself calls a fault is one; a full disk is none.
       if (err instanceof Error && !isFleetError(err) && !('syscall' in err))
         this.#violated(`${who}: ${message}: ${err.stack}`);
-      if (this.#tells)
-        this.#say(who, `${message} ${JSON.stringify({ ...fields, err: String(err ?? '') })}`);
+      if (this.#tells) this.#say(who, `${message} ${JSON.stringify(fields)}`);
     };
     const debug = (): void => undefined;
     const log: Log = {

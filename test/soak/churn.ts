@@ -46,6 +46,8 @@ export function unitText(name: string, version: number): string {
 export interface Counts {
   requests: number;
   failed: number;
+  /** Unit files sent, each another one. */
+  files: number;
   faults: Record<string, number>;
 }
 
@@ -63,7 +65,7 @@ export interface ChurnDeps {
 
 /** Users and chance; a client of each host is kept for as long as the soak runs. */
 export class Churn {
-  readonly counts: Counts = { requests: 0, failed: 0, faults: {} };
+  readonly counts: Counts = { requests: 0, failed: 0, files: 0, faults: {} };
   readonly #deps: ChurnDeps;
   readonly #clients = new Map<SimulatedHost, FleetClient>();
   #version = 0;
@@ -144,6 +146,7 @@ export class Churn {
     const desiredState = pick(random, STATES);
     if (verb === 'change' && known !== undefined)
       return this.#try(name, { text: known.text, desiredState }, { desiredState });
+    this.counts.files += 1;
     const text = unitText(name, (this.#version += 1));
     return this.#try(name, { text, desiredState }, { text, desiredState });
   }
