@@ -1,4 +1,4 @@
-// What this host last carried out, unit by unit: one JSON file in the runtime directory, so that it ends with the boot.
+// What this host last carried out, unit by unit: one JSON file in the runtime directory, so that it ends with the boot; none where there is nothing.
 // Invariant: the file is replaced whole, by a rename; what it says was true of one moment.
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -15,9 +15,12 @@ const record = z.object({
   generation: z.number().int(),
   desiredState: z.enum(['loaded', 'launched']),
   enabled: z.boolean(),
+  fenced: z.literal(true).optional(),
+  stopsCutOff: z.literal(true).optional(),
   started: z.number().int().optional(),
   job: jobResult.optional(),
   result: z.string().optional(),
+  ending: z.boolean().optional(),
   stopped: z.boolean().optional(),
   held: z.number().int().optional(),
 });
@@ -83,6 +86,8 @@ export class CarriedOutFile {
   }
 
   async #write(): Promise<void> {
+    // Also on a disk that is full: a list that says what is no more is worse than none.
+    if (this.#records.size === 0) return await this.#disk.remove(this.#path);
     const text = JSON.stringify({ v: 1, bootId: this.#bootId, units: [...this.#records.values()] });
     const next = `${this.#path}.new`;
     await this.#disk.write(next, text);
@@ -112,12 +117,15 @@ function parseJson(text: string): unknown {
 
 /** zod's optional keys may be undefined in its types; a record leaves them out. */
 function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
-  const { started, job, result, stopped, held, ...rest } = found;
+  const { fenced, stopsCutOff, started, job, result, ending, stopped, held, ...rest } = found;
   return {
     ...rest,
+    ...(fenced === undefined ? {} : { fenced }),
+    ...(stopsCutOff === undefined ? {} : { stopsCutOff }),
     ...(started === undefined ? {} : { started }),
     ...(job === undefined ? {} : { job }),
     ...(result === undefined ? {} : { result }),
+    ...(ending === undefined ? {} : { ending }),
     ...(stopped === undefined ? {} : { stopped }),
     ...(held === undefined ? {} : { held }),
   };

@@ -17,10 +17,11 @@ import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
+import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
-import { localDisk } from './local-disk.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
@@ -29,8 +30,10 @@ import {
   standaloneMachineId,
 } from './machine-facts.ts';
 import { openNotifier, type Notifier } from './notify.ts';
+import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';
 import type { Systemd } from './systemd.ts';
+import { TokenFile } from './token-file.ts';
 import { openUnitDir } from './unit-dir.ts';
 
 export interface PartsOptions {
@@ -89,7 +92,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const base = await openBase(options);
   const { clock, machine, registry, systemd, settings } = base;
   const presence = openPresence(options, base);
-  const host = await openHost(options, base);
+  const host = await openHost(options, base, presence);
   const api = await openApi(options, base, presence);
   const notifier = openNotifier(env, pid);
   const { kv } = registry;
@@ -147,7 +150,11 @@ export function openPresence({ log, random }: PartsOptions, base: Base): Presenc
 }
 
 /** This machine's loop, with what is on its disk. */
-export async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+export async function openHost(
+  { config, log, env, random }: PartsOptions,
+  base: Base,
+  presence: Presence,
+): Promise<Host> {
   const { registry, systemd, clock, disk, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
   const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
@@ -160,12 +167,22 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
   });
   const hostLog = log.child({ component: 'host' });
   const kept = await KeptDesired.open({
-    disk: localDisk,
+    disk,
     directory: join(config.stateDirectory, 'desired'),
     machine,
     cluster: registry.keys.prefix,
     log: hostLog,
   });
+  const permits = new Permits(disk, join(config.runtimeDirectory, 'permit'));
+  const dropIns = new DropIns({
+    disk,
+    managerDirectory: config.systemdUser
+      ? join(runtimeDirectoryOf(env), 'systemd/user')
+      : '/run/systemd/system',
+    environmentDirectory: join(config.runtimeDirectory, 'env'),
+    permits,
+  });
+  const tokens = await TokenFile.open(join(config.stateDirectory, 'fence.json'), disk);
   return new Host({
     registry,
     systemd,
@@ -177,6 +194,16 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
     unitDir,
     carriedOut,
     kept,
+    dropIns,
+    permits,
+    tokens,
+    lease: {
+      ttlMs: config.agentTtlSec * 1000,
+      deadlineMs: () => presence.deadlineMs(),
+      renewed: (signal) => presence.renewed(signal),
+    },
+    isUser: config.systemdUser,
+    capabilities: capabilitiesOf(config),
     configuredMetadata: () => settings.config.metadata,
   });
 }
@@ -205,6 +232,20 @@ async function openApi(
   });
 }
 
+/** What this host can do for units that ask for it. */
+function capabilitiesOf({
+  agentTtlSec,
+  onPartitionTtlMinMs,
+}: Config): Readonly<Record<string, string>> {
+  const isInTime = agentTtlSec * 1000 >= onPartitionTtlMinMs;
+  return { fence: 'yes', ...(isInTime ? { 'cut-off': 'yes' } : {}) };
+}
+
+/** Where the user's manager keeps what ends with the session (systemd.unit(5)). */
+function runtimeDirectoryOf(env: PartsOptions['env']): string {
+  return env['XDG_RUNTIME_DIR'] ?? `/run/user/${process.getuid?.() ?? 0}`;
+}
+
 function factsOf(
   id: MachineId,
   { config, primaryIp }: Settings,
@@ -215,7 +256,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: {},
+    capabilities: capabilitiesOf(config),
     ttlSec: config.agentTtlSec,
   };
 }

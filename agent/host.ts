@@ -16,6 +16,9 @@ import { Wake } from '../src/runtime/wake.ts';
 import { Mirror } from '../src/store/mirror.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import { CutOff, type LeaseView } from './cut-off.ts';
+import type { DropIns } from './drop-ins.ts';
+import { Fencing } from './fencing.ts';
 import { HandOvers } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostQuestions } from './host-questions.ts';
@@ -24,7 +27,9 @@ import { HostReporter } from './host-reporter.ts';
 import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
+import type { Permits } from './permits.ts';
 import type { Systemd } from './systemd.ts';
+import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
 import { UnitJobs } from './unit-jobs.ts';
 
@@ -40,6 +45,14 @@ export interface HostDeps {
   readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly kept: KeptDesired;
+  readonly dropIns: DropIns;
+  readonly permits: Permits;
+  readonly tokens: TokenFile;
+  readonly lease: LeaseView;
+  /** The manager is the user's. */
+  readonly isUser: boolean;
+  /** What this host can do, as it says in its machine record. */
+  readonly capabilities: Readonly<Record<string, string>>;
   readonly configuredMetadata: () => Metadata;
 }
 
@@ -69,6 +82,8 @@ export class Host {
   readonly #questions: HostQuestions;
   readonly #jobs: UnitJobs;
   readonly #handOvers: HandOvers;
+  readonly #fencing: Fencing;
+  readonly #cutOff: CutOff;
   readonly #reporter: HostReporter;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
@@ -90,8 +105,9 @@ export class Host {
       globals: this.#mirror(keys.globals),
       metadata: this.#mirror(keys.metadataOf(machine)),
     };
-    const { configuredMetadata, unitDir, kept } = deps;
-    this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...this.#mirrors });
+    const { configuredMetadata, capabilities, unitDir, kept } = deps;
+    const facts = { machine, configuredMetadata, capabilities };
+    this.#desired = new HostDesired({ keys, log, ...facts, ...this.#mirrors });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,
@@ -102,11 +118,14 @@ export class Host {
       keptText: (sha256) => kept.text(sha256),
       answered,
     });
+    this.#fencing = new Fencing(deps);
+    this.#cutOff = new CutOff({ ...deps, wakePlan: () => this.#wake.set() });
     this.#jobs = new UnitJobs({
       systemd,
       clock,
       log,
       carriedOut,
+      prepare: (...start) => this.#prepare(...start),
       wakePlan: () => this.#wake.set(),
       wakeReport: (name) => this.#reporter.touch(name),
     });
@@ -130,6 +149,8 @@ export class Host {
         (child) => this.#passes(child),
         (child) => this.#questions.run(child),
         (child) => this.#handOvers.run(child),
+        (child) => this.#fencing.run(child),
+        (child) => this.#cutOff.run(child),
         (child) => this.#reporter.run(child),
         ...[schedule, globals, metadata].flatMap((mirror) => [
           (child: AbortSignal) => mirror.run(child),
@@ -179,6 +200,7 @@ export class Host {
   /** The machine was registered anew: others may have removed its rows. */
   registered(): void {
     this.#reporter.forget();
+    this.#fencing.raise();
   }
 
   /** The configured metadata has changed. */
@@ -210,9 +232,10 @@ export class Host {
       random,
       relistIntervalMs: RELIST_INTERVAL_MS,
       log: (event) => {
-        if (event.kind === 'restored')
+        if (event.kind === 'restored') {
           log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
-        else log.debug({ prefix, kind: event.kind }, 'mirror');
+          this.#fencing.raise();
+        } else log.debug({ prefix, kind: event.kind }, 'mirror');
       },
     });
   }
@@ -263,7 +286,7 @@ export class Host {
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
   async #pass(signal: AbortSignal): Promise<number> {
-    const { systemd, unitDir, carriedOut, log } = this.#deps;
+    const { systemd, unitDir, dropIns, carriedOut, log } = this.#deps;
     this.#desired.refresh();
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());
@@ -277,6 +300,7 @@ export class Host {
         {
           systemd,
           unitDir,
+          dropIns,
           carriedOut,
           jobs: this.#jobs,
           log,
@@ -289,6 +313,7 @@ export class Host {
         signal,
       );
       this.#forget();
+      this.#cutOff.unitsChanged();
       this.#wake.set(); // until a plan has nothing to do
     }
     await startable;
@@ -333,6 +358,16 @@ export class Host {
     const now = this.#deps.clock.now();
     const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
     return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
+  }
+
+  /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */
+  async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
+    const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
+    if (fenced !== true) return true;
+    const askedBy = this.#desired.askedBy(name);
+    if (askedBy === undefined) return false;
+    if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return false;
+    return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
   }
 
   #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {

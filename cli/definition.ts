@@ -1,6 +1,7 @@
 // The commands of fleetctl as data: names, arguments and options are those of fleet 1.0. What runs is imported when it runs.
 import type { Context, Io } from './context.ts';
 import {
+  adoptOptions,
   blockOptions,
   fileOptions,
   jsonOption,
@@ -151,6 +152,14 @@ export const commands: readonly CommandDefinition[] = [
     async ({ context, values }) =>
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
+  {
+    name: 'adopt',
+    takes: 'UNITS',
+    description: 'take units that run unknown to the store into it, as they run',
+    options: adoptOptions,
+    run: async ({ context, args, values }) =>
+      (await import('./commands/adopt.ts')).adopt(context, args, values.text('machine')),
+  },
   {
     name: 'evict',
     takes: 'MACHINE',

@@ -130,6 +130,17 @@ export const sshOptions: readonly OptionDefinition[] = [
   sshPortOption,
 ];
 
+/** Of `adopt`. */
+export const adoptOptions: readonly OptionDefinition[] = [
+  {
+    name: 'machine',
+    kind: 'text',
+    value: 'ID',
+    description:
+      'the machine that keeps it, or what its id begins with, where several run it; the others stop it',
+  },
+];
+
 /** Of `status`: scripts give it what only others have. */
 export const statusOptions: readonly OptionDefinition[] = [
   sshPortOption,

@@ -5,7 +5,7 @@ import { FleetError, isFleetError } from '../../src/model/errors.ts';
 import type { DesiredState, UnitName } from '../../src/model/unit.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
-import { viewOf, type UnitView } from '../goal.ts';
+import { viewOf, viewOfRemains, type UnitView } from '../goal.ts';
 import { inParallel } from '../parallel.ts';
 import { expandGlobs } from '../unit-glob.ts';
 import { findUnit, lookUp, nameOfArgument } from '../unit-argument.ts';
@@ -147,7 +147,7 @@ async function lower(
 async function destroy(context: Context, argument: string): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
   const before = await findUnit(context, name);
-  if (before === undefined) return sayMissing(context, name);
+  if (before === undefined) return await destroyOrphans(context, name);
   try {
     await context.client.destroyUnit(name, context.signal);
   } catch (error) {
@@ -155,6 +155,14 @@ async function destroy(context: Context, argument: string): Promise<UnitView | u
     // Somebody else was faster: it is waited for all the same.
   }
   return viewOf('destroyed', before, undefined);
+}
+
+/** Units of that name that run unknown to the store are ended all the same. */
+async function destroyOrphans(context: Context, name: UnitName): Promise<UnitView | undefined> {
+  const { states, revision } = await context.client.statesOf(name, context.signal);
+  if (!states.some(({ orphan }) => orphan === true)) return sayMissing(context, name);
+  await context.client.destroyUnit(name, context.signal);
+  return viewOfRemains(name, states, revision);
 }
 
 function sayMissing(context: Context, name: UnitName): undefined {

@@ -120,16 +120,21 @@ async function clearGlobals(
   }
 }
 
-/** Keys of the state rows that these machines wrote. */
+/** Keys of what these machines reported, state rows and orphans: they write them anew when they are back. */
 async function rowsOf(
   { kv, keys }: HouseDeps,
-  machines: ReadonlySet<string>,
+  machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { kvs } = await kv.range(keys.states, { keysOnly: true }, signal);
-  return kvs
+  const states = await kv.range(keys.states, { keysOnly: true }, signal);
+  const rows = states.kvs
     .map(({ key }) => key)
-    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1)));
+    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1) as MachineId));
+  for (const id of machines) {
+    const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
+    rows.push(...kvs.map(({ key }) => key));
+  }
+  return rows;
 }
 
 async function fenced(

@@ -34,6 +34,10 @@ export interface Requirements {
   readonly global: boolean;
   /** Whether its host may start it after a boot without having reached the store; where nothing is said: what no other host may run. */
   readonly bootWithoutStore?: boolean;
+  /** Each start of it is given a token that grows (`FLEET_GENERATION`). */
+  readonly fence?: true;
+  /** Its host stops it in time where it cannot be sure that the unit is still its own. */
+  readonly onPartition?: 'stop';
   /** What is asked for besides, and is another thing on each machine; most units have none of it. */
   readonly perMachine?: PerMachineValues;
 }

@@ -56,6 +56,11 @@ export interface Leader {
   readonly nonce: string;
 }
 
+/** `fence`: the highest token that any start was given. */
+export interface FenceToken {
+  readonly token: number;
+}
+
 /** `brake`: machines of which too many vanished at once. Times are wall-clock ms: it outlives the leader that pulled it. */
 export interface BrakeRecord {
   readonly sinceMs: number;
@@ -97,6 +102,7 @@ const refusal = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('capability'), required: z.enum(['fence', 'cut-off']) }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
 
@@ -148,8 +154,11 @@ const schemas = {
     generation: count,
     counts: z.record(z.string(), count),
     machines: z.array(z.object({ machine: machineId, refusal })),
-    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle']).optional(),
+    reason: z
+      .enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle', 'orphan'])
+      .optional(),
     circle: z.array(unitName).optional(),
+    orphans: z.array(machineId).optional(),
   }),
   orphan: z.object({
     ...systemdState,
@@ -157,12 +166,14 @@ const schemas = {
     machine: machineId,
     hash: z.string(),
     generation: count,
+    desiredState: z.enum(['loaded', 'launched']).optional(),
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
   history: z.object({
     marks: z.array(z.object({ atMs: z.number(), revision: z.string().regex(/^[0-9]{1,18}$/) })),
   }),
+  fence: z.object({ token: count }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -179,6 +190,7 @@ export interface Records {
   pending: Pending;
   orphan: Orphan;
   leader: Leader;
+  fence: FenceToken;
   brake: BrakeRecord;
   history: HistoryRecord;
 }
@@ -206,6 +218,7 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
   brake: () => '',
+  fence: () => '',
   history: () => '',
 };
 

@@ -3,7 +3,7 @@
 import type { EngineAction } from '../reconcile/engine-actions.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Operation } from '../store/kv.ts';
-import type { FencedWrite } from './commit.ts';
+import type { FencedWrite, ModCompare } from './commit.ts';
 import { encode } from './codec.ts';
 import type { Keys } from './keys.ts';
 
@@ -14,20 +14,28 @@ export interface UnitWrite extends FencedWrite {
 
 /** The writes of a plan, one a unit, in the plan's order. */
 export function writesOf(keys: Keys, actions: readonly EngineAction[]): readonly UnitWrite[] {
-  const byUnit = new Map<UnitName, { action: EngineAction; operations: Operation[] }>();
+  const byUnit = new Map<UnitName, { compares: ModCompare[]; operations: Operation[] }>();
   for (const action of actions) {
-    const write = byUnit.get(action.unit) ?? { action, operations: [] };
+    const write = byUnit.get(action.unit) ?? { compares: expectedOf(keys, action), operations: [] };
+    write.compares.push(...absences(keys, action));
     write.operations.push(...operationsOf(keys, action));
     byUnit.set(action.unit, write);
   }
-  return [...byUnit.values()].map(({ action: { unit, expected }, operations }) => ({
-    unit,
-    compares: [
-      { key: keys.unit(unit), equals: expected.unit },
-      { key: keys.placed(unit), equals: expected.placed },
-    ],
-    operations,
-  }));
+  return [...byUnit].map(([unit, write]) => ({ unit, ...write }));
+}
+
+function expectedOf(keys: Keys, { unit, expected }: EngineAction): ModCompare[] {
+  return [
+    { key: keys.unit(unit), equals: expected.unit },
+    { key: keys.placed(unit), equals: expected.placed },
+  ];
+}
+
+/** What is taken from an absent machine is taken only if it is not back by now: news of it may be late. */
+function absences(keys: Keys, action: EngineAction): readonly ModCompare[] {
+  const isTaken = action.kind === 'evict' || action.kind === 'unplace';
+  if (!isTaken || action.because !== 'machine-absent') return [];
+  return [{ key: keys.machine(action.from), equals: 0n }];
 }
 
 function operationsOf(keys: Keys, action: EngineAction): readonly Operation[] {

@@ -6,7 +6,7 @@ import type { UnitName } from '../model/unit.ts';
 /** What the key of a record under `c/` says. */
 export type ClusterKey =
   | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
   | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
   | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
 
@@ -29,6 +29,8 @@ export interface Keys {
   readonly brake: string;
   readonly history: string;
   readonly format: string;
+  /** The highest fencing token that was given out. */
+  readonly fence: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
   scheduleOf(machine: MachineId): string;
@@ -64,11 +66,12 @@ export function keysUnder(prefix: string): Keys {
     files: `${root}file/`,
     states: `${root}state/`,
     pendings: `${root}pending/`,
-    orphans: `${root}orphan/`,
+    orphans: `${c}orphan/`,
     leader: `${root}leader`,
     brake: `${root}brake`,
     history: `${root}history`,
     format: `${root}format`,
+    fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,
     scheduleOf: (machine) => `${c}schedule/${machine}/`,
@@ -82,8 +85,8 @@ export function keysUnder(prefix: string): Keys {
     statesOf: (name) => `${root}state/${name}/`,
     state: (name, id) => `${root}state/${name}/${id}`,
     pending: (name) => `${root}pending/${name}`,
-    orphansOf: (id) => `${root}orphan/${id}/`,
-    orphan: (id, name) => `${root}orphan/${id}/${name}`,
+    orphansOf: (id) => `${c}orphan/${id}/`,
+    orphan: (id, name) => `${c}orphan/${id}/${name}`,
   };
 }
 
@@ -101,7 +104,7 @@ export function parseClusterKey(keys: Keys, key: string): ClusterKey | undefined
   }
   const machine = parseMachineId(first);
   if (machine === undefined || second === '') return undefined;
-  if (kind === 'schedule') return { kind, machine, name: second as UnitName };
+  if (kind === 'schedule' || kind === 'orphan') return { kind, machine, name: second as UnitName };
   if (kind !== 'metadata') return undefined;
   const name = decoded(second);
   return name === undefined ? undefined : { kind, machine, key: name };

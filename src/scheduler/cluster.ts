@@ -6,7 +6,7 @@ import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
 import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
-import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
@@ -18,7 +18,7 @@ import { WaitingIndex } from './waiting-index.ts';
 /** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
 export type UnreadableKey =
   | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
   | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
   | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
 
@@ -154,6 +154,17 @@ export class ClusterPicture {
     });
   }
 
+  /** `c/orphan/MACHINE/NAME`: whether the machine runs it, unknown to the store. */
+  applyOrphan(machine: MachineId, name: UnitName, runs: boolean): void {
+    this.#apply(name, `orphan/${machine}`, (entry) => {
+      if (entry.orphans.has(machine) === runs) return false;
+      const others = [...entry.orphans].filter((id) => id !== machine);
+      entry.orphans = new Set(runs ? [...others, machine] : others);
+      this.#machines.hold(machine, entry);
+      return true;
+    });
+  }
+
   /** `pending/NAME`: a new leader reads them all once, and then only it writes them. */
   applyPending(name: UnitName, pending: Pending | undefined): void {
     const entry = this.#units.get(name) ?? (pending === undefined ? undefined : this.#add(name));
@@ -202,7 +213,8 @@ export class ClusterPicture {
       case 'metadata':
         return this.#machines.markUnreadable(what.machine, `metadata/${what.key}`);
       case 'schedule':
-        return this.#markUnit(what.name, `schedule/${what.machine}`);
+      case 'orphan':
+        return this.#markUnit(what.name, `${what.kind}/${what.machine}`);
       case 'unit':
       case 'placed':
       case 'global':
@@ -380,10 +392,4 @@ export class ClusterPicture {
       for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);
     for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
   }
-}
-
-/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
-function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
-  if (before === undefined) return after === undefined;
-  return revision <= known;
 }

@@ -44,6 +44,12 @@ export function whereabouts(
   };
 }
 
+/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
+export function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
+  if (before === undefined) return after === undefined;
+  return revision <= known;
+}
+
 /** Says whether nothing is known of the unit any more. */
 export function hasNoRecord(entry: UnitEntry): boolean {
   return (
@@ -52,6 +58,7 @@ export function hasNoRecord(entry: UnitEntry): boolean {
     entry.global === undefined &&
     entry.pending === undefined &&
     entry.assignments.size === 0 &&
+    entry.orphans.size === 0 &&
     entry.unreadable.size === 0
   );
 }

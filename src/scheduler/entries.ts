@@ -45,9 +45,11 @@ export interface UnitEntry {
   globalRevision: bigint;
   /** Its schedule keys by machine; more than one where an absent machine still holds a mark. */
   assignments: ReadonlyMap<MachineId, HeldAssignment>;
+  /** Machines that run it, unknown to the store. */
+  orphans: ReadonlySet<MachineId>;
   /** `pending/NAME` as this engine knows it: the unit waits for a machine. */
   pending: Pending | undefined;
-  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`. */
+  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`, `orphan/MACHINE`. */
   unreadable: ReadonlySet<string>;
 
   /** The options that `needs` was read from. */
@@ -75,6 +77,7 @@ export interface MachineEntry extends MachineFacts {
   machine: Machine | undefined;
   host: Host | undefined;
   hostname: string;
+  capabilities: Readonly<Record<string, string>>;
   overrides: ReadonlyMap<string, string | undefined>;
   unreadable: ReadonlySet<string>;
   presence: Presence;
@@ -97,6 +100,7 @@ export interface MachineEntry extends MachineFacts {
 /** Nothing, shared: most units have none of it. */
 export const NO_LINKS: Links = { declares: [], matchedBy: [] };
 const NO_ASSIGNMENTS: ReadonlyMap<MachineId, HeldAssignment> = new Map();
+const NO_ORPHANS: ReadonlySet<MachineId> = new Set();
 const NOTHING_UNREADABLE: ReadonlySet<string> = new Set();
 const NO_OVERRIDES: ReadonlyMap<string, string | undefined> = new Map();
 /** The options of a unit that has none. */
@@ -113,6 +117,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     global: undefined,
     globalRevision: 0n,
     assignments: NO_ASSIGNMENTS,
+    orphans: NO_ORPHANS,
     pending: undefined,
     unreadable: NOTHING_UNREADABLE,
     needsFrom: NO_OPTIONS,
@@ -135,6 +140,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     machine: undefined,
     host: undefined,
     hostname: '',
+    capabilities: {},
     overrides: NO_OVERRIDES,
     unreadable: NOTHING_UNREADABLE,
     presence: 'doubted',

@@ -7,6 +7,7 @@ import type { FleetKeyKind } from './fleet-keys.ts';
 import { editDistance, FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
 import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
+import { survivalFrom, survivalProblems } from './survival-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
 import { parseUnitName } from './name.ts';
 import type { ValueFault, Word } from './option-value.ts';
@@ -79,10 +80,11 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
   }
   problems.push(...misspelt(options));
   // Only what is bounded is compared pair by pair.
-  if (problems.length === 0) problems.push(...combinationProblems(requests));
+  if (problems.length === 0)
+    problems.push(...combinationProblems(requests), ...survivalProblems(name, requests));
   return problems.length > 0
     ? { problems: boundedProblems(problems) }
-    : { ok: requirementsFrom(requests) };
+    : { ok: { ...requirementsFrom(requests), ...survivalFrom(requests) } };
 }
 
 /** What stored options are of: no slip, and asked of every unit of a cluster. */
@@ -165,7 +167,13 @@ function readOption(
 /** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
 const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
 
-const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set(['machineId', 'global', 'bootWithoutStore']);
+const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set([
+  'machineId',
+  'global',
+  'bootWithoutStore',
+  'fence',
+  'onPartition',
+]);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
 function metadataWords(value: string): ReturnType<typeof wordsOf> {
@@ -228,6 +236,11 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   replaces: globFault,
   global: booleanFault,
   bootWithoutStore: booleanFault,
+  fence: booleanFault,
+  onPartition: (text) =>
+    text === 'keep' || text === 'stop'
+      ? undefined
+      : { message: `'${text}' is neither 'keep' nor 'stop'`, hint: "Write 'keep' or 'stop'." },
 };
 
 function booleanFault(text: string): Fault | undefined {

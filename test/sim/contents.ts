@@ -146,10 +146,9 @@ export class Contents {
   mustLeave(unit: Unit, machine: string): string | undefined {
     const facts = this.factsForbid(unit, machine);
     if (facts !== undefined) return facts;
-    const { needs, conflicts, replaces } = rulesOf(unit);
+    const { needs, replaces } = rulesOf(unit);
     for (const peer of needs.machineOf) {
-      const global = this.globals.get(peer);
-      if (global !== undefined && !global.release) continue;
+      if (this.#activeGlobal(peer) !== undefined) continue;
       const placed = this.placed.get(peer);
       if (placed?.machine !== machine || placed.release) return `MachineOf=${peer}`;
     }
@@ -157,16 +156,49 @@ export class Contents {
       if (other === unit.name || placed.machine !== machine || placed.release) continue;
       const record = this.units.get(other) ?? this.copy(other, machine);
       if (record === undefined) continue;
-      const theirs = rulesOf(record);
-      const conflict =
-        conflicts.some((glob) => glob(other)) || theirs.conflicts.some((glob) => glob(unit.name));
-      if (conflict && other < unit.name) return `conflict with ${other}`;
-      const isReplaced = theirs.replaces.some((glob) => glob(unit.name));
+      if (inConflict(unit, record) && other < unit.name) return `conflict with ${other}`;
+      const isReplaced = rulesOf(record).replaces.some((glob) => glob(unit.name));
       const replacesBack = replaces.some((glob) => glob(other));
       if (isReplaced && (!replacesBack || other < unit.name)) return `replaced by ${other}`;
     }
     return undefined;
   }
+
+  /** The same, and also what depends on whether a global unit runs there, where that is in doubt. */
+  mightLeave(unit: Unit, machine: string): string | undefined {
+    const why = this.mustLeave(unit, machine);
+    if (why !== undefined) return why;
+    const doubtful = rulesOf(unit).needs.machineOf.find((peer) => {
+      const global = this.#activeGlobal(peer);
+      return global !== undefined && this.globalMightNotRun(global, machine) !== undefined;
+    });
+    return doubtful === undefined ? undefined : `MachineOf=${doubtful}`;
+  }
+
+  /** Why a global unit may have no place there, in a word. */
+  globalMightNotRun(global: GlobalUnit, machine: string): string | undefined {
+    const facts = this.factsForbid(global, machine);
+    if (facts !== undefined) return facts;
+    for (const [other, copies] of this.schedule) {
+      const copy = copies.get(machine);
+      if (copy === undefined) continue;
+      const isReplaced = rulesOf(copy).replaces.some((glob) => glob(global.name));
+      if (other === global.name || isReplaced || inConflict(global, copy)) return `beside ${other}`;
+    }
+    for (const other of this.globals.values())
+      if (other.name < global.name && inConflict(global, other)) return `beside ${other.name}`;
+    return undefined;
+  }
+
+  #activeGlobal(name: string): GlobalUnit | undefined {
+    const global = this.globals.get(name);
+    return global?.release === false && global.desiredState !== 'inactive' ? global : undefined;
+  }
+}
+
+function inConflict(a: UnitTarget, b: UnitTarget): boolean {
+  const named = rulesOf(a).conflicts.some((glob) => glob(b.name));
+  return named || rulesOf(b).conflicts.some((glob) => glob(a.name));
 }
 
 /** Says whether every machine runs it. */

@@ -66,6 +66,10 @@ export class Link implements Kv {
     return this.#exchange(signal, false, (kv, own) => kv.renewLease(id, own));
   }
 
+  leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {
+    return this.#exchange(signal, false, (kv, own) => kv.leaseRemaining(id, own));
+  }
+
   revokeLease(id: LeaseId, signal: AbortSignal): Promise<void> {
     return this.#exchange(signal, false, (kv, own) => kv.revokeLease(id, own));
   }

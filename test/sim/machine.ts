@@ -264,7 +264,7 @@ export class SimMachine {
     this.ownJob = undefined;
     this.#world.say(this.name, `fleetd ${process.id} is dead: ${why}`);
     for (const each of whenEnded) each();
-    if (whenEnded.length > 0 || !this.#isWanted) return;
+    if (!this.#isWanted) return;
     this.after(this.#random.between(RESTART_MIN_MS, RESTART_MAX_MS), () => this.#start());
   }
 
@@ -305,7 +305,7 @@ export class SimMachine {
     };
     const base = await this.#base(running, random);
     const presence = openPresence(options, base);
-    const host = await openHost(options, base);
+    const host = await openHost(options, base, presence);
     const { clock, registry, systemd, machine, settings } = base;
     const quiet = (): Promise<boolean> => Promise.resolve(true);
     const parts: Parts = {

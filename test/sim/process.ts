@@ -83,6 +83,11 @@ class ProcessClock implements Clock {
     return this.#process.machine.now();
   }
 
+  /** In steps of 10 ms, as /proc/uptime has them. */
+  bootMs(): number {
+    return Math.floor(this.#process.machine.clock.now() / 10) * 10;
+  }
+
   wallNow(): number {
     return this.#process.machine.wallNow();
   }

@@ -45,6 +45,14 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   format: ['agent'],
 };
 
+/** What the store was told of a start. */
+interface Told {
+  readonly generation: number;
+  readonly hash: string;
+  readonly by: SimMachine;
+  readonly boot: number;
+}
+
 interface Copies {
   readonly before: ReadonlyMap<string, Assignment>;
   readonly placedOn: string | undefined;
@@ -64,10 +72,7 @@ export class Safety {
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
-  readonly #told = new Map<
-    string,
-    { readonly generation: number; readonly by: SimMachine; readonly boot: number }
-  >();
+  readonly #told = new Map<string, Told>();
   /** When each machine's key went, and whether it had said that it leaves. */
   readonly #vanished = new Map<string, { readonly atMs: number; readonly orderly: boolean }>();
   readonly #unitChangedMs = new Map<string, number>();
@@ -156,7 +161,7 @@ export class Safety {
     const told = this.#told.get(at);
     const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
     const isHere = told?.by === machine && told.boot === machine.boots;
-    const isSame = isHere && target?.generation === told.generation;
+    const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
     if (told !== undefined && isPlaced && isSame)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
@@ -166,7 +171,9 @@ export class Safety {
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
     this.#lostFrom.delete(at);
-    if (this.contents.copy(unit.name, machine.id) === undefined) return;
+    const copy = this.contents.copy(unit.name, machine.id);
+    // Where it is marked, the machine has lost the unit and does not know it yet.
+    if (copy === undefined || copy.release) return;
     for (const other of this.#world.machines()) {
       if (other === machine || !other.systemd.isUp(unit.name)) continue;
       const lost = this.#lostFrom.has(`${unit.name} ${other.id}`);
@@ -274,9 +281,6 @@ export class Safety {
       this.#stopCauses.set(at, this.#world.now());
     if (!after.release && after.desiredState === 'launched')
       this.#startCauses.set(at, this.#world.now());
-    // A placed unit drives away a global one that it conflicts with.
-    for (const global of this.contents.globals.keys())
-      this.#stopCauses.set(`${global} ${machine}`, this.#world.now());
   }
 
   /** The machine still runs what no key spoke of. */
@@ -297,9 +301,6 @@ export class Safety {
       if (isStop) this.#stopCauses.set(at, this.#world.now());
       if (!after.release && after.desiredState === 'launched')
         this.#startCauses.set(at, this.#world.now());
-      // Of two conflicting ones the first name stays: another may have to go.
-      for (const other of this.contents.globals.keys())
-        this.#stopCauses.set(`${other} ${machine.id}`, this.#world.now());
     }
   }
 
@@ -319,11 +320,14 @@ export class Safety {
     if (place.kind === 'state' && kv === undefined)
       this.#told.delete(`${place.name} ${place.machine}`);
     if (place.kind === 'state' && kv !== undefined && actor?.role === 'agent') {
-      const row = JSON.parse(kv.value) as { started?: number };
+      const row = JSON.parse(kv.value) as { started?: number; hash: string };
       const by = actor.process.machine;
       const at = `${place.name} ${place.machine}`;
-      if (row.started !== undefined)
-        this.#told.set(at, { generation: row.started, by, boot: by.boots });
+      const unit = by.systemd.units.get(place.name);
+      // A row may come late: fleet has stopped the unit meanwhile.
+      const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      if (row.started !== undefined && !isOver)
+        this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
     }
   }
 
@@ -410,7 +414,8 @@ export class Safety {
     );
     const all = this.contents.machines.size + together.length;
     const lastMs = Math.max(...together.map(({ atMs }) => atMs));
-    const isBraked = together.length >= 2 && together.length * 2 > all;
+    // One that went before the last was believed gone before the brake could hold.
+    const isBraked = mine.atMs === lastMs && together.length >= 2 && together.length * 2 > all;
     // The leader must have had the time to see the last one go.
     if (
       !isBraked ||
@@ -430,12 +435,12 @@ export class Safety {
     for (const [name, { machine }] of contents.placed) {
       const unit = contents.units.get(name);
       if (unit === undefined) continue;
-      const why = isGlobal(unit) ? 'global' : contents.mustLeave(unit, machine);
+      const why = isGlobal(unit) ? 'global' : contents.mightLeave(unit, machine);
       if (why !== undefined) this.#forbidden.set(`${name} ${machine}`, now);
     }
     for (const [name, global] of contents.globals)
       for (const machine of this.#world.machines())
-        if (contents.factsForbid(global, machine.id) !== undefined)
+        if (contents.globalMightNotRun(global, machine.id) !== undefined)
           this.#forbidden.set(`${name} ${machine.id}`, now);
   }
 }

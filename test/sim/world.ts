@@ -30,6 +30,9 @@ export async function runPlan(plan: Plan, options: { tell?: boolean } = {}): Pro
   return await new World(plan, options.tell === true).run();
 }
 
+/** Timers that fire in one simulation: many times what a healthy one has. */
+const MOMENTS_MAX = 1_500_000;
+
 class World {
   readonly #plan: Plan;
   readonly #tells: boolean;
@@ -143,7 +146,12 @@ class World {
       this.#clock.schedule(joinsAtMs, () => this.#machines[i]?.boot());
     for (const event of events) this.#clock.schedule(event.atMs, () => this.#happen(event));
     this.#clock.schedule(FAULTS_END_MS, () => this.#heal());
-    const isOver = (): boolean => this.#violations.length > 0;
+    let moments = 0;
+    const isOver = (): boolean => {
+      moments += 1;
+      if (moments === MOMENTS_MAX) this.#violated('so much happens that it never ends');
+      return this.#violations.length > 0;
+    };
     await this.#clock.advanceUntil(isOver, FAULTS_END_MS);
     if (!isOver()) await this.#settle(isOver);
     const { hash, story, counts } = { hash: this.#hash, story: this.#story, counts: this.#counts };

@@ -154,7 +154,9 @@ class Host {
     if (target.release) {
       if (wasActive) deeds.push(`stop ${name}`);
       this.#rows.delete(name);
-      await api.removeAll([api.keys.state(name, this.#id), ...(key === undefined ? [] : [key])]);
+      const { state, orphan } = api.keys;
+      const rows = [state(name, this.#id), orphan(this.#id, name)];
+      await api.removeAll([...rows, ...(key === undefined ? [] : [key])]);
       return;
     }
     const launch = target.desiredState === 'launched';

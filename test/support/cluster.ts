@@ -48,6 +48,8 @@ export interface UnitWords {
   readonly strays?: readonly ShortMachine[];
   /** Such keys that are marked already. */
   readonly marked?: readonly ShortMachine[];
+  /** Machines that run it, unknown to the store. */
+  readonly orphanOn?: readonly ShortMachine[];
   readonly pending?: Partial<Pending>;
 }
 
@@ -201,6 +203,7 @@ function applyUnitWords(picture: ClusterPicture, name: UnitName, words: UnitWord
       assignmentRecord(unit, machineId(stray), true),
       2n,
     );
+  for (const orphan of words.orphanOn ?? []) picture.applyOrphan(machineId(orphan), name, true);
   if (words.pending !== undefined)
     picture.applyPending(name, { name, generation: 1, counts: {}, machines: [], ...words.pending });
 }
@@ -229,7 +232,8 @@ function refusalWords(refusal: Refusal): string {
   return refusal.kind;
 }
 
-function pendingWords({ counts, reason }: Pending): string {
+function pendingWords({ counts, reason, orphans }: Pending): string {
+  if (reason === 'orphan') return ['orphan', ...(orphans ?? []).map(short)].join(' ');
   if (reason !== undefined) return reason;
   return Object.entries(counts)
     .map(([kind, count]) => `${kind} ${count}`)

@@ -1,10 +1,12 @@
 // A lab with units of every kind, on which faults are tried one after the other: struck, healed, and then held against the promises.
 // Invariant: a fault begins and ends with cluster and hosts in full agreement; what it did in between is told from the hosts.
+import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetClient } from '../../src/api/client.ts';
 import { run } from '../../lab/script.ts';
-import { breaches, disagreements, type Allowed, type Seen } from './fault-check.ts';
+import { breaches, disagreements, ranTwiceMs, type Allowed, type Seen } from './fault-check.ts';
 import { Placements } from './fault-placements.ts';
 import type { Measured } from './fault-record.ts';
 import { happenedOn, runsOn, type Runs } from './fault-sight.ts';
@@ -139,15 +141,25 @@ export class FaultLab {
       ...writes.lost(seen.units),
     ];
     await writes.end();
-    if (wrong.length > 0) throw new Error(listed(`${fault.name} broke a promise`, wrong));
+    if (wrong.length > 0) {
+      await this.#keepJournals();
+      throw new Error(listed(`${fault.name} broke a promise`, wrong));
+    }
     const moved = [...left].filter((key) => known.has(key.split(' ')[0]!)).length;
     return {
       fault: fault.name,
-      ...{ units: this.options.units, hosts: hosts.length, members: this.members.length },
+      units: this.options.units,
+      hosts: hosts.length,
+      members: this.members.length,
       ttlSec: this.options.ttlSec,
       load: Number(load.toFixed(1)),
-      ...{ strickenMs, agreeMs, moved, kept: before.size - moved },
-      ...{ acknowledged: writes.acknowledged, refused: writes.refused },
+      strickenMs,
+      agreeMs,
+      moved,
+      kept: before.size - moved,
+      twiceMs: ranTwiceMs(happened, known),
+      acknowledged: writes.acknowledged,
+      refused: writes.refused,
     };
   }
 
@@ -177,8 +189,10 @@ export class FaultLab {
       } catch (error) {
         wrong = [error instanceof Error ? error.message : String(error)];
       }
-      if (performance.now() > deadline)
+      if (performance.now() > deadline) {
+        await this.#keepJournals();
         throw new Error(listed(`no agreement within ${withinMs} ms`, wrong));
+      }
       await delay(200);
     }
   }
@@ -194,10 +208,14 @@ export class FaultLab {
   }
 
   async etcdctl(...args: readonly string[]): Promise<string> {
-    const options = ['--endpoints', this.endpoints.join(','), '--command-timeout', '5s'];
+    return await this.etcdctlAt(this.endpoints.join(','), ...args);
+  }
+
+  async etcdctlAt(endpoints: string, ...args: readonly string[]): Promise<string> {
+    const options = ['--endpoints', endpoints, '--command-timeout', '5s'];
     const env = { ...process.env, ETCDCTL_API: '3' };
     const ended = await run('etcdctl', [...options, ...args], { env });
-    if (ended.status !== 0) throw new Error(`etcdctl ${args.join(' ')}: ${ended.stderr}`);
+    if (ended.status !== 0) throw new Error(`etcdctl ${args[0]} ${args[1]}: ${ended.stderr}`);
     return ended.stdout;
   }
 
@@ -212,6 +230,15 @@ export class FaultLab {
   /** Units of this test's own, which are there from now on. */
   learn(units: readonly FaultUnit[]): void {
     for (const unit of units) this.#known.set(unit.name, unit);
+  }
+
+  /** For whoever looks into a failure: the journals of all hosts, in the directory that FAULTS_JOURNALS names. */
+  async #keepJournals(): Promise<void> {
+    const directory = process.env['FAULTS_JOURNALS'];
+    if (directory === undefined) return;
+    const command = ['journalctl', '--no-pager', '-o', 'short-iso-precise'];
+    for (const host of this.hosts)
+      await writeFile(path.join(directory, `${host}.log`), await this.lab.out(host, ...command));
   }
 
   async #submit(): Promise<void> {

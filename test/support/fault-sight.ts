@@ -95,7 +95,15 @@ export async function happenedOn(
       const ids = Object.keys(MESSAGES).map((id) => `MESSAGE_ID=${id}`);
       const text = await lab.out(
         host,
-        ...['journalctl', '--no-pager', '-q', '-o', 'json', fields, since, '_PID=1', ...ids],
+        'journalctl',
+        '--no-pager',
+        '-q',
+        '-o',
+        'json',
+        fields,
+        since,
+        '_PID=1',
+        ...ids,
       );
       return text
         .split('\n')

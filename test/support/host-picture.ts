@@ -12,7 +12,7 @@ export interface HostWords {
   readonly release?: Readonly<Record<string, 'assigned' | 'global' | 'not-allowed'>>;
   readonly leave?: readonly string[];
   readonly unreadable?: readonly string[];
-  /** 'launched 3 A', then flags: `unstarted`, `stopped`, `held=2`. */
+  /** 'launched 3 A', then flags: `unstarted`, `ending`, `stopped`, `held=2`. */
   readonly done?: Readonly<Record<string, string>>;
   readonly elsewhere?: Readonly<Record<string, string>>;
   readonly unreadableTexts?: readonly string[];
@@ -52,6 +52,7 @@ function carriedOut(unit: string, words: string): CarriedOut {
     enabled: false,
     ...(desiredState === 'launched' && !flags.includes('unstarted') ? { started: generation } : {}),
     ...(flags.includes('stopped') ? { stopped: true } : {}),
+    ...(flags.includes('ending') ? { ending: true } : {}),
     ...(held === undefined ? {} : { held: Number(held.slice(5)) }),
   };
 }

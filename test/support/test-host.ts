@@ -2,10 +2,14 @@
 import { join } from 'node:path';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import type { Disk } from '../../agent/disk.ts';
+import type { LeaseView } from '../../agent/cut-off.ts';
+import { DropIns } from '../../agent/drop-ins.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
 import { localDisk } from '../../agent/local-disk.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
+import { TokenFile } from '../../agent/token-file.ts';
+import { Permits } from '../../agent/permits.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
@@ -30,9 +34,19 @@ export interface TestHost {
   kill(): Promise<void>;
 }
 
+const alwaysHeld: LeaseView = {
+  ttlMs: 30_000,
+  deadlineMs: () => systemClock.bootMs() + 30_000,
+  renewed: (signal) => systemClock.sleep(2 ** 30, signal),
+};
+
 export interface TestHostOptions {
   /** Another one is a boot: what was carried out does not count any more. Default 'boot-1'. */
   readonly boot?: string;
+  /** Where that systemd looks for drop-ins of the runtime. */
+  readonly managerDirectory?: string;
+  /** Default: one of 30 s that is confirmed at any time. */
+  readonly lease?: LeaseView;
   /** Default: this machine's. */
   readonly disk?: Disk;
   readonly kv: Kv;
@@ -45,7 +59,17 @@ export const keys = keysUnder('/fleet-test/');
 
 /** Starts the host's loop on what `dir` holds of an earlier one. */
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
-  const { kv, systemd, dir, metadata = {}, boot = 'boot-1', disk = localDisk } = options;
+  const {
+    kv,
+    systemd,
+    dir,
+    metadata = {},
+    boot = 'boot-1',
+    disk = localDisk,
+    managerDirectory,
+    lease = alwaysHeld,
+  } = options;
+  const permits = new Permits(disk, join(dir, 'permit'));
   const unitsDirectory = join(dir, 'units/');
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
   const kept = await KeptDesired.open({
@@ -69,6 +93,17 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     }),
     carriedOut,
     kept,
+    dropIns: new DropIns({
+      disk,
+      managerDirectory: managerDirectory ?? join(dir, 'systemd'),
+      environmentDirectory: join(dir, 'env'),
+      permits,
+    }),
+    permits,
+    lease,
+    isUser: true,
+    tokens: await TokenFile.open(join(dir, 'fence.json'), disk),
+    capabilities: { fence: 'yes', 'cut-off': 'yes' },
     configuredMetadata: () => metadata,
   });
   const end = new AbortController();

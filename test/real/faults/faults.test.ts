@@ -14,6 +14,8 @@ import {
   overload,
   systemdReexec,
 } from '../../support/faults.ts';
+import { destroyedAtOnce, machineIdTwice, rebootedAlone } from '../../support/faults-hosts.ts';
+import { storeDiskFull, storeRestored } from '../../support/faults-store.ts';
 import { noLab } from '../../support/lab.ts';
 
 const faults: readonly Fault[] = [
@@ -27,7 +29,12 @@ const faults: readonly Fault[] = [
   dbusKilled(2),
   systemdReexec(2),
   fleetdUpgraded('9.9.9'),
-  overload(5_000),
+  machineIdTwice('h1', 'h3', 2_000),
+  rebootedAlone('h3', 5_000),
+  destroyedAtOnce(60),
+  overload(3_000),
+  storeDiskFull(2_000),
+  storeRestored(5_000),
 ];
 
 describe.skipIf(noLab() !== undefined)('a fault on real hosts', () => {

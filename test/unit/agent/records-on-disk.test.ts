@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -41,8 +41,13 @@ describe('CarriedOutFile', () => {
     await Promise.all([file.save(), file.save()]);
     const again = await CarriedOutFile.open(path(), 'boot');
     expect([...again.records.values()]).toEqual([record]);
+    again.set({ ...record, ending: true });
+    await again.save();
+    const ending = await CarriedOutFile.open(path(), 'boot');
+    expect([...ending.records.values()]).toEqual([{ ...record, ending: true }]);
     again.delete(record.name);
     await again.save();
+    expect(existsSync(path())).toBe(false);
     expect((await CarriedOutFile.open(path(), 'boot')).records.size).toBe(0);
   });
 

@@ -60,6 +60,14 @@ const rows: readonly Row[] = [
     then: ['start a.service 3'],
   },
   {
+    name: 'starts again what a stop may have ended when fleetd ended in the midst of it',
+    given: {
+      keep: { 'a.service': 'launched 3 A' },
+      done: { 'a.service': 'launched 3 A ending' },
+    },
+    then: ['start a.service 3'],
+  },
+  {
     name: 'does not repeat a start that is on its way',
     given: {
       keep: { 'a.service': 'launched 3 A' },

@@ -1,6 +1,6 @@
 // What a person reads about a unit that waits.
 import { describe, expect, it } from 'vitest';
-import type { Refusal } from '../../../src/model/refusal.ts';
+import type { Pending, Refusal } from '../../../src/model/refusal.ts';
 import { pendingSentences, refusalSentence } from '../../../src/scheduler/explain.ts';
 import { whyNot } from '../../../src/scheduler/why-not.ts';
 import { cluster, machineId, unitName } from '../../support/cluster.ts';
@@ -58,6 +58,28 @@ describe('pendingSentences', () => {
       'machine 00000002 is leaving the cluster',
       'machine 00000003 runs b.service (a.service has Conflicts=b.service)',
     ]);
+  });
+
+  it.for([
+    {
+      on: ['m1'],
+      lines: [
+        'machine 00000001 runs it already, unknown to the store (an orphan), and may not take it up',
+        'stop it there (systemctl stop a.service), and it is placed elsewhere; or end it everywhere: fleetctl destroy a.service',
+      ],
+    },
+    {
+      on: ['m1', 'm2'],
+      lines: [
+        'machines 00000001, 00000002 run it already, unknown to the store (orphans)',
+        'stop it on all but one of them (systemctl stop a.service), and it is taken up there; or end it everywhere: fleetctl destroy a.service',
+      ],
+    },
+  ])('says where orphans of it run, and what to do: $on', ({ on, lines }) => {
+    const name = unitName('a.service');
+    const orphans = on.map(machineId);
+    const pending = { name, generation: 1, counts: {}, machines: [], reason: 'orphan', orphans };
+    expect(pendingSentences(pending as Pending)).toEqual(lines);
   });
 
   it('names at most 20 machines and counts them all', () => {

@@ -1,0 +1,138 @@
+// Faults that the simulation must find: each is one that somebody could make. `npm run sim -- --mutants` plants them one by one.
+import type { Mutant } from './plant.ts';
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'fence-dropped',
+    fault: "the engine's writes do not compare the leader key",
+    file: 'src/registry/commit.ts',
+    find: "{ key: fence.key, target: 'create', equals: fence.createRevision },\n          ...compared",
+    replace: '...compared',
+  },
+  {
+    name: 'no-relist-after-cut',
+    fault: 'a mirror whose watch was cut watches on without a new listing',
+    file: 'src/store/mirror.ts',
+    find: 'await this.#list(signal);',
+    replace: 'if (!this.#synced) await this.#list(signal);\n        else this.#revision += 1000n;',
+  },
+  {
+    name: 'absence-believed-at-once',
+    fault: 'a new leader, or one whose store was restored, believes at once that a machine is gone',
+    file: 'src/reconcile/absence.ts',
+    find: "if (answeredSinceMs === undefined) return { because: 'own-lease', untilMs: undefined };",
+    replace: 'if (answeredSinceMs !== undefined) return undefined;',
+  },
+  {
+    name: 'no-evidence-of-own-renewals',
+    fault: 'machines are believed gone although the own renewals were not answered either',
+    file: 'src/engine/absence-watch.ts',
+    find: 'const answeredSinceMs = this.#deps.evidence.answeredSince();',
+    replace: 'const answeredSinceMs = 0;',
+  },
+  {
+    name: 'unload-not-idempotent',
+    fault: 'a unit whose link systemd has lost already can never be unloaded',
+    file: 'agent/apply.ts',
+    find: 'const gone = unloads.map(({ unit }) => unit).filter((name) => !running.has(name));',
+    replace:
+      'const gone = unloads.map(({ unit }) => unit).filter((name) => !running.has(name));\n' +
+      "  for (const name of gone) if ((await deps.unitDir.read(name, signal)) === undefined) throw new FleetError('DBUS_CALL_FAILED', 'gone already');",
+  },
+  {
+    name: 'stops-on-missing-key',
+    fault: 'the agent stops a unit because its key is not there',
+    file: 'agent/host-desired.ts',
+    find: '    this.#assignments.delete(parsed.name);\n    const record',
+    replace:
+      '    const old = this.#assignments.get(parsed.name);\n    this.#assignments.delete(parsed.name);\n    if (kv === undefined && old !== undefined && !old.record.release)\n      return void this.#assignments.set(parsed.name, { record: { ...old.record, release: true }, revision: old.revision });\n    const record',
+  },
+  {
+    name: 'acts-on-active-state',
+    fault: 'the agent starts what is not active, instead of each generation once',
+    file: 'agent/host-reporter.ts',
+    find: 'await this.#settleJobs(signal);',
+    replace:
+      "await this.#settleJobs(signal);\n    for (const [name, state] of this.#states) if (state.activeState === 'failed' && carriedOut.records.get(name)?.desiredState === 'launched') await this.#deps.systemd.start(name, signal);",
+  },
+  {
+    name: 'report-before-record',
+    fault: 'the store is told of a start before the record of it is on disk',
+    file: 'agent/carried-out.ts',
+    find: 'await this.#disk.rename(next, this.#path);',
+    replace: 'if (this.#records.size < 0) await this.#disk.rename(next, this.#path);',
+  },
+  {
+    name: 'release-skipped',
+    fault: 'a unit that must leave a live machine is placed elsewhere at once: start before stop',
+    file: 'src/reconcile/engine-decision.ts',
+    find: "if (refusal !== undefined) return [releasing(entry, placed, { kind: 'refused', refusal })];",
+    replace:
+      'if (refusal !== undefined) return decideLost({ picture, filters }, entry, placement, assignment);',
+  },
+  {
+    name: 'placed-compare-dropped',
+    fault: 'the engine does not compare the placement that it replaces',
+    file: 'src/registry/engine-writes.ts',
+    find: '      { key: keys.placed(unit), equals: expected.placed },\n',
+    replace: '',
+  },
+  {
+    name: 'brake-off',
+    fault: 'nothing holds evictions back when most machines vanish at once',
+    file: 'src/reconcile/absence.ts',
+    find: 'return vanished >= 2 && vanished * 2 > all;',
+    replace: 'return vanished > 1_000 && vanished * 2 > all;',
+  },
+  {
+    name: 'lost-answer-is-failure',
+    fault:
+      'a write whose answer was lost is decided again without a look at whether it was committed',
+    file: 'src/registry/compare-and-set.ts',
+    find: 'if (unknown !== undefined && change.committed(unknown.tried, view))',
+    replace: 'if (unknown !== undefined && attempt < 0)',
+  },
+  {
+    name: 'generation-not-raised',
+    fault: 'a replaced unit keeps its generation',
+    file: 'src/registry/units.ts',
+    find: 'generation: newVersion ? stored.generation + 1 : stored.generation,',
+    replace: 'generation: stored.generation,',
+  },
+  {
+    name: 'hand-over-while-it-runs',
+    fault: 'the key is handed over as soon as the stop is asked',
+    file: 'src/reconcile/host-plan.ts',
+    find: "if (done.stopped !== true) return draft.add({ kind: 'stop', unit: name, because });",
+    replace:
+      "if (done.stopped !== true) {\n      draft.add({ kind: 'stop', unit: name, because });\n      if (assigned !== undefined) draft.add({ kind: 'hand-over', unit: name, because, revision: assigned });\n      return;\n    }",
+  },
+  {
+    name: 'restored-store-obeyed',
+    fault: 'what a restored backup says of a unit is carried out like news',
+    file: 'src/reconcile/host-plan.ts',
+    find: 'if (target.generation < newest) return planOlder(draft, target, done);',
+    replace: '',
+  },
+  {
+    name: 'swap-without-stop',
+    fault: 'a new version is linked over the running one, which is never stopped',
+    file: 'src/reconcile/host-plan.ts',
+    find: "    if (launch && done.stopped !== true)\n      return draft.add({ kind: 'stop', unit: done.name, because: 'swap' });\n",
+    replace: '',
+  },
+  {
+    name: 'present-machine-not-asked',
+    fault: 'a unit is placed although another machine that is there still holds its key',
+    file: 'src/reconcile/engine-decision.ts',
+    find: "if (picture.machine(id)?.presence !== 'absent') return true;",
+    replace: 'if (picture.machine(id) === undefined) return true;',
+  },
+  {
+    name: 'files-collected-too-early',
+    fault: 'a unit file is deleted although a unit names it',
+    file: 'src/registry/files.ts',
+    find: "    ['unit', keys.units],\n",
+    replace: '',
+  },
+];
