@@ -87,6 +87,7 @@ const ROUTES = [
   'GET /fleet/v2/version',
   'GET /fleet/v2/daemon',
   'POST /fleet/v2/machines/NAME/evict',
+  'POST /fleet/v2/units/NAME/adopt',
   `POST /fleet/v2/machines/${MACHINE}/evict`,
   'GET /fleet/v2/openapi.json',
   'GET /metrics',
