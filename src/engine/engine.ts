@@ -102,10 +102,13 @@ class EngineTerm {
       absent: () => this.#absence.absent(),
       forgotten: (id) => this.#absence.forget(id),
       destroyedGlobals: () =>
-        this.#picture
-          .destroyedGlobals()
+        [...this.#picture.globals]
+          .filter(({ unit, global }) => unit === undefined && global?.release === true)
           .map(({ name, globalRevision }) => ({ name, revision: globalRevision })),
-      reportedBy: (id) => this.#picture.mayHaveRowsOf(id),
+      reportedBy: (id) => {
+        const held = this.#picture.machine(id)?.holds ?? [];
+        return [...new Set([...held, ...this.#picture.globals])].map(({ name }) => name);
+      },
       revision: () => this.#mirror.revision,
       unreadable: (kv, error) => this.#leaveAlone(kv.key, error),
     };

@@ -38,9 +38,10 @@ export async function changeUnit<T>(
   change: Change<T>,
   signal: AbortSignal,
 ): Promise<Changed<T>> {
-  let { view, revision } = await readView(registry, change.name, signal);
+  const isGuess = change.isNew === true;
+  let { view, revision } = isGuess ? NOTHING : await readView(registry, change.name, signal);
   let unknown: Readonly<{ tried: UnitView; answer: T; error: FleetError }> | undefined;
-  for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
+  for (let attempt = isGuess ? 0 : 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
     if (unknown !== undefined && change.committed(unknown.tried, view))
       return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
     const decision = decide(change, view, unknown?.error);

@@ -3,7 +3,14 @@
 import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
-import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
+import type {
+  Draft,
+  HeldAssignment,
+  MachineEntry,
+  Presence,
+  UnitEntry,
+  UnreadableKey,
+} from './entries.ts';
 import { newUnitEntry } from './entries.ts';
 import { bareNeeds, hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
@@ -14,22 +21,11 @@ import { isRelated, Relations } from './relations.ts';
 import { SortedList } from './sorted-list.ts';
 import { WaitingIndex } from './waiting-index.ts';
 
-/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
-export type UnreadableKey =
-  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
-  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
-  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
-
-/** Moves a unit for as long as a plan is made; see `drafting`. */
-export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
-
 export class ClusterPicture {
   readonly relations: Relations;
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
-  /** Units with a `c/global/` record. */
   readonly #globals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
@@ -57,17 +53,9 @@ export class ClusterPicture {
     return this.#units.values();
   }
 
-  /** Global units that were destroyed, and whose key still holds the mark for hosts that have not seen it. */
-  destroyedGlobals(): readonly UnitEntry[] {
-    return [...this.#globals].filter(
-      ({ unit, global }) => unit === undefined && global?.release === true,
-    );
-  }
-
-  /** The units of which this machine may have reported a row: those with a key for it, and the global ones. */
-  mayHaveRowsOf(id: MachineId): readonly UnitName[] {
-    const held = this.#machines.get(id)?.holds ?? [];
-    return [...new Set([...held, ...this.#globals])].map(({ name }) => name);
+  /** Units with a `c/global/` record. */
+  get globals(): ReadonlySet<UnitEntry> {
+    return this.#globals;
   }
 
   /** All machines of which there is any record. */

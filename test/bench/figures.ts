@@ -65,7 +65,7 @@ export function quantile(values: readonly number[], share: number): number {
 }
 
 /** The median's ratio to what it is held against. */
-export function ratioOf({ values, against }: Figure): number | undefined {
+function ratioOf({ values, against }: Figure): number | undefined {
   return against === undefined ? undefined : median(values) / median(against.values);
 }
 

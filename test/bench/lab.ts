@@ -3,9 +3,8 @@
 import { startLab, type Lab, type LabOptions } from '../support/lab.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** A unit that starts at once and stays. */
-export const TRIVIAL =
-  '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n';
+/** A unit that starts at once and stays. Without [Install]: `systemctl start` by hand enables nothing either. */
+export const TRIVIAL = '[Service]\nExecStart=/bin/sleep infinity\n';
 
 /** Runs `use` in a lab of so many hosts, and takes it down. */
 export async function inLab<T>(

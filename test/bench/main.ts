@@ -1,5 +1,5 @@
 // `npm run bench -- NAME… [--json FILE] [--runs N]`: measures, and prints what was found; `all` also writes docs/benchmarks.md.
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { agents } from './agents.ts';
 import { cellsOf, COLUMNS, type Benchmark, type Findings } from './figures.ts';
@@ -13,8 +13,8 @@ import { plan } from './plan.ts';
 import { replan } from './replan.ts';
 import { startMany, stopMany } from './many.ts';
 import { startOne } from './start-one.ts';
-import { surroundings, surroundingsLine } from './surroundings.ts';
-import { writePage } from './page.ts';
+import { surroundings, surroundingsLine, type Surroundings } from './surroundings.ts';
+import { writePage, type Measured } from './page.ts';
 
 const BENCHMARKS: readonly Benchmark[] = [
   startOne,
@@ -32,7 +32,8 @@ const BENCHMARKS: readonly Benchmark[] = [
 ];
 
 const USAGE = `usage: npm run bench -- NAME… [--runs N] [--json FILE]
-  NAME: all, ${BENCHMARKS.map(({ name }) => name).join(', ')}`;
+  NAME: all, ${BENCHMARKS.map(({ name }) => name).join(', ')}
+       npm run bench -- page FILE…    writes docs/benchmarks.md from such files`;
 
 async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -40,6 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { json: { type: 'string' }, runs: { type: 'string', default: '5' } },
   });
+  if (positionals[0] === 'page') return await pageOf(positionals.slice(1));
   const isAll = positionals.includes('all');
   const known = BENCHMARKS.filter(({ name }) => isAll || positionals.includes(name));
   const unknown = positionals.find((name) => name !== 'all' && !known.some((b) => b.name === name));
@@ -51,28 +53,47 @@ async function main(args: readonly string[]): Promise<number> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const around = surroundings();
   process.stdout.write(`${surroundingsLine(around)}\n`);
-  const found: { benchmark: Benchmark; findings: Findings }[] = [];
+  const results: Measured[] = [];
   let failed = 0;
   for (const benchmark of known) {
     process.stdout.write(`\n${benchmark.name}: ${benchmark.about}\n`);
     try {
       const findings = await benchmark.run({ runs, say });
-      found.push({ benchmark, findings });
+      results.push({ name: benchmark.name, about: benchmark.about, ...findings });
       process.stdout.write(tableOf(findings));
     } catch (error) {
       failed += 1; // the others are measured all the same
       say(`${benchmark.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
   }
-  const results = found.map(({ benchmark: { name, about }, findings }) => ({
-    name,
-    about,
-    ...findings,
-  }));
-  if (values.json !== undefined)
-    await writeFile(values.json, `${JSON.stringify({ surroundings: around, results }, null, 2)}\n`);
-  if (isAll && failed === 0) await writePage(around, found);
+  const run: Run = { surroundings: around, results };
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(run, null, 2)}\n`);
+  if (isAll && failed === 0) await writePage(around, results);
   return failed === 0 ? 0 : 1;
+}
+
+/** Writes the page from what earlier runs have put into files; of a benchmark that is in several, the last counts. */
+async function pageOf(files: readonly string[]): Promise<number> {
+  const results = new Map<string, Measured>();
+  let around: Surroundings | undefined;
+  for (const file of files) {
+    const run = JSON.parse(await readFile(file, 'utf8')) as Run; // written below
+    around = run.surroundings;
+    for (const result of run.results) results.set(result.name, result);
+  }
+  if (around === undefined) {
+    process.stderr.write(`${USAGE}\n`);
+    return 2;
+  }
+  const inOrder = BENCHMARKS.flatMap(({ name }) => results.get(name) ?? []);
+  await writePage(around, inOrder);
+  return 0;
+}
+
+/** What `--json` writes. */
+interface Run {
+  readonly surroundings: Surroundings;
+  readonly results: readonly Measured[];
 }
 
 /** Aligned columns. */

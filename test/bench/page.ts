@@ -1,6 +1,6 @@
 // docs/benchmarks.md: the words above the mark are a person's, the tables and plots below it are of the last `bench -- all`.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { cellsOf, COLUMNS, type Benchmark, type Curve, type Findings } from './figures.ts';
+import { cellsOf, COLUMNS, type Curve, type Findings } from './figures.ts';
 import { plotOf } from './plot.ts';
 import { surroundingsLine, type Surroundings } from './surroundings.ts';
 
@@ -8,10 +8,10 @@ const PAGE = 'docs/benchmarks.md';
 const PLOTS = 'docs/benchmarks';
 const MARK = '<!-- figures: npm run bench -- all -->';
 
-/** One benchmark with what it found. */
-export interface Measured {
-  readonly benchmark: Benchmark;
-  readonly findings: Findings;
+/** One benchmark with what it found: as in the JSON. */
+export interface Measured extends Findings {
+  readonly name: string;
+  readonly about: string;
 }
 
 /** Writes the page's figures anew, and its plots beside it. */
@@ -22,18 +22,24 @@ export async function writePage(
   const before = await readFile(PAGE, 'utf8');
   const at = before.indexOf(MARK);
   if (at === -1) throw new Error(`${PAGE} has no line '${MARK}'`);
-  const plots = await writePlots(measured.flatMap(({ findings }) => findings.curves ?? []));
-  const sections = measured.map(({ benchmark, findings }) => sectionOf(benchmark, findings));
+  const plots = await writePlots(measured.flatMap(({ curves = [] }) => curves));
+  const sections = measured.map(sectionOf);
   const text = [
     before.slice(0, at) + MARK,
-    `Measured on ${new Date().toISOString().slice(0, 10)}: ${surroundingsLine(around)}.`,
+    `Measured: ${surroundingsLine(around)}.${loadNote(around)}`,
     ...plots,
     ...sections,
   ].join('\n\n');
   await writeFile(PAGE, `${text}\n`);
 }
 
-function sectionOf({ name, about }: Benchmark, { figures }: Findings): string {
+/** What others did at the same time makes times longer, and ratios rough. */
+function loadNote({ load, cores }: Surroundings): string {
+  if (load <= cores / 10) return '';
+  return ' **Others were at work on the machine: times are longer than they would be alone, and the ratios count more than they do.**';
+}
+
+function sectionOf({ name, about, figures }: Measured): string {
   const row = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   const rule = row(COLUMNS.map(() => '---'));

@@ -108,10 +108,11 @@ async function quiet({ api, engine, host, other }: Fleet): Promise<void> {
   );
 }
 
-/** The prefixes that were listed, but for those of the unit's own keys. */
+/** The prefixes that were listed, but for those of the unit's own keys, and for orphans, of which there are none. */
 function foreignRanges(noted: readonly Noted[], name: string): readonly string[] {
   const own = keys.statesOf(unitName(name));
   return notedOf(noted, 'range')
+    .filter(({ prefix, keys: found }) => prefix !== keys.orphans || found > 0)
     .map(({ prefix }) => prefix)
     .filter((prefix) => prefix !== own);
 }
