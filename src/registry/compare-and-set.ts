@@ -95,7 +95,13 @@ interface ViewAt {
 
 /** A decision on this writes, and the write says when it is wrong: its revision is never answered. */
 const NOTHING: ViewAt = {
-  view: { unit: undefined, placed: undefined, global: undefined, assignment: undefined },
+  view: {
+    unit: undefined,
+    placed: undefined,
+    global: undefined,
+    assignment: undefined,
+    namesake: undefined,
+  },
   revision: 0n,
 };
 
