@@ -62,6 +62,7 @@ async function serviceOf(
   const { ok, problems } = convertQuadlet(name, file, {
     runtime,
     program: found.program,
+    version: found.version,
     user: deps.user,
     quadlets: await referredFiles(inner, deps, file, signal),
     devices: await presentDevices(file),

@@ -1,9 +1,9 @@
 // `cat --generated`: the service that a Quadlet file becomes, as the machine that has it makes it.
 import { FleetError } from '../../src/model/errors.ts';
-import type { Runtime } from '../../src/model/container-runtime.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import type { V2Unit } from '../../src/api/types.ts';
 import { convertQuadlet } from '../../src/quadlet/convert.ts';
+import type { ConversionHost } from '../../src/quadlet/draft.ts';
 import { optionalDevicesOf, referencesOf } from '../../src/quadlet/references.ts';
 import { checkFleetOptions } from '../../src/unitfile/fleet-options.ts';
 import { checkUnitName, parseUnitName } from '../../src/unitfile/name.ts';
@@ -21,14 +21,14 @@ export async function generatedText(context: Context, unit: V2Unit, text: string
   const { ok: file, problems } = parseNamedFile(name, text);
   if (file === undefined) throw refused(name, problems.map(problemLine));
   const { machineID } = unit;
-  const [runtime, quadlets, user] = await Promise.all([
+  const [host, quadlets, user] = await Promise.all([
     runtimeOf(context, name, file, machineID),
     referred(context, file),
     isForUser(context, machineID),
   ]);
   const converted = convertQuadlet(name, file, {
-    runtime,
-    program: `/usr/bin/${runtime}`,
+    ...host,
+    program: `/usr/bin/${host.runtime}`,
     user,
     quadlets,
     // Whether the machine has them only it knows.
@@ -46,13 +46,15 @@ async function runtimeOf(
   name: UnitName,
   file: UnitFile,
   machineID: string | undefined,
-): Promise<Runtime> {
+): Promise<Pick<ConversionHost, 'runtime' | 'version'>> {
   const wanted = checkFleetOptions(name, file).ok?.runtimes ?? [];
   const [first = 'podman'] = wanted;
-  if (machineID === undefined || wanted.length < 2) return first;
+  if (machineID === undefined) return { runtime: first };
   const machines = await context.client.machines(context.signal);
   const { capabilities = {} } = machines.find(({ id }) => id === machineID) ?? {};
-  return wanted.find((runtime) => Object.hasOwn(capabilities, runtime)) ?? first;
+  const runtime = wanted.find((one) => Object.hasOwn(capabilities, one)) ?? first;
+  const version = capabilities[runtime];
+  return { runtime, ...(version === undefined ? {} : { version }) };
 }
 
 async function referred(context: Context, file: UnitFile): Promise<ReadonlyMap<string, UnitFile>> {

@@ -16,6 +16,8 @@ export interface ConversionHost {
   readonly runtime: Runtime;
   /** The runtime's program, an absolute path. */
   readonly program: string;
+  /** Such as '4.3.1'; the newest that is known here, unless given. */
+  readonly version?: string;
   /** The service is for a user's systemd. */
   readonly user: boolean;
   /** Where relative paths of the file begin; without it they are refused. */

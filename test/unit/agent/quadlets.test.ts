@@ -88,10 +88,9 @@ describe('a host with Quadlet files', () => {
     });
     await start();
     await quickly(() => systemd.active().includes('a.service'));
-    await quickly(async () =>
-      (await cluster.row('web.container'))?.refusal?.includes('this machine has no docker'),
-    );
-    const refusal = (await cluster.row('kube.kube'))?.refusal;
+    const why = await quickly(async () => (await cluster.row('web.container'))?.refusal ?? false);
+    expect(why).toContain('this machine has no docker');
+    const refusal = await quickly(async () => (await cluster.row('kube.kube'))?.refusal ?? false);
     expect(refusal).toContain('line 2, column 6');
     expect(refusal).toContain("the path 'pod.yml' is relative");
     expect(files()).toEqual(['a.service']);

@@ -80,7 +80,7 @@ describe('docker', () => {
     );
     expect(start?.value).toContain('network inspect');
     expect(start?.value).toMatch(
-      /sh \/usr\/bin\/docker systemd-net \/usr\/bin\/docker network create --subnet 10.1.0.0\/24 systemd-net$/,
+      /sh \/usr\/bin\/docker network inspect systemd-net \/usr\/bin\/docker network create --subnet 10.1.0.0\/24 systemd-net$/,
     );
   });
 
@@ -139,6 +139,23 @@ describe('podman, beyond its own expectations', () => {
   ] as const)('%j is %j', ([line, words]) => {
     const read = service('podman', 'a.container', `${CONTAINER}${line}\n`);
     expect(read.last('ExecStart')?.value).toContain(words);
+  });
+
+  it.for([
+    ['data.volume', '[Volume]\nLabel=a=b\n', 'volume', '--label a=b systemd-data'],
+    ['net.network', '[Network]\nInternal=yes\n', 'network', '--internal systemd-net'],
+  ] as const)('before 4.4 looks before it makes %s', ([name, text, noun, words]) => {
+    const start = (version: string): string | undefined => {
+      const host = { ...bareHost('podman'), version };
+      const made = convertQuadlet(name, parseUnitFile(text).ok!, host).ok?.text ?? '';
+      return new SectionReader(parseUnitFile(made).ok, 'Service').last('ExecStart')?.value;
+    };
+    expect(start('4.4.0')).toBe(`/usr/bin/podman ${noun} create --ignore ${words}`);
+    expect(start('10.0')).toBe(start('4.4.0'));
+    expect(start('4.3.1')).toMatch(/^\/bin\/sh -c /);
+    expect(start('4.3.1')).toContain(
+      `sh /usr/bin/podman ${noun} exists systemd-${name.split('.')[0]!} /usr/bin/podman ${noun} create ${words}`,
+    );
   });
 
   it('a container joins its pod by itself', () => {
