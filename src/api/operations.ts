@@ -83,7 +83,7 @@ export const v2Operations: Readonly<Record<string, Operation>> = {
     answers: { 200: 'V2Explanation' },
   },
   'POST /units/:name/adopt': {
-    summary: 'Takes an orphan into the store as it runs',
+    summary: 'Takes what a machine runs unknown to the store into it, as it runs',
     query: ['machineID'],
     answers: { 201: 'V2Unit' },
   },
