@@ -37,16 +37,16 @@ const VALUES: readonly (readonly [string, string])[] = [
 
 /** Keys that no version of fleet has written. */
 const STRANGE_KEYS = [
-  `${keys.units}`,
+  keys.units,
   `${keys.units}a/b`,
   `${keys.units}no unit`,
   `${keys.units}..`,
   `${keys.units}%zz`,
-  `${keys.placements}`,
+  keys.placements,
   `${keys.placements}../x`,
   `${keys.globals}no unit`,
   `${keys.schedules}nobody/a.service`,
-  `${keys.scheduleOf(M1)}`,
+  keys.scheduleOf(M1),
   `${keys.scheduleOf(M1)}no unit`,
   `${keys.scheduleOf(M1)}a/b/c`,
   `${keys.machines}short`,
@@ -54,7 +54,7 @@ const STRANGE_KEYS = [
   `${keys.hosts}short`,
   `${keys.hosts}${'e'.repeat(32)}`,
   `${keys.metadataOf(M1)}%zz`,
-  `${keys.metadataOf(M1)}`,
+  keys.metadataOf(M1),
   `${keys.metadataAll}nobody/role`,
   `${keys.cluster}nosuch/kind`,
   `${keys.cluster}nosuch`,
