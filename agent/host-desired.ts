@@ -19,7 +19,7 @@ import type { Desired } from './kept-desired.ts';
 /** What is needed of a mirror here: store/mirror.ts has it. */
 export interface MirrorView {
   readonly synced: boolean;
-  takeChanges(): readonly Readonly<{ key: string; kv: KeyValue | undefined }>[];
+  takeChanges(): Iterable<Readonly<{ key: string; kv: KeyValue | undefined }>>;
 }
 
 export interface HostDesiredDeps {
@@ -29,9 +29,9 @@ export interface HostDesiredDeps {
   readonly schedule: MirrorView;
   readonly globals: MirrorView;
   readonly metadata: MirrorView;
-  readonly capabilities: Readonly<Record<string, string>>;
   /** As configured, without overrides. */
   readonly configuredMetadata: () => Metadata;
+  readonly capabilities: () => Readonly<Record<string, string>>;
 }
 
 type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
@@ -175,8 +175,8 @@ export class HostDesired {
       ? globalsFor({
           id: machine,
           hostname: hostname(),
-          capabilities,
           metadata: mergedMetadata(configuredMetadata(), this.#overrides),
+          capabilities: capabilities(),
           globals,
           assigned: assignments.map(({ record }) => record),
         })

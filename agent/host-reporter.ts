@@ -39,6 +39,9 @@ export interface HostReporterDeps {
 
 /** ms; ends of jobs that come together are one report. */
 const GATHER_MS = 10;
+/** ms; the same, once more than so many have: each report looks at all rows of the host. */
+const GATHER_MANY_MS = 40;
+const MANY = 8;
 /** ms between two looks at all units: while something moves, and when nothing does. */
 const BUSY_MS = 1_000;
 const QUIET_MS = 5_000;
@@ -135,7 +138,7 @@ export class HostReporter {
       await Promise.race(waits);
     });
     signal.throwIfAborted();
-    await clock.sleep(GATHER_MS, signal);
+    await clock.sleep(this.#touched.size > MANY ? GATHER_MANY_MS : GATHER_MS, signal);
   }
 
   async #reportTouched(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,6 @@
 // This machine's loop: mirrors of its keys, plan, apply. It goes on with what it knows when the store is away.
 // Invariant: a pass waits for no job of systemd and for no answer of the store.
 import { isFleetError, type FleetError } from '../src/model/errors.ts';
-import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
 import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { UnitName, UnitTarget } from '../src/model/unit.ts';
 import { planHost, type HostPlan, type HostRefusal } from '../src/reconcile/host-plan.ts';
@@ -13,7 +12,6 @@ import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
-import { Mirror } from '../src/store/mirror.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import { CutOff, type LeaseView } from './cut-off.ts';
@@ -21,6 +19,7 @@ import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
 import { HandOvers } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
+import { HostMirrors } from './host-mirrors.ts';
 import { HostQuestions } from './host-questions.ts';
 import { recoverRecords } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
@@ -52,12 +51,15 @@ export interface HostDeps {
   /** The manager is the user's. */
   readonly isUser: boolean;
   /** What this host can do, as it says in its machine record. */
-  readonly capabilities: Readonly<Record<string, string>>;
+  readonly capabilities: () => Readonly<Record<string, string>>;
   readonly configuredMetadata: () => Metadata;
 }
 
-/** ms; changes that come together are one pass. */
+/** ms; changes that come together are one pass: what comes within the first of these is followed by a wait for more, */
 const GATHER_MS = 5;
+const GATHER_MORE_MS = 20;
+/** ms; up to this. Each pass that loads a unit costs a reload of systemd, which looks at all that it has. */
+const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
 const FAULT_MS = 5_000;
@@ -77,7 +79,7 @@ interface LoadFailure {
 /** One host: `run` it; `leave` it where its units are to be given away. */
 export class Host {
   readonly #deps: HostDeps;
-  readonly #mirrors: Readonly<Record<'schedule' | 'globals' | 'metadata', Mirror>>;
+  readonly #mirrors: HostMirrors;
   readonly #desired: HostDesired;
   readonly #questions: HostQuestions;
   readonly #jobs: UnitJobs;
@@ -100,14 +102,15 @@ export class Host {
     this.#deps = deps;
     const { registry, machine, log, systemd, clock, carriedOut } = deps;
     const { kv, keys } = registry;
-    this.#mirrors = {
-      schedule: this.#mirror(keys.scheduleOf(machine)),
-      globals: this.#mirror(keys.globals),
-      metadata: this.#mirror(keys.metadataOf(machine)),
-    };
+    this.#mirrors = new HostMirrors({
+      ...deps,
+      changed: () => this.#wake.set(),
+      restored: () => this.#fencing.raise(),
+    });
     const { configuredMetadata, capabilities, unitDir, kept } = deps;
+    const { schedule, globals, metadata } = this.#mirrors;
     const facts = { machine, configuredMetadata, capabilities };
-    this.#desired = new HostDesired({ keys, log, ...facts, ...this.#mirrors });
+    this.#desired = new HostDesired({ keys, log, ...facts, schedule, globals, metadata });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,
@@ -143,7 +146,6 @@ export class Host {
 
   /** Runs until aborted; then rejects. What runs here is left as it is. */
   async run(signal: AbortSignal): Promise<void> {
-    const { schedule, globals, metadata } = this.#mirrors;
     try {
       await runTogether(signal, [
         (child) => this.#passes(child),
@@ -152,10 +154,7 @@ export class Host {
         (child) => this.#fencing.run(child),
         (child) => this.#cutOff.run(child),
         (child) => this.#reporter.run(child),
-        ...[schedule, globals, metadata].flatMap((mirror) => [
-          (child: AbortSignal) => mirror.run(child),
-          (child: AbortSignal) => this.#forward(mirror, child),
-        ]),
+        (child) => this.#mirrors.run(child),
       ]);
     } finally {
       await this.#jobs.settled();
@@ -223,30 +222,6 @@ export class Host {
     };
   }
 
-  #mirror(prefix: string): Mirror {
-    const { registry, clock, random, log } = this.#deps;
-    return new Mirror({
-      kv: registry.kv,
-      prefix,
-      clock,
-      random,
-      relistIntervalMs: RELIST_INTERVAL_MS,
-      log: (event) => {
-        if (event.kind === 'restored') {
-          log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
-          this.#fencing.raise();
-        } else log.debug({ prefix, kind: event.kind }, 'mirror');
-      },
-    });
-  }
-
-  async #forward(mirror: Mirror, signal: AbortSignal): Promise<never> {
-    for (;;) {
-      await mirror.changed(signal);
-      this.#wake.set();
-    }
-  }
-
   async #passes(signal: AbortSignal): Promise<never> {
     const { clock, log, carriedOut } = this.#deps;
     let isRecovered = false;
@@ -280,13 +255,27 @@ export class Host {
         for (const wait of waits) wait.catch(() => undefined);
         await Promise.race(waits);
       });
-      await clock.sleep(GATHER_MS, signal);
+      await this.#gather(signal);
+    }
+  }
+
+  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { schedule } = this.#mirrors;
+    const end = clock.now() + GATHER_MAX_MS;
+    let seen = schedule.revision;
+    await clock.sleep(GATHER_MS, signal);
+    while (schedule.revision !== seen && clock.now() < end) {
+      seen = schedule.revision;
+      await clock.sleep(GATHER_MORE_MS, signal);
     }
   }
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
   async #pass(signal: AbortSignal): Promise<number> {
     const { systemd, unitDir, dropIns, carriedOut, log } = this.#deps;
+    if (!this.#mirrors.agree && !this.#isLeaving) return IDLE_MS;
     this.#desired.refresh();
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());

@@ -37,7 +37,7 @@ const NEXT_MS = 150;
 const TOGETHER_MS = 3_000;
 
 /** ms between two writes of what became of jobs. */
-const SAVE_GATHER_MS = 20;
+const SAVE_GATHER_MS = 40;
 
 interface Start {
   readonly generation: number;

@@ -9,7 +9,7 @@ import { viewOf, viewOfRemains, type UnitView } from '../goal.ts';
 import { inParallel } from '../parallel.ts';
 import { expandGlobs } from '../unit-glob.ts';
 import { findUnit, lookUp, nameOfArgument } from '../unit-argument.ts';
-import { submitUnit, type Submitted } from '../submit.ts';
+import { submitNew, submitUnit, type Submitted } from '../submit.ts';
 import { sayVerdicts } from '../verdict.ts';
 import { waitForGoals } from '../wait.ts';
 
@@ -110,6 +110,8 @@ async function submit(
   argument: string,
   replace: boolean,
 ): Promise<Submitted> {
+  const asNew = await submitNew(context, argument, WANTED[verb]);
+  if (asNew !== undefined) return asNew;
   for (let left = TRIES - 1; ; left -= 1) {
     const found = await lookUp(context, argument);
     try {

@@ -71,6 +71,10 @@ function placementLines(facts: UnitFacts, nowMs: number): readonly string[] {
         ...(pending === undefined ? [] : pendingSentences(pending)),
         ...leaderless(led),
       ];
+    if (facts.isLeaving)
+      return [
+        `${where} leaves the cluster: it stops ${unit.name} and hands it over, and it is placed anew when that is done`,
+      ];
     if (isWanted && unit.hash !== placed.hash)
       return [
         `${where} runs an older version; the engine has not handed over the new one yet`,

@@ -19,6 +19,10 @@ export interface HouseDeps extends Registry {
   readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
   /** Global units that were destroyed: their keys hold the mark for hosts that have not seen it yet. */
   readonly destroyedGlobals: () => readonly Readonly<{ name: UnitName; revision: Revision }>[];
+  /** Units of which this machine may have reported a row. */
+  readonly reportedBy: (id: MachineId) => readonly UnitName[];
+  /** Up to which the term's picture of the cluster is true. */
+  readonly revision: () => Revision;
   /** Told of a machine of which nothing is left in the store. */
   readonly forgotten: (id: MachineId) => void;
 }
@@ -120,16 +124,22 @@ async function clearGlobals(
   }
 }
 
-/** Keys of what these machines reported, state rows and orphans: they write them anew when they are back. */
+/**
+ * Keys of what these machines may have reported, state rows and orphans: they write them anew when they are back. Of all rows that
+ * there are, few are theirs: they are not listed.
+ */
 async function rowsOf(
-  { kv, keys }: HouseDeps,
+  { kv, keys, reportedBy }: HouseDeps,
   machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const states = await kv.range(keys.states, { keysOnly: true }, signal);
-  const rows = states.kvs
-    .map(({ key }) => key)
-    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1) as MachineId));
+  const asked = [...machines].flatMap((id) => reportedBy(id).map((name) => keys.state(name, id)));
+  const rows: string[] = [];
+  for (let from = 0; from < asked.length; from += TXN_OPERATIONS_MAX) {
+    const some = asked.slice(from, from + TXN_OPERATIONS_MAX);
+    const { gets } = await kv.txn({ then: some.map((key) => ({ kind: 'get', key })) }, signal);
+    for (const found of gets) if (found !== undefined) rows.push(found.key);
+  }
   for (const id of machines) {
     const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
     rows.push(...kvs.map(({ key }) => key));

@@ -170,10 +170,10 @@ const schemas = {
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+  fence: z.object({ token: count }),
   history: z.object({
     marks: z.array(z.object({ atMs: z.number(), revision: z.string().regex(/^[0-9]{1,18}$/) })),
   }),
-  fence: z.object({ token: count }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -217,8 +217,8 @@ const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = 
   pending: ({ name }) => `/${name}`,
   orphan: ({ machine, name }) => `/${machine}/${name}`,
   leader: () => '',
-  brake: () => '',
   fence: () => '',
+  brake: () => '',
   history: () => '',
 };
 

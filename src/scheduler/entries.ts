@@ -20,6 +20,13 @@ import type { MachineFacts } from './machine-filters.ts';
  */
 export type Presence = 'present' | 'leaving' | 'doubted' | 'absent';
 
+/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
+export type UnreadableKey =
+  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
+  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
+
 /** A schedule key with its mod revision. */
 export interface HeldAssignment {
   readonly assignment: Assignment;
@@ -96,6 +103,9 @@ export interface MachineEntry extends MachineFacts {
   /** It may take new units: present, and all of its records decode. */
   candidate: boolean;
 }
+
+/** Moves a unit for as long as a plan is made; see ClusterPicture's `drafting`. */
+export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
 
 /** Nothing, shared: most units have none of it. */
 export const NO_LINKS: Links = { declares: [], matchedBy: [] };

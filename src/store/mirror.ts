@@ -49,6 +49,8 @@ export class Mirror {
   #revision: Revision = 0n;
   #restored = 0;
   #restoredUntaken = false;
+  /** Ends the watch that runs: it is time to list again. */
+  #relist = new AbortController();
   /** The store has said by itself that it went back. */
   #reverted = false;
 
@@ -91,11 +93,10 @@ export class Mirror {
   }
 
   /** What changed since the last call, one entry a key. */
-  takeChanges(): readonly Change[] {
-    if (this.#changes.size === 0) return [];
-    const taken = [...this.#changes.values()];
+  takeChanges(): Iterable<Change> {
+    const taken = this.#changes;
     this.#changes = new Map();
-    return taken;
+    return taken.values(); // not copied: a first listing has millions
   }
 
   /** Whether the store was restored since the last call. Take it before the changes that came of it. */
@@ -110,6 +111,11 @@ export class Mirror {
     return this.#wake.changed(signal);
   }
 
+  /** Lists again, soon; the watch that runs may not know yet that the store is another. */
+  relist(): void {
+    this.#relist.abort();
+  }
+
   /** Lists and watches until aborted; then rejects with the signal's reason. Any other rejection is a bug. */
   async run(signal: AbortSignal): Promise<never> {
     const { clock, random, log } = this.#options;
@@ -118,6 +124,7 @@ export class Mirror {
       signal.throwIfAborted();
       let watchedSince = Infinity;
       try {
+        this.#relist = new AbortController();
         await this.#list(signal);
         watchedSince = clock.now();
         await this.#watch(signal);
@@ -165,9 +172,9 @@ export class Mirror {
   async #watch(signal: AbortSignal): Promise<void> {
     const { kv, prefix, clock, relistIntervalMs } = this.#options;
     await withChildSignal(signal, async (scope) => {
-      const relist = new AbortController();
+      const relist = this.#relist;
       const end = (): void => relist.abort();
-      const due = clock.sleep(relistIntervalMs, scope).then(end, end);
+      clock.sleep(relistIntervalMs, scope).then(end, end);
       const slices = new Slices(clock, signal);
       for await (const batch of kv.watch(prefix, this.#revision + 1n, relist.signal)) {
         this.#apply(batch);
@@ -175,7 +182,7 @@ export class Mirror {
       }
       if (!relist.signal.aborted)
         throw new FleetError('STORE_WATCH_LOST', `the watch on '${prefix}' ended by itself`);
-      await due;
+      signal.throwIfAborted();
     });
   }
 

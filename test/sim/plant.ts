@@ -22,7 +22,9 @@ export function plant({ name, file, find, replace }: Mutant): { check: () => voi
     load(loaded, context, nextLoad) {
       const result = nextLoad(loaded, context);
       if (loaded !== url) return result;
-      const text = String(result.source);
+      const { source = '' } = result;
+      const text =
+        typeof source === 'string' ? source : Buffer.from(source as Uint8Array).toString('utf8');
       if (text.split(find).length !== 2)
         throw new Error(`mutant '${name}': its text is not there once in ${file}`);
       isPlanted = true;

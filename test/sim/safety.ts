@@ -1,7 +1,7 @@
 // What must hold after every event: each commit, start and stop is held against the promises of DESIGN §1.
 // Invariant: reads the world and changes nothing of it; it shares no code with what decides.
 import type { Write } from '../../src/store/embedded/mvcc.ts';
-import type { Assignment, GlobalUnit } from '../../src/model/unit.ts';
+import type { Assignment, GlobalUnit, UnitTarget } from '../../src/model/unit.ts';
 import { sha256Of } from '../../src/unitfile/hash.ts';
 import { Contents, isGlobal, placeOf, shortId, type Place } from './contents.ts';
 import type { SimMachine } from './machine.ts';
@@ -42,6 +42,7 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   pending: ['api', 'engine'],
   orphan: ['agent'],
   leader: ['engine', 'store'],
+  brake: ['engine'],
   format: ['agent'],
 };
 
@@ -284,7 +285,7 @@ export class Safety {
   }
 
   /** The machine still runs what no key spoke of. */
-  #runsAnother(id: string, { name, sha256, desiredState }: Assignment): boolean {
+  #runsAnother(id: string, { name, sha256, desiredState }: UnitTarget): boolean {
     return this.#world.machines().some((machine) => {
       const unit = machine.id === id ? machine.systemd.units.get(name) : undefined;
       return unit !== undefined && (desiredState !== 'launched' || sha256Of(unit.runs) !== sha256);
@@ -298,7 +299,8 @@ export class Safety {
     const isStop = isCause(before, after) || after.desiredState === 'inactive';
     for (const machine of this.#world.machines()) {
       const at = `${name} ${machine.id}`;
-      if (isStop) this.#stopCauses.set(at, this.#world.now());
+      const isOther = before === undefined && this.#runsAnother(machine.id, after);
+      if (isStop || isOther) this.#stopCauses.set(at, this.#world.now());
       if (!after.release && after.desiredState === 'launched')
         this.#startCauses.set(at, this.#world.now());
     }
@@ -354,7 +356,11 @@ export class Safety {
     if (!isPlacedNow) return;
     for (const [machine, copy] of before) {
       if (machine === one.machine) continue;
-      this.#checkAbsent(name, machine, `is placed on ${shortId(one.machine)}`);
+      this.#checkAbsent(name, machine, {
+        what: `is placed on ${shortId(one.machine)}`,
+        // What was taken from it earlier is only to be stopped there.
+        lateMs: copy.release ? LATE_NEWS_MS : 0,
+      });
       this.#lostFrom.set(`${name} ${copy.machine}`, this.#world.now());
     }
     if (before.get(one.machine)?.release === true && placedOn === one.machine)
@@ -381,7 +387,7 @@ export class Safety {
     const unit = contents.wanted(name);
     if (unit === undefined) return;
     if (contents.placed.get(name)?.machine !== machine)
-      return this.#checkAbsent(name, machine, 'is taken away');
+      return this.#checkAbsent(name, machine, { what: 'is taken away', lateMs: 0 });
     const forbiddenAt = this.#forbidden.get(`${name} ${machine}`) ?? -Infinity;
     if (this.#world.now() - forbiddenAt <= STALE_MS) return;
     if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
@@ -389,12 +395,16 @@ export class Safety {
   }
 
   /** Something is done to a machine's units as only to those of an absent one. */
-  #checkAbsent(name: string, machine: string, what: string): void {
+  #checkAbsent(
+    name: string,
+    machine: string,
+    { what, lateMs }: { what: string; lateMs: number },
+  ): void {
     const { violated, now, ttlMs, machines, soundSince } = this.#world;
     const vanished = this.#vanished.get(machine);
     const isBack = this.contents.machines.has(machine);
     const back = this.#backAtMs.get(machine) ?? -Infinity;
-    if (isBack && now() - back > LATE_NEWS_MS)
+    if (isBack && now() - back >= lateMs)
       return violated(`${name} ${what} while ${shortId(machine)}, where it was, is there`);
     if (vanished?.orderly === true) return;
     for (const each of machines()) {

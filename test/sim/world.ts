@@ -75,8 +75,12 @@ class World {
           for (const { key, kv } of writes)
             this.#say(who, `${revision}: ${toldWrite(key, kv?.value)}`);
         }
-        this.#safety.committed(writes, revision, actor);
-        this.#rest.wrote(writes);
+        try {
+          this.#safety.committed(writes, revision, actor);
+          this.#rest.wrote(writes);
+        } catch (error) {
+          violated(String(error)); // the store must not take it for a failure of its journal
+        }
       },
       restored: (current) => {
         this.#history += 1;
@@ -100,7 +104,7 @@ class World {
       machines,
       leader: () => this.#safety.leader(),
       random: this.#random.fork('faults'),
-      background: (work) => work.catch((error: unknown) => violated(String(error))),
+      background: (work) => void work.catch((error: unknown) => violated(String(error))),
     });
     for (const each of plan.machines) {
       const world: MachineWorld = {
@@ -209,8 +213,7 @@ class World {
       // What the code itself calls a fault is one; a full disk is none.
       if (err instanceof Error && !isFleetError(err) && !('syscall' in err))
         this.#violated(`${who}: ${message}: ${err.stack}`);
-      if (this.#tells)
-        this.#say(who, `${message} ${JSON.stringify({ ...fields, err: String(err ?? '') })}`);
+      if (this.#tells) this.#say(who, `${message} ${JSON.stringify(fields)}`);
     };
     const debug = (): void => undefined;
     const log: Log = {

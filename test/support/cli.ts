@@ -154,8 +154,7 @@ class Host {
     if (target.release) {
       if (wasActive) deeds.push(`stop ${name}`);
       this.#rows.delete(name);
-      const { state, orphan } = api.keys;
-      const rows = [state(name, this.#id), orphan(this.#id, name)];
+      const rows = [api.keys.state(name, this.#id), api.keys.orphan(this.#id, name)];
       await api.removeAll([...rows, ...(key === undefined ? [] : [key])]);
       return;
     }

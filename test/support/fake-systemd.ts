@@ -29,7 +29,13 @@ export class FakeSystemd implements Systemd {
   /** The kind of the job that is pending on fleetd's own unit. */
   ownJob: string | undefined;
   readonly #changed = new Wake();
+  readonly #read: (path: string) => string | undefined;
   #invocations = 0;
+
+  /** `read` answers the text of a unit file; from the disk unless another is given. */
+  constructor(read: (path: string) => string | undefined = readFromDisk) {
+    this.#read = read;
+  }
 
   /** A unit that the host has from elsewhere. */
   addForeign(name: string): void {
@@ -53,7 +59,7 @@ export class FakeSystemd implements Systemd {
   enable(names: readonly UnitName[]): Promise<void> {
     this.calls.push(`enable ${names.join(' ')}`);
     const isBad = (name: string): boolean =>
-      readFileSync(this.linked.get(name) ?? '', 'utf8').includes('# bad-install');
+      this.#read(this.linked.get(name) ?? '')?.includes('# bad-install') === true;
     if (names.some(isBad))
       return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'bad [Install]'));
     for (const name of names) this.enabled.add(name);
@@ -74,9 +80,9 @@ export class FakeSystemd implements Systemd {
   reload(): Promise<void> {
     this.calls.push('reload');
     for (const [name, path] of this.linked) {
-      if (!existsSync(path)) continue; // a link that leads nowhere
+      const text = this.#read(path);
+      if (text === undefined) continue; // a link that leads nowhere
       const known = this.units.get(name);
-      const text = readFileSync(path, 'utf8');
       if (known === undefined) this.units.set(name, unit(text, path));
       else known.text = text;
     }
@@ -251,6 +257,10 @@ export class FakeSystemd implements Systemd {
 
 function isUnusable({ text }: FakeUnit): boolean {
   return text.includes('# bad-setting');
+}
+
+function readFromDisk(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 function unit(text: string, fragmentPath: string): FakeUnit {

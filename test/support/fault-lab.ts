@@ -20,7 +20,6 @@ export interface FaultLabOptions {
   readonly members: number;
   readonly units: number;
   readonly ttlSec: number;
-  readonly config?: readonly string[];
 }
 
 /** One thing that goes wrong. */
@@ -81,7 +80,8 @@ export class FaultLab {
 
   /** Hosts with all units on them, at rest. Whoever starts it calls `end`. */
   static async start(options: FaultLabOptions): Promise<FaultLab> {
-    const { hosts, members, ttlSec, config = [] } = options;
+    const { hosts, members, ttlSec } = options;
+    const config = ['on_partition_ttl_min=3s']; // so short only for tests
     const lab = await startLab({ hosts, etcd: members, name: 'flt', ttl: `${ttlSec}s`, config });
     try {
       const rows = await lab.rows();
@@ -127,6 +127,7 @@ export class FaultLab {
       fault.writes === false ? [] : hosts.map((host) => lab.socket(host)),
       `write-${this.#faults}`,
     );
+    process.stderr.write(`  ${fault.name}\n`);
     const sinceMs = Date.now();
     const toll = await this.#strike(fault, writes);
     const strickenMs = Date.now() - sinceMs;

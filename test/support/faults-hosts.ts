@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { labDir, labNamed } from '../../lab/script.ts';
 import { eventually } from './eventually.ts';
 import type { Fault, FaultLab } from './fault-lab.ts';
-import { runsOn } from './fault-sight.ts';
+import { happenedOn, runsOn, type Happened, type Runs } from './fault-sight.ts';
 import { sleeper } from './fault-units.ts';
 
 /** `copy` boots with the machine-id of `original`, as a cloned disk would. */
@@ -24,6 +24,8 @@ export function machineIdTwice(original: string, copy: string, forMs: number): F
       const machines = await on.client(original).machines(AbortSignal.timeout(5_000));
       const now = machines.find((machine) => machine.id === id);
       if (now?.hostname !== original) throw new Error(`${id} is ${now?.hostname}`);
+      const begun = await runsOn(on.lab, [copy], []);
+      if (begun.size > 0) throw new Error(`${copy} runs ${[...begun.keys()].join(', ')}`);
       return { dead: [copy] };
     },
     async heal(on) {
@@ -73,6 +75,48 @@ export function rebootedAlone(host: string, aloneMs: number): Fault {
       await on.client().destroyUnit(pinned, AbortSignal.timeout(5_000));
     },
   };
+}
+
+/** fleetd of a host is frozen while the host is cut off: systemd's timers stop what may not run twice, before another host starts it. */
+export function frozenAndCut(): Fault {
+  const alone = 'alone.service';
+  let host = '';
+  return {
+    name: 'fleetd frozen (SIGSTOP) and its host cut off, with a unit that has OnPartition=stop',
+    async strike(on) {
+      const text = `${sleeper(alone)}[X-Fleet]\nOnPartition=stop\n`;
+      const unit = { text, desiredState: 'launched' } as const;
+      await on.client().putUnit(alone, unit, AbortSignal.timeout(5_000));
+      host = hostOf(await on.agreement(30_000).then(({ runs }) => runs), alone)!;
+      const sinceMs = Date.now();
+      await on.shell([host], 'systemctl kill -s STOP fleet');
+      await on.lab.cut(host);
+      const others = on.hosts.filter((other) => other !== host);
+      const next = await eventually(
+        async () => hostOf(await runsOn(on.lab, others, [alone]), alone) ?? false,
+        { timeoutMs: 30_000, everyMs: 200 },
+      );
+      const lines = await happenedOn(on.lab, [host, next], sinceMs);
+      const at = (what: Happened['what'], where: string): number | undefined =>
+        lines.find((line) => line.unit === alone && line.what === what && line.host === where)
+          ?.atMs;
+      const [stopped, started] = [at('stopping', host), at('starting', next)];
+      if (stopped === undefined || started === undefined || stopped > started)
+        throw new Error(`stopped at ${stopped}, started elsewhere at ${started}`);
+      return { absent: [host], asked: new Set([alone]) };
+    },
+    async heal(on) {
+      await on.lab.heal(host);
+      await on.shell([host], 'systemctl kill -s CONT fleet');
+      await on
+        .client(on.hosts.find((other) => other !== host))
+        .destroyUnit(alone, AbortSignal.timeout(5_000));
+    },
+  };
+}
+
+function hostOf(runs: Runs, unit: string): string | undefined {
+  return [...runs.values()].find((run) => run.unit === unit && run.active === 'active')?.host;
 }
 
 /** Units that are started for this, and then destroyed in one command. */

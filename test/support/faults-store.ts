@@ -9,55 +9,47 @@ import type { Fault, FaultLab } from './fault-lab.ts';
 import { runsOn, type Runs } from './fault-sight.ts';
 import { sleeper } from './fault-units.ts';
 
-/** Units of the test's own on one host, as the hosts saw them last. */
-interface Own {
-  readonly host: string;
-  readonly runs: Runs;
-}
-
 /**
  * etcd is put back to a snapshot that is so old. Meanwhile units were started (they are orphans then), destroyed (they come back), stopped
- * (they stay stopped, and it is said) and replaced (what runs is the new file). Then a person takes the orphans up again.
+ * (they stay stopped, and it is said) and replaced (what runs is the new file). Then a person takes the orphans up again, by `adopt` and by
+ * starting one anew.
  */
 export function storeRestored(ageMs: number): Fault {
   const early = ['destroyed', 'stopped', 'replaced'].map((what) => `early-${what}.service`);
   const late = [1, 2, 3].map((n) => `late-${n}.service`);
-  let own: Own | undefined;
+  let own: Runs | undefined;
   return {
     name: `etcd restored from a snapshot ${ageMs / 1000} s old`,
     writes: false,
     async strike(on) {
-      const host = on.hosts.at(-1)!;
-      const pinned = (name: string): string => textFor(on, name, host);
-      for (const name of early) await launch(on, name, pinned(name));
+      for (const name of early) await launch(on, name, sleeper(name));
       await on.agreement(30_000);
       const file = await saved(on);
       const began = performance.now();
       const [destroyed, stopped, replaced] = early;
-      for (const name of late) await launch(on, name, pinned(name));
+      for (const name of late) await launch(on, name, sleeper(name));
       await on.client().destroyUnit(destroyed!, AbortSignal.timeout(5_000));
       await on.client().putUnit(stopped!, { desiredState: 'loaded' }, AbortSignal.timeout(5_000));
-      const changed = `${pinned(replaced!)}\n[Service]\nNice=5\n`;
+      const changed = `${sleeper(replaced!)}\n[Service]\nNice=5\n`;
       await on.client().putUnit(replaced!, { text: changed }, AbortSignal.timeout(5_000));
       await on.agreement(30_000);
-      own = { host, runs: await runsOn(on.lab, [host], [...early, ...late]) };
+      own = await runsOn(on.lab, on.hosts, [...early, ...late]);
       await delay(Math.max(0, began + ageMs - performance.now()));
       await restore(on, file);
       return { asked: new Set([...early, ...late]) };
     },
     async heal(on) {
+      await on.shell(on.members, 'systemctl start etcd');
       if (own === undefined) return;
-      const { host, runs } = own;
       await eventually(() => orphaned(on, late), { timeoutMs: 30_000, everyMs: 200 });
-      await expectSame(on, { host, runs }, [...late, early[2]!]);
-      const said = await on.lab.out(host, 'fleetctl', 'explain', early[1]!);
+      await expectSame(on, own, [...late, early[2]!]);
+      const said = await on.lab.out(on.hosts[0]!, 'fleetctl', 'explain', early[1]!);
       if (!said.includes('the store went back')) throw new Error(`explain says only: ${said}`);
-      for (const name of late) await launch(on, name, textFor(on, name, host));
-      await eventually(async () => !(await orphaned(on, late)), {
-        timeoutMs: 30_000,
-        everyMs: 200,
-      });
-      await expectSame(on, { host, runs }, late);
+      const [again, ...others] = late;
+      await launch(on, again!, sleeper(again!));
+      await on.lab.out(on.hosts[0]!, 'fleetctl', 'adopt', ...others);
+      await eventually(() => placedAgain(on, late), { timeoutMs: 30_000, everyMs: 200 });
+      await expectSame(on, own, late);
       for (const name of [...early, ...late])
         await on.client().destroyUnit(name, AbortSignal.timeout(5_000));
     },
@@ -163,10 +155,6 @@ async function healthy(on: FaultLab): Promise<void> {
   });
 }
 
-function textFor(on: FaultLab, name: string, host: string): string {
-  return `${sleeper(name)}[X-Fleet]\nMachineID=${on.machineIds.get(host)}\n`;
-}
-
 async function launch(on: FaultLab, name: string, text: string): Promise<void> {
   await on.client().putUnit(name, { text, desiredState: 'launched' }, AbortSignal.timeout(5_000));
 }
@@ -177,15 +165,27 @@ async function orphaned(on: FaultLab, names: readonly string[]): Promise<boolean
   return names.every((name) => states.some((row) => row.name === name && row.orphan === true));
 }
 
-async function expectSame(
-  on: FaultLab,
-  { host, runs }: Own,
-  names: readonly string[],
-): Promise<void> {
-  const now = await runsOn(on.lab, [host], names);
+/** Whether all of these are placed, launched, and orphans no more. */
+async function placedAgain(on: FaultLab, names: readonly string[]): Promise<boolean> {
+  const signal = AbortSignal.timeout(5_000);
+  const [units, states] = [await on.client().units(signal), await on.client().states(signal)];
+  return names.every(
+    (name) =>
+      units.some((unit) => unit.name === name && unit.currentState === 'launched') &&
+      states.every((row) => row.name !== name || row.orphan !== true),
+  );
+}
+
+/** They run where they ran, and nowhere else, and are the same runs. */
+async function expectSame(on: FaultLab, before: Runs, names: readonly string[]): Promise<void> {
+  const of = (runs: Runs, name: string): string =>
+    [...runs.values()]
+      .filter(({ unit }) => unit === name)
+      .map(({ host, active, invocation, pid }) => `${active} on ${host}: ${pid} ${invocation}`)
+      .join(', ');
+  const now = await runsOn(on.lab, on.hosts, names);
   for (const name of names) {
-    const [was, is] = [runs, now].map((all) => all.get(`${name} ${host}`));
-    if (was?.active !== 'active' || was.invocation !== is?.invocation || was.pid !== is.pid)
-      throw new Error(`${name} was ${JSON.stringify(was)} and is ${JSON.stringify(is)}`);
+    const [was, is] = [of(before, name), of(now, name)];
+    if (!was.startsWith('active') || was !== is) throw new Error(`${name} was ${was}, is ${is}`);
   }
 }

@@ -1,8 +1,9 @@
 // `Network=` and `.network` for docker.
+import { quadletTypeOf } from '../../unitfile/quadlet-name.ts';
 import { cannot } from '../check-keys.ts';
 import type { Draft } from '../draft.ts';
 import { plainArguments } from '../keys.ts';
-import { quadletKindOf, resourceNameOf } from '../kinds.ts';
+import { resourceNameOf } from '../kinds.ts';
 import { oneshotDefaults } from '../podman/service.ts';
 import { useResource } from '../references.ts';
 import { subnetArguments } from '../subnets.ts';
@@ -14,7 +15,7 @@ export function dockerNetwork(draft: Draft): readonly string[] {
   if (second !== undefined) cannot(draft, second, 'a container begins in one network');
   if (first === undefined) return [];
   const [name = '', ...options] = first.value.split(':');
-  const kind = quadletKindOf(name);
+  const kind = quadletTypeOf(name);
   if (kind === 'network' || kind === 'container') {
     if (options.length > 0) cannot(draft, first, 'a network has no options of its own');
     const resource = useResource(draft, name, first.at) ?? name;

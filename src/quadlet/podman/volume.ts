@@ -28,6 +28,11 @@ export const PODMAN_VOLUME: KeyRules = {
 export function convertVolume(draft: Draft): void {
   const { section } = draft;
   const driver = section.text('Driver');
+  const image = section.last('Image');
+  if (image !== undefined && driver !== 'image') {
+    const hint = "Write 'Driver=image' too.";
+    draft.refuse(image.keyAt, "key Image can't be used without the image driver", hint);
+  }
   draft.service.addCommand('ExecStart', [
     ...podman(draft, 'volume', 'create', '--ignore'),
     ...(driver === undefined ? [] : ['--driver', driver]),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isFleetError } from '../../../src/model/errors.ts';
+import { FleetError, isFleetError } from '../../../src/model/errors.ts';
 import type { MachineId } from '../../../src/model/machine.ts';
 import type { UnitName, UnitOption } from '../../../src/model/unit.ts';
 import { decode, encode } from '../../../src/registry/codec.ts';
@@ -123,6 +123,29 @@ describe('requests at the same time over a failing store', () => {
         expect([copy.desiredState, copy.generation]).toEqual([unit.desiredState, unit.generation]);
     },
   );
+});
+
+describe('a request whose first try may have been committed', () => {
+  it('is not refused for what others have made of its unit since', async () => {
+    let isFirst = true;
+    const txn: Registry['kv']['txn'] = async (asked, signal) => {
+      const result = await fixture.kv.txn(asked, signal);
+      if (!isFirst || asked.then.every(({ kind }) => kind === 'get')) return result;
+      isFirst = false;
+      const other = { name: NAME, requestId: 'other', file: file('b') };
+      await putUnit({ ...registry, kv: fixture.kv }, other, signal);
+      throw new FleetError('STORE_UNAVAILABLE', 'the answer is lost', {
+        details: { ambiguous: true },
+      });
+    };
+    const kv = new Proxy(fixture.kv, {
+      get: (store, name) => (name === 'txn' ? txn : Reflect.get(store, name)),
+    });
+    const request = { name: NAME, requestId: 'own', file: file('a'), ifHash: '' };
+    await expect(putUnit({ ...registry, kv }, request, forever)).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+  });
 });
 
 /** Places the unit as the engine does: only if neither it nor its placement has changed meanwhile. */

@@ -1,7 +1,7 @@
 // Units that ask something of their host go only where the host says that it can do it.
 import { describe, expect, it } from 'vitest';
 import type { GlobalUnit } from '../../../src/model/unit.ts';
-import { ClusterPicture } from '../../../src/scheduler/cluster.ts';
+import type { ClusterPicture } from '../../../src/scheduler/cluster.ts';
 import { pendingSentences } from '../../../src/scheduler/explain.ts';
 import { globalsFor } from '../../../src/scheduler/globals.ts';
 import { whyNot } from '../../../src/scheduler/why-not.ts';
