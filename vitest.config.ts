@@ -15,6 +15,7 @@ export default defineConfig({
     projects: [
       project('unit', 5_000),
       project('property', 30_000),
+      project('sim', 120_000),
       project('cli', 20_000),
       project('contract', 60_000, { fileParallelism: false }),
       project('real', 120_000, { fileParallelism: false }),

@@ -283,8 +283,9 @@ function isGuarded({ guards }: Load): boolean {
   return guards.fenced === true;
 }
 
-function hasInstall({ options }: UnitTarget): boolean {
-  return options.some(({ section }) => section === 'Install');
+/** Also a container's service may have one: in a pod it is wanted by that (StartWithPod=). */
+function hasInstall({ name, options }: UnitTarget): boolean {
+  return name.endsWith('.container') || options.some(({ section }) => section === 'Install');
 }
 
 /** One call for all; where that fails for a reason of one unit, one for each, so that a bad unit stands alone. */

@@ -4,6 +4,7 @@ import { isFleetError } from '../src/model/errors.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import { cutOffTimes, leadMs, type CutOffUnit } from '../src/reconcile/host-cut-off.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
+import { systemdNameOf } from '../src/unitfile/quadlet-name.ts';
 import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
@@ -150,14 +151,14 @@ export class CutOff {
     this.#set += 1;
     const name = `${PREFIX}${Math.round(clock.bootMs())}-${this.#set}`;
     const systemctl = ['/bin/systemctl', ...(isUser ? ['--user'] : [])];
-    const all = units.map((unit) => unit.name);
+    const all = units.map((unit) => systemdNameOf(unit.name));
     return [
       ...stops.map(({ atMs, names }, index) => ({
         name: `${name}-stop-${index}`,
         atMs: at(atMs),
         commands: [
           ['/bin/rm', '-f', '--', ...names.flatMap((unit) => permits.filesOf(unit))],
-          [...systemctl, 'stop', '--no-block', '--', ...names],
+          [...systemctl, 'stop', '--no-block', '--', ...names.map(systemdNameOf)],
         ],
       })),
       {

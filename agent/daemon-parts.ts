@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createApi, type Api } from '../src/api/server.ts';
 import type { Machine, MachineId } from '../src/model/machine.ts';
 import { keysUnder } from '../src/registry/keys.ts';
+import { readUnit } from '../src/registry/read-unit.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { systemClock, type Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
@@ -32,6 +33,9 @@ import {
 import { openNotifier, type Notifier } from './notify.ts';
 import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';
+import { withQuadlets } from './quadlet-dir.ts';
+import { withQuadletNames } from './quadlet-systemd.ts';
+import { capabilitiesOf, findRuntimes, type FoundRuntimes } from './runtimes.ts';
 import type { Systemd } from './systemd.ts';
 import { TokenFile } from './token-file.ts';
 import { openUnitDir } from './unit-dir.ts';
@@ -72,6 +76,7 @@ export interface Parts {
 export interface Settings {
   config: Config;
   primaryIp: string;
+  runtimes: FoundRuntimes;
 }
 
 /** What the parts of fleetd stand on. */
@@ -110,7 +115,11 @@ async function openBase(options: PartsOptions): Promise<Base> {
   const machine =
     simulated?.machine ??
     (await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId()));
-  const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
+  const settings = {
+    config,
+    primaryIp: config.publicIp || (await primaryAddress()),
+    runtimes: await findRuntimes(log),
+  };
   const kv = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
@@ -160,12 +169,18 @@ export async function openHost(
   const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
   if (carriedOut.problem !== undefined)
     log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
-  const unitDir = await openUnitDir({
+  const hostLog = log.child({ component: 'host' });
+  const files = await openUnitDir({
     directory: config.unitsDirectory,
     disk,
     parseUnitName: (text) => parseUnitName(text).ok,
   });
-  const hostLog = log.child({ component: 'host' });
+  const unitDir = withQuadlets(files, {
+    log: hostLog,
+    runtimes: () => settings.runtimes,
+    user: config.systemdUser,
+    submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+  });
   const kept = await KeptDesired.open({
     disk,
     directory: join(config.stateDirectory, 'desired'),
@@ -185,7 +200,7 @@ export async function openHost(
   const tokens = await TokenFile.open(join(config.stateDirectory, 'fence.json'), disk);
   return new Host({
     registry,
-    systemd,
+    systemd: withQuadletNames(systemd),
     clock,
     random,
     log: hostLog,
@@ -203,8 +218,8 @@ export async function openHost(
       renewed: (signal) => presence.renewed(signal),
     },
     isUser: config.systemdUser,
-    capabilities: capabilitiesOf(config),
     configuredMetadata: () => settings.config.metadata,
+    capabilities: () => hostCapabilities(settings.config, settings.runtimes),
   });
 }
 
@@ -233,12 +248,13 @@ async function openApi(
 }
 
 /** What this host can do for units that ask for it. */
-function capabilitiesOf({
-  agentTtlSec,
-  onPartitionTtlMinMs,
-}: Config): Readonly<Record<string, string>> {
+function hostCapabilities(
+  { agentTtlSec, onPartitionTtlMinMs }: Config,
+  runtimes: FoundRuntimes,
+): Readonly<Record<string, string>> {
   const isInTime = agentTtlSec * 1000 >= onPartitionTtlMinMs;
-  return { fence: 'yes', ...(isInTime ? { 'cut-off': 'yes' } : {}) };
+  const fences = { fence: 'yes', ...(isInTime ? { 'cut-off': 'yes' } : {}) };
+  return { ...fences, ...capabilitiesOf(runtimes) };
 }
 
 /** Where the user's manager keeps what ends with the session (systemd.unit(5)). */
@@ -248,7 +264,7 @@ function runtimeDirectoryOf(env: PartsOptions['env']): string {
 
 function factsOf(
   id: MachineId,
-  { config, primaryIp }: Settings,
+  { config, primaryIp, runtimes }: Settings,
 ): Omit<Machine, 'incarnation' | 'nonce' | 'leaving'> {
   return {
     id,
@@ -256,7 +272,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: capabilitiesOf(config),
+    capabilities: hostCapabilities(config, runtimes),
     ttlSec: config.agentTtlSec,
   };
 }

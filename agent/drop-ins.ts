@@ -3,6 +3,7 @@
 import { dirname, join } from 'node:path';
 import type { UnitName } from '../src/model/unit.ts';
 import type { Guards } from '../src/reconcile/host-guards.ts';
+import { systemdNameOf } from '../src/unitfile/quadlet-name.ts';
 import type { Disk } from './disk.ts';
 import type { Permits } from './permits.ts';
 
@@ -30,12 +31,13 @@ export class DropIns {
   /** Lets the unit read its token at each start, and start only with a permit; systemd knows of it after its next reload. */
   async write(name: UnitName, { stopsCutOff }: Guards): Promise<void> {
     const { disk, managerDirectory, permits } = this.#options;
-    const directory = join(managerDirectory, `${name}.d`);
+    const unit = systemdNameOf(name);
+    const directory = join(managerDirectory, `${unit}.d`);
     await disk.makeDirectory(directory);
     const lines = ['# Made by fleetd for what [X-Fleet] asks.'];
     if (stopsCutOff === true)
       lines.push('[Unit]', `AssertPathExists=${percent(permits.path(name))}`);
-    if (name.endsWith('.service'))
+    if (unit.endsWith('.service'))
       lines.push('[Service]', `EnvironmentFile=-${percent(quoted(this.#environment(name)))}`);
     await this.#replace(join(directory, FILE), `${lines.join('\n')}\n`);
   }
@@ -43,7 +45,7 @@ export class DropIns {
   /** Takes the drop-in, the environment file and the permit away; what is not there is no error. */
   async remove(name: UnitName): Promise<void> {
     const { disk, managerDirectory, permits } = this.#options;
-    const directory = join(managerDirectory, `${name}.d`);
+    const directory = join(managerDirectory, `${systemdNameOf(name)}.d`);
     await disk.remove(join(directory, FILE));
     await disk.removeDirectory(directory);
     await disk.remove(this.#environment(name));

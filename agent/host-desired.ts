@@ -29,9 +29,9 @@ export interface HostDesiredDeps {
   readonly schedule: MirrorView;
   readonly globals: MirrorView;
   readonly metadata: MirrorView;
-  readonly capabilities: Readonly<Record<string, string>>;
   /** As configured, without overrides. */
   readonly configuredMetadata: () => Metadata;
+  readonly capabilities: () => Readonly<Record<string, string>>;
 }
 
 type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
@@ -175,8 +175,8 @@ export class HostDesired {
       ? globalsFor({
           id: machine,
           hostname: hostname(),
-          capabilities,
           metadata: mergedMetadata(configuredMetadata(), this.#overrides),
+          capabilities: capabilities(),
           globals,
           assigned: assignments.map(({ record }) => record),
         })

@@ -5,7 +5,7 @@ import { guardsOf } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
-import { parseUnitFile } from '../src/unitfile/parse.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 
@@ -26,7 +26,7 @@ export async function recoverRecords(
     const bytes = await unitDir.read(name, signal);
     if (state === undefined || state.loadState === 'not-found') continue;
     if (bytes === undefined || sha256 === undefined) continue;
-    const file = parseUnitFile(bytes.toString('utf8')).ok;
+    const file = parseNamedFile(name, bytes.toString('utf8')).ok;
     const options = file === undefined ? [] : optionsOf(file);
     recovered.push({
       name,

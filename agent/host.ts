@@ -51,7 +51,7 @@ export interface HostDeps {
   /** The manager is the user's. */
   readonly isUser: boolean;
   /** What this host can do, as it says in its machine record. */
-  readonly capabilities: Readonly<Record<string, string>>;
+  readonly capabilities: () => Readonly<Record<string, string>>;
   readonly configuredMetadata: () => Metadata;
 }
 

@@ -4,6 +4,7 @@ import {
   adoptOptions,
   blockOptions,
   fileOptions,
+  generatedOption,
   jsonOption,
   journalOptions,
   listOptions,
@@ -119,9 +120,11 @@ export const commands: readonly CommandDefinition[] = [
     name: 'cat',
     takes: 'UNIT',
     description: 'print a unit file as it was submitted',
-    options: [],
-    run: async ({ context, args: [unit = ''] }) =>
-      (await import('./commands/show.ts')).cat(context, unit),
+    options: [generatedOption],
+    run: async ({ context, args: [unit = ''], values }) => {
+      const which = values.flag(generatedOption.name) ? 'generated' : 'submitted';
+      return await (await import('./commands/show.ts')).cat(context, unit, which);
+    },
   },
   {
     name: 'explain',

@@ -99,6 +99,12 @@ export const fileOptions: readonly OptionDefinition[] = [
 /** `--json`. */
 export const jsonOption: OptionDefinition = flag('json', "print the API's own shape");
 
+/** Of `cat`. */
+export const generatedOption: OptionDefinition = flag(
+  'generated',
+  'the service that a Quadlet file becomes',
+);
+
 /** Of a listing with these columns. */
 export function listOptions(fields: string): readonly OptionDefinition[] {
   return [

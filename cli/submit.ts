@@ -4,7 +4,7 @@ import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
-import { parseUnitFile } from '../src/unitfile/parse.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Context } from './context.ts';
 import { localText, nameOfArgument, type UnitArgument } from './unit-argument.ts';
 
@@ -66,7 +66,7 @@ function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUn
   if (before === undefined) return { text: local ?? '', desiredState, ifHash: '' };
   if (local === undefined || local === before.text) return desiredOnly(before, request);
   if (request.replace) return replacement(before, local, request);
-  if (hashOfText(local) !== before.hash)
+  if (hashOfText(name, local) !== before.hash)
     context.stderr(
       `WARNING: Unit ${name} in registry differs from the local file. Add --replace to override.\n`,
     );
@@ -74,8 +74,8 @@ function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUn
 }
 
 /** Undefined for a text that is no unit file: the server says what is wrong with it when it is asked to take it. */
-function hashOfText(text: string): string | undefined {
-  const { ok: file } = parseUnitFile(text);
+function hashOfText(name: string, text: string): string | undefined {
+  const { ok: file } = parseNamedFile(name, text);
   return file === undefined ? undefined : hashOfOptions(optionsOf(file));
 }
 

@@ -7,9 +7,11 @@ import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
 import { v1Operations, v2Operations } from '../src/api/operations.ts';
 import { commands } from '../cli/definition.ts';
 import { globalOptions } from '../cli/options.ts';
-import { decodeUnitBytes, parseUnitFile } from '../src/unitfile/parse.ts';
+import { decodeUnitBytes } from '../src/unitfile/parse.ts';
 import { checkFleetOptions } from '../src/unitfile/fleet-options.ts';
+import { quadletProblems } from '../src/quadlet/check.ts';
 import { FLEET_KEYS, LATER_KEYS } from '../src/unitfile/fleet-keys.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import { unitName } from './support/cluster.ts';
 import { manPages, manPath } from './support/man-pages.ts';
 
@@ -180,9 +182,12 @@ describe('the documents', () => {
       ...blocks,
       ...examples.map((path) => ({ path, text: decodeUnitBytes(readFileSync(path)).ok! })),
     ]) {
-      const file = parseUnitFile(text);
+      const name = unitName(text.includes('[Container]') ? 'unit@.container' : 'unit@.service');
+      const file = parseNamedFile(name, text);
       expect(file.problems, path).toBeUndefined();
-      expect(checkFleetOptions(unitName('unit@.service'), file.ok!).problems, path).toBeUndefined();
+      const { ok: needs, problems } = checkFleetOptions(name, file.ok!);
+      expect(problems, path).toBeUndefined();
+      expect(quadletProblems(name, file.ok!, needs!), path).toEqual([]);
     }
   });
 

@@ -94,6 +94,7 @@ const v2Event = z.union([
     kind: z.literal('state'),
     name: text,
     machineID: text,
+    orphan: z.literal(true).optional(),
     state: v2UnitState.optional(),
   }),
   z.strictObject({

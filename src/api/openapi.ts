@@ -101,9 +101,10 @@ function schemasOf(all: Readonly<Record<string, z.ZodType>>, io: 'input' | 'outp
     },
   });
   // `$schema` and `$id` are of documents of their own.
-  const bare = Object.entries(schemas).map(([id, { $schema: _, $id: __, ...schema }]) => [
+  const isOwn = (key: string): boolean => key !== '$schema' && key !== '$id';
+  const bare = Object.entries(schemas).map(([id, schema]) => [
     id,
-    schema,
+    Object.fromEntries(Object.entries(schema).filter(([key]) => isOwn(key))),
   ]);
   return Object.fromEntries(bare) as Json;
 }

@@ -82,6 +82,11 @@ export const v2Operations: Readonly<Record<string, Operation>> = {
     summary: 'Why a unit is not as desired',
     answers: { 200: 'V2Explanation' },
   },
+  'POST /units/:name/adopt': {
+    summary: 'Takes what a machine runs unknown to the store into it, as it runs',
+    query: ['machineID'],
+    answers: { 201: 'V2Unit' },
+  },
   'GET /states': {
     summary: 'What hosts report of units, a page at a time',
     query: [...ofState, ...paged],

@@ -4,6 +4,7 @@ import { FleetError, isFleetError } from '../model/errors.ts';
 import { CAS_TRIES_MAX } from '../model/limits.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Compare, Operation, Revision, TxnResult } from '../store/kv.ts';
+import { namesakesOf } from '../unitfile/quadlet-name.ts';
 import type { Registry, Stored } from './registry.ts';
 import { storedRecord } from './registry.ts';
 import type { UnitView } from './unit-change.ts';
@@ -95,7 +96,13 @@ interface ViewAt {
 
 /** A decision on this writes, and the write says when it is wrong: its revision is never answered. */
 const NOTHING: ViewAt = {
-  view: { unit: undefined, placed: undefined, global: undefined, assignment: undefined },
+  view: {
+    unit: undefined,
+    placed: undefined,
+    global: undefined,
+    assignment: undefined,
+    namesake: undefined,
+  },
   revision: 0n,
 };
 
@@ -111,12 +118,14 @@ async function completeView(
   result: TxnResult,
   signal: AbortSignal,
 ): Promise<ViewAt> {
-  const [unit, placed, global] = result.gets;
+  const [unit, placed, global, ...namesakes] = result.gets;
+  const taken = namesakeKeys(registry, name).find((_, index) => namesakes[index] !== undefined);
   const view: UnitView = {
     unit: storedRecord(registry, 'unit', unit),
     placed: storedRecord(registry, 'placement', placed),
     global: storedRecord(registry, 'global', global),
     assignment: undefined,
+    namesake: taken?.name,
   };
   const held = view.placed?.record;
   if (!needsAssignment(held)) return { view, revision: result.revision };
@@ -128,10 +137,21 @@ async function completeView(
 
 function viewGets(registry: Registry, name: UnitName): readonly Operation[] {
   const { keys } = registry;
-  return [keys.unit(name), keys.placed(name), keys.global(name)].map((key) => ({
+  const namesakes = namesakeKeys(registry, name).map(({ key }) => key);
+  return [keys.unit(name), keys.placed(name), keys.global(name), ...namesakes].map((key) => ({
     kind: 'get',
     key,
   }));
+}
+
+/** Where something is stored of a unit that would be the same service on a host; what is being taken away counts too. */
+function namesakeKeys(
+  { keys }: Registry,
+  name: UnitName,
+): readonly Readonly<{ name: UnitName; key: string }>[] {
+  return namesakesOf(name).flatMap((other) =>
+    [keys.unit(other), keys.placed(other), keys.global(other)].map((key) => ({ name: other, key })),
+  );
 }
 
 function viewCompares(registry: Registry, name: UnitName, view: UnitView): readonly Compare[] {
@@ -152,5 +172,8 @@ function viewCompares(registry: Registry, name: UnitName, view: UnitView): reado
   const held = view.placed?.record;
   if (needsAssignment(held))
     compares.push(same(keys.schedule(held.machine, name), view.assignment));
+  // Of two that are created at once, one must see the other. A unit that is there was created beside none.
+  if (view.unit === undefined)
+    for (const { key } of namesakeKeys(registry, name)) compares.push(same(key, undefined));
   return compares;
 }

@@ -2,7 +2,6 @@
 // Invariant: a change marks as dirty the units whose decision it can alter; everything derived follows from the records alone.
 import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
-import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
 import type {
   Draft,
@@ -13,7 +12,7 @@ import type {
   UnreadableKey,
 } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
-import { hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
+import { bareNeeds, hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
@@ -257,7 +256,7 @@ export class ClusterPicture {
   }
 
   #add(name: UnitName): UnitEntry {
-    const entry = newUnitEntry(name, NO_REQUIREMENTS);
+    const entry = newUnitEntry(name, bareNeeds(name));
     this.#units.set(name, entry);
     this.relations.add(entry);
     return entry;

@@ -3,8 +3,9 @@
 import type { MachineId } from '../model/machine.ts';
 import type { Requirements } from '../model/requirements.ts';
 import { NO_REQUIREMENTS } from '../model/requirements.ts';
-import type { Assignment, UnitOption } from '../model/unit.ts';
+import type { Assignment, UnitName, UnitOption } from '../model/unit.ts';
 import { requirementsOf } from '../unitfile/fleet-options.ts';
+import { runtimesFor } from '../unitfile/quadlet-name.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { NO_OPTIONS } from './entries.ts';
 
@@ -17,10 +18,16 @@ export function needsOf(entry: UnitEntry): { needs: Requirements; malformed: boo
   const same = options === entry.needsFrom || sameOptions(options, entry.needsFrom);
   if (same && !entry.malformed) return entry;
   entry.needsFrom = options;
-  if (options.length === 0) return { needs: NO_REQUIREMENTS, malformed: false };
+  if (options.length === 0) return { needs: bareNeeds(entry.name), malformed: false };
   const needs = requirementsOf(entry.name, options).ok;
   if (needs !== undefined) return { needs, malformed: false };
   return { needs: runningNeeds(entry), malformed: true };
+}
+
+/** What a unit without options asks for: a Quadlet file needs what can run it. */
+export function bareNeeds(name: UnitName): Requirements {
+  const runtimes = runtimesFor(name);
+  return runtimes === undefined ? NO_REQUIREMENTS : { ...NO_REQUIREMENTS, runtimes };
 }
 
 /** Where the unit runs by its records. */

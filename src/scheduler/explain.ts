@@ -24,7 +24,16 @@ export function pendingSentences(pending: Pending): readonly string[] {
   const summary = `${machines(total)} ${total === 1 ? 'refuses' : 'refuse'}: ${counts
     .map(([kind, count]) => `${count} by ${KINDS[kind]}`)
     .join(', ')}`;
-  return total > 1 ? [summary, ...named] : named;
+  if (total < 2) return named;
+  const lacking = lackedByAll(pending, total);
+  return lacking === undefined ? [summary, ...named] : [lacking];
+}
+
+/** `3 machines have no docker`, where that is all that there is to say. */
+function lackedByAll({ counts, machines: named }: Pending, total: number): string | undefined {
+  const [first] = named;
+  if (counts.runtime !== total || first?.refusal.kind !== 'runtime') return undefined;
+  return `${machines(total)} have no ${first.refusal.required}`;
 }
 
 /** Not placed beside what runs already; taken up where that may be. */

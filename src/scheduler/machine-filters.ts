@@ -9,7 +9,7 @@ export interface MachineFacts {
   readonly id: MachineId;
   readonly hostname: string;
   readonly metadata: Metadata;
-  /** What it says that it can do; absent: nothing. */
+  /** What it says that it can do, such as to run containers of a runtime; absent: nothing. */
   readonly capabilities?: Readonly<Record<string, string>>;
 }
 
@@ -44,6 +44,16 @@ export function refusesMetadata(needs: Requirements, machine: MachineFacts): Ref
   return undefined;
 }
 
+/** Runtime=: one of those that can run the Quadlet file. */
+export function refusesRuntime(
+  { runtimes }: Requirements,
+  { capabilities = {} }: MachineFacts,
+): Refusal | undefined {
+  if (runtimes === undefined || runtimes.some((runtime) => Object.hasOwn(capabilities, runtime)))
+    return undefined;
+  return { kind: 'runtime', required: runtimes.join(' or ') };
+}
+
 /** Fence= and OnPartition=stop: machines that can do what the unit asks of its host. */
 export function refusesCapability(
   needs: Requirements,
@@ -61,7 +71,8 @@ export function refusesFacts(needs: Requirements, machine: MachineFacts): Refusa
   return (
     refusesMachineId(needs, machine) ??
     refusesMetadata(needs, machine) ??
-    refusesCapability(needs, machine)
+    refusesCapability(needs, machine) ??
+    refusesRuntime(needs, machine)
   );
 }
 

@@ -158,7 +158,8 @@ function isChoosy(needs: Requirements): boolean {
     needs.metadata.length > 0 ||
     needs.perMachine !== undefined ||
     needs.fence !== undefined ||
-    needs.onPartition !== undefined
+    needs.onPartition !== undefined ||
+    needs.runtimes !== undefined
   );
 }
 

@@ -10,7 +10,8 @@ export type FleetKeyKind =
   | 'global'
   | 'bootWithoutStore'
   | 'fence'
-  | 'onPartition';
+  | 'onPartition'
+  | 'runtime';
 
 /** Every key that is taken; the X- ones are spellings from before fleet 0.8. */
 export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
@@ -23,6 +24,7 @@ export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
   ['BootWithoutStore', 'bootWithoutStore'],
   ['Fence', 'fence'],
   ['OnPartition', 'onPartition'],
+  ['Runtime', 'runtime'],
   ['X-ConditionMachineID', 'machineId'],
   // A boot id was never matched against anything but machine ids: the original kept it so that the unit would not run just anywhere.
   ['X-ConditionMachineBootID', 'machineId'],
@@ -41,7 +43,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'CPUReserve',
   'Sticky',
   'Weight',
-  'Runtime',
   'Move',
 ]);
 

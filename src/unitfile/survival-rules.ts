@@ -3,6 +3,7 @@ import type { Requirements } from '../model/requirements.ts';
 import type { UnitName } from '../model/unit.ts';
 import { isTrue, lastOf, type Request } from './fleet-rules.ts';
 import type { Problem } from './problem.ts';
+import { systemdNameOf } from './quadlet-name.ts';
 
 /** That part of the requirements, of requests that `survivalProblems` found no fault with. */
 export function survivalFrom(
@@ -24,7 +25,7 @@ export function survivalProblems(name: UnitName, requests: readonly Request[]): 
   const fence = asked(requests, 'fence');
   const stop = stopsCutOff(requests);
   const boot = asked(requests, 'bootWithoutStore');
-  if (fence !== undefined && !name.endsWith('.service'))
+  if (fence !== undefined && !systemdNameOf(name).endsWith('.service'))
     problems.push({
       ...fence.at,
       message: `'${fence.key}' is for services: the token is a variable of a process`,

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { EngineCluster } from '../support/engine-cluster.ts';
 import { etcdMissing, startEtcd } from '../support/etcd.ts';
-import { openStore } from '../support/etcd-store.ts';
+import { failureOf, never, openStore } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
 
 const TTL_SEC = 3;
@@ -33,6 +33,32 @@ describe.skipIf(etcdMissing !== undefined)(`the brake on real etcd ${etcdMissing
       await cluster.close();
     }
   });
+
+  it.concurrent(
+    'what a lease has left is told by each member, and by none that is cut off',
+    async () => {
+      await using etcd = await startEtcd({ members: 3 });
+      await using kv = await openStore(etcd.endpoints);
+      const lease = await kv.grantLease(60, never);
+      for (const [n, member] of etcd.members.entries()) {
+        // Only etcd's leader counts down: a follower asks it.
+        await using one = await openStore([member.endpoint]);
+        const left = await eventually(() => one.leaseRemaining(lease, never));
+        expect(left, `member ${n}`).toBeGreaterThan(50);
+        expect(left, `member ${n}`).toBeLessThan(60);
+      }
+      const cut = await etcd.leader();
+      await using alone = await openStore([cut.endpoint]);
+      cut.cutFromPeers();
+      await eventually(
+        async () => {
+          const { code } = await failureOf(alone.leaseRemaining(lease, never));
+          return code === 'STORE_UNAVAILABLE';
+        },
+        { timeoutMs: 15_000 },
+      );
+    },
+  );
 
   it.concurrent('evicts none of two of three that die together, and records why', async () => {
     await using etcd = await startEtcd();

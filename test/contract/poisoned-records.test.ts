@@ -7,7 +7,7 @@ import { FleetClient } from '../../src/api/client.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
 import { silentLog, type Log } from '../../src/runtime/log.ts';
-import type { Kv } from '../../src/store/kv.ts';
+import type { Kv, Operation } from '../../src/store/kv.ts';
 import { forever, machineId } from '../support/api.ts';
 import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
@@ -37,16 +37,16 @@ const VALUES: readonly (readonly [string, string])[] = [
 
 /** Keys that no version of fleet has written. */
 const STRANGE_KEYS = [
-  `${keys.units}`,
+  keys.units,
   `${keys.units}a/b`,
   `${keys.units}no unit`,
   `${keys.units}..`,
   `${keys.units}%zz`,
-  `${keys.placements}`,
+  keys.placements,
   `${keys.placements}../x`,
   `${keys.globals}no unit`,
   `${keys.schedules}nobody/a.service`,
-  `${keys.scheduleOf(M1)}`,
+  keys.scheduleOf(M1),
   `${keys.scheduleOf(M1)}no unit`,
   `${keys.scheduleOf(M1)}a/b/c`,
   `${keys.machines}short`,
@@ -54,7 +54,7 @@ const STRANGE_KEYS = [
   `${keys.hosts}short`,
   `${keys.hosts}${'e'.repeat(32)}`,
   `${keys.metadataOf(M1)}%zz`,
-  `${keys.metadataOf(M1)}`,
+  keys.metadataOf(M1),
   `${keys.metadataAll}nobody/role`,
   `${keys.cluster}nosuch/kind`,
   `${keys.cluster}nosuch`,
@@ -150,6 +150,8 @@ describe.skipIf(etcdMissing !== undefined)('a cluster with poisoned records', ()
         keys.orphan(M2, name(`orphan${id}`)),
         keys.metadata(M2, `key${id}`),
       ];
+      const get = (key: string) => ({ kind: 'get', key }) as const;
+      const { gets: healthy } = await kv.txn({ then: poisoned.map(get) }, forever);
       for (const key of poisoned) await put(key, value);
       try {
         // The rest goes on: another unit is placed, started and told of.
@@ -191,7 +193,14 @@ describe.skipIf(etcdMissing !== undefined)('a cluster with poisoned records', ()
         await clients[0]!.destroyUnit(name(`unit${id}`), forever);
         await eventually(() => !hosts[0]!.systemd.active().includes(name(`unit${id}`)));
       } finally {
-        for (const key of poisoned) await kv.txn({ then: [{ kind: 'delete', key }] }, forever);
+        // As they were; what was destroyed or written anew meanwhile stays so.
+        for (const [i, key] of poisoned.entries()) {
+          const before = healthy[i]?.value;
+          const back =
+            before === undefined ? { kind: 'delete', key } : { kind: 'put', key, value: before };
+          const compares = [{ key, target: 'value', equals: value } as const];
+          await kv.txn({ compares, then: [back as Operation] }, forever);
+        }
       }
     },
   );

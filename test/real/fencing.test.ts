@@ -1,5 +1,5 @@
 // Fencing tokens as the processes of a real systemd see them.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSystemd, type DbusSystemd } from '../../agent/dbus/systemd.ts';
@@ -86,5 +86,34 @@ describe.skipIf(missing !== undefined)('fencing on a real systemd', () => {
     running.host.leave();
     await running.host.unitsGone(AbortSignal.timeout(30_000));
     await running.kill();
+  });
+
+  it('a unit with OnPartition=stop starts by its permit only, whatever its name', async () => {
+    const dir = join(systemd.dir, 'host-2');
+    const store = openEmbeddedStore({ memory: true, clock: systemClock });
+    const running = await startHost({
+      kv: store,
+      systemd: port,
+      dir,
+      managerDirectory: join(systemd.dir, 'run/systemd/user'),
+    });
+    const name = String.raw`on\x2dcut@x.service`;
+    const text = '[Service]\nExecStart=/bin/sleep infinity\n[X-Fleet]\nOnPartition=stop\n';
+    const state = (): string => systemd.systemctl('show', '-P', 'ActiveState', name).trim();
+    await new Cluster(store).assign({ [name]: text });
+    await eventually(() => state() === 'active');
+    systemd.systemctl('restart', name);
+    expect(state()).toBe('active');
+    rmSync(join(dir, 'permit', name));
+    systemd.systemctl('stop', name);
+    expect(() => systemd.systemctl('start', name)).toThrow('Assertion failed');
+    expect(await port.alarms('fleet-cut-off-', AbortSignal.timeout(5_000))).toHaveLength(2);
+    running.host.leave();
+    await running.host.unitsGone(AbortSignal.timeout(30_000));
+    await eventually(
+      async () => (await port.alarms('fleet-cut-off-', AbortSignal.timeout(5_000))).length === 0,
+    );
+    await running.kill();
+    await store.close();
   });
 });

@@ -16,7 +16,7 @@ export type Place =
   | Readonly<{ kind: 'machine' | 'host'; machine: string }>
   | Readonly<{ kind: 'metadata'; machine: string; key: string }>
   | Readonly<{ kind: 'file'; sha256: string }>
-  | Readonly<{ kind: 'leader' | 'format' }>;
+  | Readonly<{ kind: 'leader' | 'format' | 'brake' }>;
 
 const root = KEYS.leader.slice(0, -'leader'.length);
 
@@ -24,7 +24,7 @@ const root = KEYS.leader.slice(0, -'leader'.length);
 export function placeOf(key: string): Place {
   const parts = key.slice(root.length).split('/');
   const [first = '', second = '', third = '', fourth = ''] = parts;
-  if (first === 'leader' || first === 'format') return { kind: first };
+  if (first === 'leader' || first === 'format' || first === 'brake') return { kind: first };
   if (first === 'file') return { kind: 'file', sha256: second };
   if (first === 'pending') return { kind: 'pending', name: second };
   if (first === 'state') return { kind: 'state', name: second, machine: third };
@@ -105,6 +105,7 @@ export class Contents {
       case 'leader':
         this.leader = kv?.createRevision;
         break;
+      case 'brake':
       case 'host':
       case 'format':
         break;

@@ -47,7 +47,7 @@ export class Faults {
   }
 
   heal(): void {
-    for (const undo of [...this.#lasting]) undo();
+    for (const undo of Array.from(this.#lasting)) undo();
   }
 
   /** Clock time in ms since when nothing was wrong with the machine, its fleetd and its network; Infinity while something is. */

@@ -178,7 +178,7 @@ export class Link implements Kv {
         const call = store.as(this.#actor, (kv) => run(kv, own));
         call.then(
           (value) => answer(() => resolve(value)),
-          (error: unknown) => answer(() => reject(error as Error)),
+          (error: unknown) => answer(() => reject(error)),
         );
       };
       signal.addEventListener('abort', abort, { once: true });

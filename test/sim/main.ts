@@ -20,6 +20,8 @@ const MUTANT_SEEDS = 300;
 /** seconds of one process; a simulation that never ends must not hold the others up. */
 const PATIENCE_SECONDS = 900;
 const SHRINK_RUNS = 300;
+/** What did not run has found nothing. */
+const BROKEN = 'its process ended with';
 
 interface SeedResult {
   readonly seed: number;
@@ -43,7 +45,7 @@ async function runSeeds(from: number, to: number, mutant?: string): Promise<read
   const status = child.exitCode ?? (await new Promise((resolve) => child.once('exit', resolve)));
   const next = (results.at(-1)?.seed ?? from - 1) + 1;
   if (status !== 0)
-    results.push({ seed: next, violations: [`its process ended with ${status}`], cpuSeconds: 0 });
+    results.push({ seed: next, violations: [`${BROKEN} ${status}`], cpuSeconds: 0 });
   return results;
 }
 
@@ -117,8 +119,9 @@ async function runMutants(only: string | undefined): Promise<number> {
     .map(({ name, fault }) => async (): Promise<void> => {
       const results = await runSeeds(1, MUTANT_SEEDS, name);
       const found = results.find(({ violations }) => violations.length > 0);
-      if (found === undefined) missed += 1;
-      const how = found === undefined ? 'NOT FOUND' : `seed ${found.seed}`;
+      const isBroken = found?.violations[0]?.startsWith(BROKEN) === true;
+      if (found === undefined || isBroken) missed += 1;
+      const how = found === undefined ? 'NOT FOUND' : isBroken ? 'BROKEN' : `seed ${found.seed}`;
       say(`${name.padEnd(28)} ${how.padEnd(10)} ${fault}`);
       if (found !== undefined) say(`${' '.repeat(40)}${found.violations[0]?.split('\n', 1)[0]}`);
     });

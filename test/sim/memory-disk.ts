@@ -90,7 +90,7 @@ export function diskOf(process: Process, disk: MemoryDisk): Disk {
       const result = effect();
       return process.left() ? Promise.resolve(result) : never();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   };
   const bytes = (contents: string | Uint8Array): Buffer => Buffer.from(contents as string);

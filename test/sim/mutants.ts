@@ -49,11 +49,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'acts-on-active-state',
-    fault: 'the agent starts what is not active, instead of each generation once',
+    fault: 'the agent starts what has failed, instead of each generation once',
     file: 'agent/host-reporter.ts',
-    find: 'await this.#settleJobs(signal);',
+    find: '    await this.#settleJobs(signal);\n',
     replace:
-      "await this.#settleJobs(signal);\n    for (const [name, state] of this.#states) if (state.activeState === 'failed' && carriedOut.records.get(name)?.desiredState === 'launched') await this.#deps.systemd.start(name, signal);",
+      '    await this.#settleJobs(signal);\n' +
+      '    for (const [name, { state, done }] of this.#looks)\n' +
+      "      if (state.activeState === 'failed' && done.desiredState === 'launched') await this.#deps.systemd.start(name, signal);\n",
   },
   {
     name: 'report-before-record',
@@ -74,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     name: 'placed-compare-dropped',
     fault: 'the engine does not compare the placement that it replaces',
     file: 'src/registry/engine-writes.ts',
-    find: '      { key: keys.placed(unit), equals: expected.placed },\n',
+    find: '    { key: keys.placed(unit), equals: expected.placed },\n',
     replace: '',
   },
   {
@@ -89,8 +91,9 @@ export const mutants: readonly Mutant[] = [
     fault:
       'a write whose answer was lost is decided again without a look at whether it was committed',
     file: 'src/registry/compare-and-set.ts',
-    find: 'if (unknown !== undefined && change.committed(unknown.tried, view))',
-    replace: 'if (unknown !== undefined && attempt < 0)',
+    find: '    if (unknown !== undefined && change.committed(unknown.tried, view))\n      return',
+    replace: '    if (unknown !== undefined && attempt < 0)\n      return',
+    also: { find: '    throw unknown;', replace: '    throw error;' },
   },
   {
     name: 'generation-not-raised',

@@ -222,22 +222,14 @@ class Drawer {
   #of(name: string, kind: UnitKind): string {
     const random = this.#random;
     const other = (): string => random.pick(this.#names.filter((each) => each !== name));
-    switch (kind) {
-      case 'metadata':
-      case 'global-metadata': {
-        const [key, values] = random.pick(METADATA);
-        return `${key}=${random.pick(values)}`;
-      }
-      case 'conflicts':
-        return random.chance(0.2) ? `u${random.whole(1, 3)}*.service` : other();
-      case 'machine-of':
-      case 'replaces':
-        return other();
-      case 'pinned':
-        return random.pick(this.#machines).id;
-      default:
-        return '';
+    if (kind === 'metadata' || kind === 'global-metadata') {
+      const [key, values] = random.pick(METADATA);
+      return `${key}=${random.pick(values)}`;
     }
+    if (kind === 'conflicts')
+      return random.chance(0.2) ? `u${random.whole(1, 3)}*.service` : other();
+    if (kind === 'machine-of' || kind === 'replaces') return other();
+    return kind === 'pinned' ? random.pick(this.#machines).id : '';
   }
 
   #fault(): Fault {

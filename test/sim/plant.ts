@@ -10,30 +10,40 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** More of the same fault, in the same file. */
+  readonly also?: Readonly<{ find: string; replace: string }>;
 }
 
 const root = new URL('../../', import.meta.url);
 
+/** The file's text with the fault; throws where a piece of it is not there exactly once. */
+export function mutated({ name, file, also, ...first }: Mutant, text: string): string {
+  let result = text;
+  for (const { find, replace } of also === undefined ? [first] : [first, also]) {
+    if (result.split(find).length !== 2)
+      throw new Error(`mutant '${name}': its text is not there once in ${file}`);
+    result = result.replace(find, () => replace);
+  }
+  return result;
+}
+
 /** `check` throws where the file was never loaded. */
-export function plant({ name, file, find, replace }: Mutant): { check: () => void } {
-  const url = new URL(file, root).href;
+export function plant(mutant: Mutant): { check: () => void } {
+  const url = new URL(mutant.file, root).href;
   let isPlanted = false;
   registerHooks({
     load(loaded, context, nextLoad) {
       const result = nextLoad(loaded, context);
       if (loaded !== url) return result;
       const { source = '' } = result;
-      const text =
-        typeof source === 'string' ? source : Buffer.from(source as Uint8Array).toString('utf8');
-      if (text.split(find).length !== 2)
-        throw new Error(`mutant '${name}': its text is not there once in ${file}`);
+      const text = typeof source === 'string' ? source : Buffer.from(source as Uint8Array);
       isPlanted = true;
-      return { ...result, source: text.replace(find, () => replace) };
+      return { ...result, source: mutated(mutant, text.toString()) };
     },
   });
   return {
     check() {
-      if (!isPlanted) throw new Error(`mutant '${name}': ${file} was never loaded`);
+      if (!isPlanted) throw new Error(`mutant '${mutant.name}': ${mutant.file} was never loaded`);
     },
   };
 }

@@ -1,14 +1,15 @@
 // What must hold after every event: each commit, start and stop is held against the promises of DESIGN §1.
 // Invariant: reads the world and changes nothing of it; it shares no code with what decides.
 import type { Write } from '../../src/store/embedded/mvcc.ts';
-import type { Assignment, GlobalUnit, UnitTarget } from '../../src/model/unit.ts';
-import { sha256Of } from '../../src/unitfile/hash.ts';
-import { Contents, isGlobal, placeOf, shortId, type Place } from './contents.ts';
+import type { Assignment } from '../../src/model/unit.ts';
+import { Causes } from './causes.ts';
+import { Contents, placeOf, shortId, type Place } from './contents.ts';
 import type { SimMachine } from './machine.ts';
 import type { Process } from './process.ts';
 import type { Actor } from './store.ts';
 import type { Hand, SystemdUnit } from './systemd.ts';
 import type { Try } from './requests.ts';
+import { wrongWriter } from './writers.ts';
 
 export interface SafetyWorld {
   readonly now: () => number;
@@ -28,23 +29,6 @@ const MARGIN_MS = 1_000;
 /** TTLs that the brake holds: DESIGN §3. */
 const BRAKE_TTLS = 5;
 
-/** Which parts may write what: the table of DESIGN §2. */
-const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
-  unit: ['api'],
-  placed: ['api', 'engine'],
-  schedule: ['api', 'engine', 'agent'],
-  global: ['api', 'engine'],
-  machine: ['agent', 'store'],
-  host: ['api', 'engine'],
-  metadata: ['api'],
-  file: ['api', 'engine'],
-  state: ['agent', 'engine'],
-  pending: ['api', 'engine'],
-  orphan: ['agent'],
-  leader: ['engine', 'store'],
-  format: ['agent'],
-};
-
 /** What the store was told of a start. */
 interface Told {
   readonly generation: number;
@@ -63,12 +47,7 @@ export class Safety {
   readonly #world: SafetyWorld;
   /** By create revision of the leader key. */
   readonly #leaders = new Map<bigint, Process>();
-  /** `NAME MACHINE`: when the store last said something for which the machine stops it. */
-  readonly #stopCauses = new Map<string, number>();
-  /** `NAME MACHINE`: when the rules last forbade the unit to stay there. */
-  readonly #forbidden = new Map<string, number>();
-  /** `NAME MACHINE`: when the store last asked the machine to start it. */
-  readonly #startCauses = new Map<string, number>();
+  readonly #causes: Causes;
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
@@ -80,6 +59,7 @@ export class Safety {
 
   constructor(world: SafetyWorld) {
     this.#world = world;
+    this.#causes = new Causes(world);
   }
 
   /** What the store holds now. */
@@ -116,17 +96,18 @@ export class Safety {
     }
     for (const write of writes) {
       const place = placeOf(write.key);
-      this.#checkWriter(place, actor);
+      const wrong = wrongWriter(place, actor);
+      if (wrong !== undefined) this.#world.violated(wrong);
       if (place.kind === 'unit') this.#checkUnit(place.name, write, actor);
       if (place.kind === 'file' && write.kv === undefined) this.#checkFile(place.sha256);
-      if (place.kind === 'schedule') this.#noteCopy(place, write);
-      if (place.kind === 'global') this.#noteGlobal(place.name, write);
+      if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
+      if (place.kind === 'global') this.#causes.globalPut(contents, place.name, write);
       this.#note(place, write, actor);
       contents.apply(write);
       if ('name' in place) names.add(place.name);
     }
     if (actor?.role === 'engine') this.#checkFence(writes, actor, leaderBefore);
-    if (writes.some(({ key }) => decides(placeOf(key)))) this.#noteForbidden();
+    if (writes.some(({ key }) => decides(placeOf(key)))) this.#causes.rules(contents);
     for (const [name, before] of copies) this.#checkCopies(name, before, actor);
   }
 
@@ -137,8 +118,8 @@ export class Safety {
     const fresh = new Contents();
     for (const write of current.values()) {
       const place = placeOf(write.key);
-      if (place.kind === 'schedule') this.#noteCopy(place, write);
-      if (place.kind === 'global') this.#noteGlobal(place.name, write);
+      if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
+      if (place.kind === 'global') this.#causes.globalPut(contents, place.name, write);
       fresh.apply(write);
     }
     for (const id of contents.machines.keys())
@@ -149,7 +130,7 @@ export class Safety {
     this.#told.clear();
     for (const name of [...fresh.units.keys(), ...contents.units.keys()])
       this.#unitChangedMs.set(name, this.#world.now());
-    this.#noteForbidden();
+    this.#causes.rules(fresh);
   }
 
   startAsked(machine: SimMachine, unit: SystemdUnit, begins: boolean): void {
@@ -166,7 +147,7 @@ export class Safety {
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
       );
-    const asked = this.#startCauses.get(at) ?? -Infinity;
+    const asked = this.#causes.startAsked(unit.name, machine.id);
     const isAsked = target?.desiredState === 'launched';
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
@@ -191,9 +172,9 @@ export class Safety {
     const at = `${unit.name} ${machine.id}`;
     this.#told.delete(at);
     if (machine.isLeaving) return;
-    const cause = this.#stopCauses.get(at) ?? -Infinity;
+    const cause = this.#causes.stopAsked(unit.name, machine.id);
     const forbidden = this.contents.globals.has(unit.name)
-      ? (this.#forbidden.get(at) ?? -Infinity)
+      ? this.#causes.forbidden(unit.name, machine.id)
       : -Infinity;
     if (Math.max(cause, forbidden) >= unit.startedAtMs - STALE_MS) return;
     this.#world.violated(
@@ -213,15 +194,6 @@ export class Safety {
   /** Two machines of one id: what the one that is turned away runs is a person's to stop. */
   #hasTwin(machine: SimMachine): boolean {
     return this.#world.machines().some((other) => other !== machine && other.id === machine.id);
-  }
-
-  #checkWriter(place: Place, actor: Actor | undefined): void {
-    const role = actor?.role ?? 'store';
-    if (!WRITERS[place.kind].includes(role))
-      this.#world.violated(`${role} writes a ${place.kind} record`);
-    if (role !== 'agent' || !('machine' in place)) return;
-    if (place.machine !== actor?.process.machine.id)
-      this.#world.violated(`${actor?.process.machine.name} writes a record of another machine`);
   }
 
   /** What the leader key's owner has not written, nobody may write in its name. */
@@ -269,40 +241,6 @@ export class Safety {
     for (const target of [...units.values(), ...globals.values(), ...copies])
       if (target.sha256 === sha256)
         this.#world.violated(`the file of ${target.name} is deleted, and it is named`);
-  }
-
-  /** Puts that make a host stop or start what it runs. */
-  #noteCopy({ name, machine }: { name: string; machine: string }, { kv }: Write): void {
-    if (kv === undefined) return;
-    const at = `${name} ${machine}`;
-    const before = this.contents.copy(name, machine);
-    const after = JSON.parse(kv.value) as Assignment;
-    if (isCause(before, after) || (before === undefined && this.#runsAnother(machine, after)))
-      this.#stopCauses.set(at, this.#world.now());
-    if (!after.release && after.desiredState === 'launched')
-      this.#startCauses.set(at, this.#world.now());
-  }
-
-  /** The machine still runs what no key spoke of. */
-  #runsAnother(id: string, { name, sha256, desiredState }: UnitTarget): boolean {
-    return this.#world.machines().some((machine) => {
-      const unit = machine.id === id ? machine.systemd.units.get(name) : undefined;
-      return unit !== undefined && (desiredState !== 'launched' || sha256Of(unit.runs) !== sha256);
-    });
-  }
-
-  #noteGlobal(name: string, { kv }: Write): void {
-    const before = this.contents.globals.get(name);
-    if (kv === undefined) return;
-    const after = JSON.parse(kv.value) as GlobalUnit;
-    const isStop = isCause(before, after) || after.desiredState === 'inactive';
-    for (const machine of this.#world.machines()) {
-      const at = `${name} ${machine.id}`;
-      const isOther = before === undefined && this.#runsAnother(machine.id, after);
-      if (isStop || isOther) this.#stopCauses.set(at, this.#world.now());
-      if (!after.release && after.desiredState === 'launched')
-        this.#startCauses.set(at, this.#world.now());
-    }
   }
 
   #note(place: Place, { kv }: Write, actor: Actor | undefined): void {
@@ -387,7 +325,7 @@ export class Safety {
     if (unit === undefined) return;
     if (contents.placed.get(name)?.machine !== machine)
       return this.#checkAbsent(name, machine, { what: 'is taken away', lateMs: 0 });
-    const forbiddenAt = this.#forbidden.get(`${name} ${machine}`) ?? -Infinity;
+    const forbiddenAt = this.#causes.forbidden(name, machine);
     if (this.#world.now() - forbiddenAt <= STALE_MS) return;
     if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
     this.#world.violated(`${name} is to leave ${shortId(machine)}, and no rule says so`);
@@ -436,33 +374,6 @@ export class Safety {
       `${name} is taken from ${shortId(machine)} in spite of the brake: ${together.length} of ${all} vanished together`,
     );
   }
-
-  /** The rules as they are now, for every unit that they concern. */
-  #noteForbidden(): void {
-    const { contents } = this;
-    const now = this.#world.now();
-    for (const [name, { machine }] of contents.placed) {
-      const unit = contents.units.get(name);
-      if (unit === undefined) continue;
-      const why = isGlobal(unit) ? 'global' : contents.mightLeave(unit, machine);
-      if (why !== undefined) this.#forbidden.set(`${name} ${machine}`, now);
-    }
-    for (const [name, global] of contents.globals)
-      for (const machine of this.#world.machines())
-        if (contents.globalMightNotRun(global, machine.id) !== undefined)
-          this.#forbidden.set(`${name} ${machine.id}`, now);
-  }
-}
-
-/** Whether a host that runs `before` stops it for `after`. Without a `before`: for any earlier version that it may still run. */
-function isCause(
-  before: Assignment | GlobalUnit | undefined,
-  after: Assignment | GlobalUnit,
-): boolean {
-  if (after.release) return true;
-  if (before === undefined) return false;
-  const isLowered = before.desiredState === 'launched' && after.desiredState !== 'launched';
-  return before.hash !== after.hash || isLowered;
 }
 
 function decides(place: Place): boolean {

@@ -14,7 +14,8 @@ export async function shrink(plan: Plan, runsMax: number): Promise<Plan> {
   };
   let best = plan;
   // Delta debugging: ever smaller pieces are left out.
-  for (let size = Math.ceil(plan.events.length / 2); size >= 1 && runs < runsMax;) {
+  let size = Math.ceil(plan.events.length / 2);
+  while (size >= 1) {
     let isSmaller = false;
     for (let from = 0; from < best.events.length;) {
       const events = [...best.events.slice(0, from), ...best.events.slice(from + size)];
@@ -24,7 +25,7 @@ export async function shrink(plan: Plan, runsMax: number): Promise<Plan> {
         isSmaller = true;
       } else from += size;
     }
-    if (!isSmaller && size === 1) break;
+    if (runs > runsMax || (!isSmaller && size === 1)) break;
     if (!isSmaller || size > best.events.length) size = Math.ceil(size / 2);
   }
   for (const machine of plan.machines) {

@@ -96,14 +96,14 @@ export class SimStore {
     this.#term = 2n;
     const old = this.#kv;
     this.#kv = this.#open();
-    await old.close();
     const state = stateOf(this.#log.map(({ change }) => change));
     const current = new Map<string, Write>();
     for (const write of state.writes) {
       if (write.kv === undefined) current.delete(write.key);
       else current.set(write.key, write);
     }
-    this.#watcher.restored(current);
+    this.#watcher.restored(current); // before anybody can write to it
+    await old.close();
   }
 
   /** History up to now is gone. */

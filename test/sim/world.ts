@@ -75,8 +75,12 @@ class World {
           for (const { key, kv } of writes)
             this.#say(who, `${revision}: ${toldWrite(key, kv?.value)}`);
         }
-        this.#safety.committed(writes, revision, actor);
-        this.#rest.wrote(writes);
+        try {
+          this.#safety.committed(writes, revision, actor);
+          this.#rest.wrote(writes);
+        } catch (error) {
+          violated(String(error)); // the store must not take it for a failure of its journal
+        }
       },
       restored: (current) => {
         this.#history += 1;
@@ -194,9 +198,11 @@ class World {
   /** Whether the record was as asked at some time since the try began. */
   #held({ asked, beganAtMs }: Try): boolean {
     const { contents } = this.#safety;
-    if (asked.op === 'patch' || asked.op === 'destroy') return true;
+    if (asked.op === 'patch') return true;
     const name = 'unit' in asked ? asked.unit.name : asked.name;
+    // Of two who destroy it at once, both are told that it is destroyed.
     if (this.#safety.unitChangedSince(name, beganAtMs)) return true;
+    if (asked.op === 'destroy') return false;
     const unit = contents.units.get(name);
     const isFile = !('unit' in asked) || unit?.sha256 === fileOf(asked.unit).sha256;
     return unit?.desiredState === desiredOf(asked.op) && isFile;

@@ -26,7 +26,7 @@ export function unitNames(count: number): readonly string[] {
 }
 
 /** The file of a unit; another text for each `version`. */
-export function unitText(name: string, version: number): string {
+function unitText(name: string, version: number): string {
   const kind = name.split('@', 1)[0];
   const fleet: Readonly<Record<string, string>> = {
     rack: 'MachineMetadata=rack=a',

@@ -87,6 +87,7 @@ const ROUTES = [
   'GET /fleet/v2/version',
   'GET /fleet/v2/daemon',
   'POST /fleet/v2/machines/NAME/evict',
+  'POST /fleet/v2/units/NAME/adopt',
   `POST /fleet/v2/machines/${MACHINE}/evict`,
   'GET /fleet/v2/openapi.json',
   'GET /metrics',
@@ -184,7 +185,7 @@ function anyString(random: Random): string {
 }
 
 /** `right` most of the time. */
-function mostly<T>(random: Random, right: T): unknown {
+function mostly(random: Random, right: unknown): unknown {
   return random(6) === 0 ? anyJson(random) : right;
 }
 

@@ -1,4 +1,5 @@
 // Builds a picture of a cluster from a few words, and prints actions as one line each.
+import type { Runtime } from '../../src/model/container-runtime.ts';
 import type { EngineAction } from '../../src/reconcile/engine-actions.ts';
 import type { EnginePlan } from '../../src/reconcile/engine-plan.ts';
 import { planEngine } from '../../src/reconcile/engine-plan.ts';
@@ -55,6 +56,8 @@ export interface UnitWords {
 
 export interface MachineWords {
   readonly metadata?: Metadata;
+  /** Runtimes of containers that it has. */
+  readonly has?: readonly Runtime[];
   readonly presence?: Presence;
 }
 
@@ -71,9 +74,13 @@ export function cluster(words: ClusterWords): ClusterPicture {
     : (words.machines ?? {});
   for (const [name, machine] of Object.entries(machines)) {
     const id = machineId(name);
-    const { presence = 'present', metadata = {} } = machine as MachineWords;
+    const { presence = 'present', metadata = {}, has = [] } = machine as MachineWords;
+    const capabilities = Object.fromEntries(has.map((runtime) => [runtime, '1.0']));
     if (presence === 'present' || presence === 'leaving')
-      picture.applyMachine(id, machineRecord(name, metadata, presence === 'leaving'));
+      picture.applyMachine(id, {
+        ...machineRecord(name, metadata, presence === 'leaving'),
+        capabilities,
+      });
     else picture.setPresence(id, presence);
   }
   for (const [name, unit] of Object.entries(words.units ?? {}))

@@ -137,7 +137,7 @@ export function breaches(
       .filter((line) => !left.has(keyOf(line)) || ![...dead, ...absent].includes(line.host))
       .map(({ unit, host, atMs }) => `${unit} was stopped on ${host} at ${clockOf(atMs)}`),
     ...happened
-      .filter((line) => line.what === 'starting' && counts(line.unit))
+      .filter((line) => line.what === 'started' && counts(line.unit))
       .filter((line) => before.has(keyOf(line)) && !dead.includes(line.host))
       .filter((line) => !left.has(keyOf(line)))
       .map(({ unit, host, atMs }) => `${unit} was started again on ${host} at ${clockOf(atMs)}`),
@@ -154,7 +154,7 @@ export function ranTwiceMs(
   known: ReadonlyMap<string, FaultUnit>,
 ): number {
   const single = happened.filter(({ unit }) => known.get(unit)?.global === false);
-  const starts = single.filter(({ what }) => what === 'starting');
+  const starts = single.filter(({ what }) => what === 'started');
   const overlaps = single
     .filter(({ what }) => what === 'stopping')
     .flatMap((stop) =>

@@ -9,7 +9,7 @@ import { run } from '../../lab/script.ts';
 import { breaches, disagreements, ranTwiceMs, type Allowed, type Seen } from './fault-check.ts';
 import { Placements } from './fault-placements.ts';
 import type { Measured } from './fault-record.ts';
-import { happenedOn, runsOn, type Runs } from './fault-sight.ts';
+import { happenedOn, keyOf, runsOn, type Runs } from './fault-sight.ts';
 import { faultUnits, type FaultUnit } from './fault-units.ts';
 import { FaultWrites } from './fault-writes.ts';
 import { startLab, type Lab } from './lab.ts';
@@ -121,7 +121,7 @@ export class FaultLab {
     await this.agreement(60_000);
     const load = loadavg()[0]!;
     const before = await this.runs();
-    this.#placements.takeLeft();
+    await this.#placements.takeLeft();
     this.#faults += 1;
     const writes = new FaultWrites(
       fault.writes === false ? [] : hosts.map((host) => lab.socket(host)),
@@ -134,7 +134,7 @@ export class FaultLab {
     const healed = performance.now();
     const seen = await this.agreement(fault.agreeMs ?? 30_000);
     const agreeMs = Math.round(performance.now() - healed);
-    const left = this.#placements.takeLeft();
+    const left = await this.#placements.takeLeft();
     const happened = await happenedOn(lab, hosts, sinceMs);
     const known = this.#known;
     const wrong = [
@@ -146,7 +146,8 @@ export class FaultLab {
       await this.#keepJournals();
       throw new Error(listed(`${fault.name} broke a promise`, wrong));
     }
-    const moved = [...left].filter((key) => known.has(key.split(' ')[0]!)).length;
+    const counted = [...before.values()].filter(({ unit }) => known.has(unit));
+    const moved = counted.filter((run) => left.has(keyOf(run))).length;
     return {
       fault: fault.name,
       units: this.options.units,
@@ -157,7 +158,7 @@ export class FaultLab {
       strickenMs,
       agreeMs,
       moved,
-      kept: before.size - moved,
+      kept: counted.length - moved,
       twiceMs: ranTwiceMs(happened, known),
       acknowledged: writes.acknowledged,
       refused: writes.refused,
@@ -167,14 +168,21 @@ export class FaultLab {
   async #strike(fault: Fault, writes: FaultWrites): Promise<Allowed> {
     const ending = new AbortController();
     const writing = writes.run(ending.signal);
-    let toll: Partial<Allowed>;
-    try {
-      toll = await fault.strike(this);
-    } finally {
+    const healed = async (): Promise<void> => {
       await fault.heal?.(this);
       ending.abort();
       await writing;
+    };
+    let toll: Partial<Allowed>;
+    try {
+      toll = await fault.strike(this);
+    } catch (error) {
+      await healed();
+      await this.#keepJournals();
+      await writes.end();
+      throw error;
     }
+    await healed();
     return { dead: [], absent: [], asked: new Set(), ...toll };
   }
 

@@ -100,7 +100,7 @@ export function frozenAndCut(): Fault {
       const at = (what: Happened['what'], where: string): number | undefined =>
         lines.find((line) => line.unit === alone && line.what === what && line.host === where)
           ?.atMs;
-      const [stopped, started] = [at('stopping', host), at('starting', next)];
+      const [stopped, started] = [at('stopping', host), at('started', next)];
       if (stopped === undefined || started === undefined || stopped > started)
         throw new Error(`stopped at ${stopped}, started elsewhere at ${started}`);
       return { absent: [host], asked: new Set([alone]) };

@@ -94,7 +94,7 @@ async function baseOf(
     machine: id,
     registry: { kv, keys, unreadable: () => undefined },
     systemd,
-    settings: { config, primaryIp: config.publicIp },
+    settings: { config, primaryIp: config.publicIp, runtimes: new Map() },
     identity: await IdentityFile.open('/run/fleet/identity.json', of, ports),
     bootId: of.bootId,
   };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installTestTools } from './test-tools.ts';
 
-const suites = ['unit', 'property', 'cli', 'tidy', 'contract', 'real'];
+const suites = ['unit', 'property', 'sim', 'cli', 'tidy', 'contract', 'real'];
 if (process.argv.includes('--full')) suites.push('full');
 
 interface Counts {

@@ -7,6 +7,9 @@ import { DropIns } from '../../agent/drop-ins.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
 import { localDisk } from '../../agent/local-disk.ts';
+import { withQuadlets } from '../../agent/quadlet-dir.ts';
+import { withQuadletNames } from '../../agent/quadlet-systemd.ts';
+import type { FoundRuntimes } from '../../agent/runtimes.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
 import { TokenFile } from '../../agent/token-file.ts';
 import { Permits } from '../../agent/permits.ts';
@@ -21,8 +24,9 @@ import { silentLog } from '../../src/runtime/log.ts';
 import type { Kv, Operation } from '../../src/store/kv.ts';
 import { storedOptionsOf, optionsOf } from '../../src/unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../../src/unitfile/hash.ts';
+import { readUnit } from '../../src/registry/read-unit.ts';
 import { parseUnitName } from '../../src/unitfile/name.ts';
-import { parseUnitFile } from '../../src/unitfile/parse.ts';
+import { parseNamedFile } from '../../src/unitfile/quadlet-name.ts';
 
 export const MACHINE = 'a'.repeat(32) as MachineId;
 const forever = new AbortController().signal;
@@ -53,6 +57,8 @@ export interface TestHostOptions {
   readonly systemd: Systemd;
   readonly dir: string;
   readonly metadata?: Metadata;
+  /** What runs containers on the host; nothing unless given. */
+  readonly runtimes?: FoundRuntimes;
 }
 
 export const keys = keysUnder('/fleet-test/');
@@ -68,8 +74,10 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     disk = localDisk,
     managerDirectory,
     lease = alwaysHeld,
+    runtimes = new Map(),
   } = options;
   const permits = new Permits(disk, join(dir, 'permit'));
+  const registry = { kv, keys, unreadable: () => undefined };
   const unitsDirectory = join(dir, 'units/');
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
   const kept = await KeptDesired.open({
@@ -80,17 +88,25 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     log: silentLog,
   });
   const host = new Host({
-    registry: { kv, keys, unreadable: () => undefined },
-    systemd,
+    registry,
+    systemd: withQuadletNames(systemd),
     clock: systemClock,
     random: () => 0.5,
     log: silentLog,
     machine: MACHINE,
     incarnation: boot,
-    unitDir: await openUnitDir({
-      directory: unitsDirectory,
-      parseUnitName: (text) => parseUnitName(text).ok,
-    }),
+    unitDir: withQuadlets(
+      await openUnitDir({
+        directory: unitsDirectory,
+        parseUnitName: (text) => parseUnitName(text).ok,
+      }),
+      {
+        log: silentLog,
+        runtimes: () => runtimes,
+        user: false,
+        submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+      },
+    ),
     carriedOut,
     kept,
     dropIns: new DropIns({
@@ -103,7 +119,7 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     lease,
     isUser: true,
     tokens: await TokenFile.open(join(dir, 'fence.json'), disk),
-    capabilities: { fence: 'yes', 'cut-off': 'yes' },
+    capabilities: () => ({ fence: 'yes', 'cut-off': 'yes' }),
     configuredMetadata: () => metadata,
   });
   const end = new AbortController();
@@ -126,7 +142,7 @@ function targetOf(
   desired: DesiredState,
   generation: number,
 ): UnitTarget {
-  const options = optionsOf(parseUnitFile(text).ok!);
+  const options = optionsOf(parseNamedFile(name, text).ok!);
   return {
     name: name as UnitName,
     hash: hashOfOptions(options),

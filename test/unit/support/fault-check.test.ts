@@ -46,7 +46,7 @@ describe('breaches', () => {
     {
       name: 'a start of what ran',
       after: ['plain-1.service h1'],
-      happened: [{ ...stop, what: 'starting' as const }],
+      happened: [{ ...stop, what: 'started' as const }],
       then: [/was started again/],
     },
     {
@@ -85,9 +85,9 @@ it('ranTwiceMs tells how long a unit ran on a host that had lost it', () => {
   const at = (what: Happened['what'], host: string, atMs: number): Happened => {
     return { what, host, atMs, unit: 'plain-1.service' };
   };
-  expect(ranTwiceMs([at('stopping', 'h1', 1_000), at('starting', 'h2', 1_100)], known)).toBe(0);
-  expect(ranTwiceMs([at('starting', 'h2', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(2_900);
-  expect(ranTwiceMs([at('starting', 'h1', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(0);
+  expect(ranTwiceMs([at('stopping', 'h1', 1_000), at('started', 'h2', 1_100)], known)).toBe(0);
+  expect(ranTwiceMs([at('started', 'h2', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(2_900);
+  expect(ranTwiceMs([at('started', 'h1', 1_100), at('stopping', 'h1', 4_000)], known)).toBe(0);
 });
 
 describe('disagreements', () => {

@@ -349,7 +349,6 @@ describe('checkFleetOptions and requirementsOf', () => {
     'CPUReserve',
     'Sticky',
     'Weight',
-    'Runtime',
     'Move',
   ])('says of %s that it is not supported yet', (key) => {
     expect(read(`${key}=1`)).toEqual([

@@ -1,0 +1,3 @@
+import { simulate } from './seeds-in-ci.ts';
+
+simulate(1, 6);
