@@ -121,7 +121,14 @@ async function runMutants(only: string | undefined): Promise<number> {
       const found = results.find(({ violations }) => violations.length > 0);
       const isBroken = found?.violations[0]?.startsWith(BROKEN) === true;
       if (found === undefined || isBroken) missed += 1;
-      const how = found === undefined ? 'NOT FOUND' : isBroken ? 'BROKEN' : `seed ${found.seed}`;
+      const how =
+        found === undefined
+          ? 'NOT FOUND'
+          : isBroken
+            ? 'BROKEN'
+            : found.seed === 0
+              ? 'its plan'
+              : `seed ${found.seed}`;
       say(`${name.padEnd(28)} ${how.padEnd(10)} ${fault}`);
       if (found !== undefined) say(`${' '.repeat(40)}${found.violations[0]?.split('\n', 1)[0]}`);
     });

@@ -10,6 +10,8 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** A kept plan that finds it: run before the seeds. */
+  readonly plan?: string;
   /** More of the same fault, in the same file. */
   readonly also?: Readonly<{ find: string; replace: string }>;
 }
@@ -17,14 +19,13 @@ export interface Mutant {
 const root = new URL('../../', import.meta.url);
 
 /** The file's text with the fault; throws where a piece of it is not there exactly once. */
-export function mutated({ name, file, also, ...first }: Mutant, text: string): string {
-  let result = text;
-  for (const { find, replace } of also === undefined ? [first] : [first, also]) {
-    if (result.split(find).length !== 2)
+export function mutated({ name, file, also, find, replace }: Mutant, text: string): string {
+  const pieces = [{ find, replace }, ...(also === undefined ? [] : [also])];
+  return pieces.reduce((result, piece) => {
+    if (result.split(piece.find).length !== 2)
       throw new Error(`mutant '${name}': its text is not there once in ${file}`);
-    result = result.replace(find, () => replace);
-  }
-  return result;
+    return result.replace(piece.find, () => piece.replace);
+  }, text);
 }
 
 /** `check` throws where the file was never loaded. */

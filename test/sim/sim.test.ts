@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mutants } from './mutants.ts';
 import { mutated } from './plant.ts';
 import { planOf } from './plan.ts';
-import { regressionSeeds } from './seeds.ts';
+import { keptPlan, keptPlans } from './kept-plans.ts';
 import { runPlan } from './world.ts';
 
 describe('the simulation', () => {
@@ -18,8 +18,8 @@ describe('the simulation', () => {
     expect(other.hash).not.toBe(first.hash);
   });
 
-  it.for(regressionSeeds)('keeps the promises (seed %i: %s)', async ([seed]) => {
-    expect((await runPlan(planOf(seed))).violations).toEqual([]);
+  it.for(keptPlans)('keeps the promises in plan %s: once %s', async ([name]) => {
+    expect((await runPlan(keptPlan(name))).violations).toEqual([]);
   });
 });
 

@@ -1,0 +1,19 @@
+// Plans that once failed, cut down to what they needed, beside the code that draws new ones: they stay what they are when that changes.
+import { readFileSync } from 'node:fs';
+import type { Plan } from './plan.ts';
+
+/** Names of files in plans/, with what each found; docs/track-record.md tells of them. */
+export const keptPlans: readonly (readonly [name: string, found: string])[] = [
+  ['refused-though-committed', 'a request was refused although its first try was committed'],
+  ['leave-with-a-full-disk', 'a unit stayed down after its host had left with a full disk'],
+  ['mirrors-of-two-histories', 'a restored store stopped a global unit'],
+  ['leave-interrupted', 'units that an interrupted leave had stopped stayed down'],
+  ['taken-from-a-machine-that-is-back', 'a unit was taken from a machine that was back'],
+  ['brake-after-the-first', 'of machines that vanished together the first lost its units'],
+];
+
+/** Reads one. */
+export function keptPlan(name: string): Plan {
+  const text = readFileSync(new URL(`plans/${name}.json`, import.meta.url), 'utf8');
+  return JSON.parse(text) as Plan;
+}
