@@ -90,5 +90,7 @@ export async function residentMB(lab: Lab, host: string): Promise<number> {
   const text =
     "for p in $(pidof fleetd); do sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status; done";
   const all = (await script(lab, host, text)).trim().split('\n').map(Number);
-  return all.reduce((sum, kb) => sum + kb, 0) / 1000;
+  const megabytes = all.reduce((sum, kb) => sum + kb, 0) / 1000;
+  if (!(megabytes > 0)) throw new Error(`${host}: there is no fleetd to be read`);
+  return megabytes;
 }
