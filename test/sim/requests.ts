@@ -147,7 +147,7 @@ function isDefinite(error: FleetError): boolean {
 }
 
 /** One line for a person. */
-export function told(asked: Asked): string {
+function told(asked: Asked): string {
   switch (asked.op) {
     case 'start':
     case 'load':

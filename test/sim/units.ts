@@ -62,7 +62,7 @@ const FLEET: Readonly<Partial<Record<UnitKind, (of: string) => string>>> = {
 };
 
 /** The unit file of a version. */
-export function textOf({ name, version, kind, of }: UnitVersion): string {
+function textOf({ name, version, kind, of }: UnitVersion): string {
   const fleet = FLEET[kind]?.(of);
   const install = kind === 'install' ? '[Install]\nWantedBy=multi-user.target\n' : '';
   return (
