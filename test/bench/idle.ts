@@ -9,7 +9,8 @@ const UNITS = { directory: '/root/idle', prefix: 'idle', count: 500 };
 const HOSTS = 3;
 const SETTLE_MS = 15_000;
 const WATCHED_MS = 60_000;
-const PROGRAMS = ['fleetd', 'systemd', 'dbus-daemon'];
+/** Each with what prints its process ids on a host. */
+const PROGRAMS = { fleetd: 'pidof fleetd', systemd: 'echo 1', 'dbus-daemon': 'pidof dbus-daemon' };
 
 export const idle: Benchmark = {
   name: 'idle',
@@ -72,12 +73,14 @@ async function etcdOf(lab: Lab): Promise<string> {
 async function cpuOnAll(lab: Lab): Promise<readonly Readonly<Record<string, number>>[]> {
   return await Promise.all(
     lab.hosts.map(async (host) => {
-      const lines = PROGRAMS.map(
-        (name) =>
-          `t=0; for p in $(pidof ${name}); do set -- $(sed 's/.*) //' /proc/$p/stat); t=$((t + \${12} + \${13})); done; echo $t`,
+      const lines = Object.values(PROGRAMS).map(
+        (ids) =>
+          `t=0; for p in $(${ids}); do set -- $(sed 's/.*) //' /proc/$p/stat); t=$((t + \${12} + \${13})); done; echo $t`,
       );
       const ticks = (await script(lab, host, lines.join('\n'))).trim().split('\n').map(Number);
-      return Object.fromEntries(PROGRAMS.map((name, i) => [name, (ticks[i] ?? 0) / 100]));
+      return Object.fromEntries(
+        Object.keys(PROGRAMS).map((name, i) => [name, (ticks[i] ?? 0) / 100]),
+      );
     }),
   );
 }
@@ -85,7 +88,9 @@ async function cpuOnAll(lab: Lab): Promise<readonly Readonly<Record<string, numb
 /** Of fleetd on a host. */
 export async function residentMB(lab: Lab, host: string): Promise<number> {
   const text =
-    "for p in $(pidof fleetd); do sed -n 's/^VmRSS: *\\([0-9]*\\) kB/\\1/p' /proc/$p/status; done";
+    "for p in $(pidof fleetd); do sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status; done";
   const all = (await script(lab, host, text)).trim().split('\n').map(Number);
-  return all.reduce((sum, kb) => sum + kb, 0) / 1000;
+  const megabytes = all.reduce((sum, kb) => sum + kb, 0) / 1000;
+  if (!(megabytes > 0)) throw new Error(`${host}: there is no fleetd to be read`);
+  return megabytes;
 }

@@ -84,7 +84,7 @@ function runMillion(kind: Kind): { figures: readonly Figure[]; usEach: number } 
     const { decisions, planMs } = planAway(picture);
     beside.push((decisions / planMs) * 1000);
   }
-  const words = `${kind}, 1,000,000 units on 10,000 machines`;
+  const words = `${kind}, ${count(units)} units on ${count(machines)} machines`;
   const plain = kind === 'plain';
   return {
     figures: [
