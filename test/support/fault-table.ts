@@ -23,7 +23,7 @@ export function withTable(document: string, records: readonly Measured[]): strin
 function tableOf(records: readonly Measured[]): string {
   const head = [
     'fault',
-    'units',
+    'units / hosts',
     'moved',
     'kept, same run',
     'ran twice for',
@@ -34,16 +34,21 @@ function tableOf(records: readonly Measured[]): string {
   ];
   const rows = records.map((one) => [
     one.fault,
-    String(one.units),
+    `${one.units} / ${one.hosts}`,
     String(one.moved),
     String(one.kept),
-    one.twiceMs === 0 ? '–' : `${(one.twiceMs / 1000).toFixed(1)} s`,
+    twice(one.twiceMs),
     `${one.acknowledged} / 0`,
     String(one.refused),
     `${(one.agreeMs / 1000).toFixed(1)} s`,
     `${one.load.toFixed(1)}${one.load > LOADED ? ' †' : ''}`,
   ]);
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
+}
+
+function twice(ms: number | undefined): string {
+  if (ms === undefined) return 'not looked at';
+  return ms === 0 ? '–' : `${(ms / 1000).toFixed(1)} s`;
 }
 
 /** What stands in the repository: the document, and the records it is made of. */
