@@ -32,7 +32,7 @@ export function warnAmbiguousImage(draft: Draft, { value, at }: Assignment): voi
   draft.warn(
     at,
     `${value} is not a fully qualified image name: what it means depends on each host's registries`,
-    "Begin it with its registry, as in 'docker.io/library/…'.",
+    "Begin it with its registry, as in 'registry.example/library/…'.",
   );
 }
 

@@ -187,8 +187,11 @@ describe.skipIf(missing !== undefined)('Host on a real systemd', () => {
     const before = invocations(['mine.service']);
     await cluster.assign({ 'mine.service': service() });
     await start();
-    await eventually(async () =>
-      (await cluster.row('mine.service'))?.refusal?.includes(join(systemd.dir, 'mine.service')),
+    await eventually(
+      async () =>
+        (await cluster.row('mine.service'))?.refusal?.includes(
+          join(systemd.dir, 'mine.service'),
+        ) === true,
     );
     await cluster.release('mine.service');
     await eventually(async () => (await cluster.keys(keys.scheduleOf(MACHINE))).length === 0);

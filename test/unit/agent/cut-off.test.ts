@@ -55,7 +55,7 @@ const start = async (boot = 'boot-1'): Promise<TestHost> => {
   running.push(host);
   return host;
 };
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const permit = (name: string): boolean => existsSync(join(dir, 'permit', name));
 const tokenOf = (name: string): number =>

@@ -31,7 +31,7 @@ const start = async (boot = 'boot-1'): Promise<TestHost> => {
   running.push(host);
   return host;
 };
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const tokenOf = (name: string): number =>
   Number(/^FLEET_GENERATION=(\d+)\n$/.exec(readFileSync(join(dir, 'env', name), 'utf8'))?.[1]);

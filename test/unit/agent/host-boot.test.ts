@@ -34,7 +34,7 @@ const cutPower = async (host: TestHost): Promise<void> => {
   systemd = new FakeSystemd();
   rmSync(join(dir, 'units'), { recursive: true });
 };
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const list = (): { assignments: string[]; globals: string[] } =>
   JSON.parse(readFileSync(join(dir, 'desired/units.json'), 'utf8')) as never;

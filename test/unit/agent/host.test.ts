@@ -24,7 +24,7 @@ const start = async (): Promise<TestHost> => {
   return host;
 };
 const rowOf = (name: string) => cluster.row(name);
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 
 beforeEach(() => {
@@ -101,7 +101,9 @@ describe('Host', () => {
     });
     await start();
     await quickly(() => systemd.active().includes('good.service'));
-    await quickly(async () => (await rowOf('bad.service'))?.refusal?.includes('bad [Install]'));
+    await quickly(
+      async () => (await rowOf('bad.service'))?.refusal?.includes('bad [Install]') === true,
+    );
     expect([...systemd.linked.keys()]).toEqual(['good.service']);
     expect(readdirSync(join(dir, 'units'))).toEqual(['good.service']);
     await cluster.release('bad.service');
@@ -134,7 +136,9 @@ describe('Host', () => {
     await cluster.assign({ '.hidden.service': service(), 'a.service': service('# bad-disable\n') });
     await start();
     await quickly(() => systemd.active().includes('a.service'));
-    await quickly(async () => (await rowOf('.hidden.service'))?.refusal?.includes('.hidden'));
+    await quickly(
+      async () => (await rowOf('.hidden.service'))?.refusal?.includes('.hidden') === true,
+    );
     await cluster.assign({ 'b.service': service() });
     await quickly(() => systemd.active().includes('b.service'));
     await cluster.release('a.service', 'b.service', '.hidden.service');
@@ -297,7 +301,9 @@ describe('Host', () => {
     systemd.addForeign('ssh.service');
     await cluster.assign({ 'ssh.service': service() });
     await start();
-    await quickly(async () => (await rowOf('ssh.service'))?.refusal?.includes('/lib/systemd'));
+    await quickly(
+      async () => (await rowOf('ssh.service'))?.refusal?.includes('/lib/systemd') === true,
+    );
     await cluster.release('ssh.service');
     await quickly(async () => !(await cluster.keys()).some((key) => key.includes('ssh.service')));
     expect(systemd.calls).toEqual([]);

@@ -28,7 +28,7 @@ let cluster: Cluster;
 let dir: string;
 let host: TestHost;
 
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const orphans = () => findOrphans(registry, NAME, forever);
 const adopt = () =>

@@ -26,7 +26,7 @@ const start = async (runtimes: FoundRuntimes = PODMAN): Promise<TestHost> => {
   running.push(host);
   return host;
 };
-const quickly = <T>(check: () => T | Promise<T>) =>
+const quickly = <T>(check: () => T | false | Promise<T | false>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const files = (): readonly string[] => readdirSync(join(dir, 'units')).sort();
 

@@ -7,7 +7,7 @@ import { parseUnitFile } from '../../../src/unitfile/parse.ts';
 import { problemLine } from '../../../src/unitfile/problem.ts';
 import { bareHost } from '../../support/quadlet-laws.ts';
 
-const CONTAINER = '[Container]\nImage=docker.io/library/busybox\n';
+const CONTAINER = '[Container]\nImage=registry.example/library/busybox\n';
 
 function service(runtime: Runtime, name: string, text: string): SectionReader {
   const file = parseUnitFile(text, 'podman').ok!;
@@ -29,7 +29,7 @@ describe('docker', () => {
     expect(of('Type')).toBe('exec');
     expect(of('ExecStartPre')).toBe(remove); // what a power cut left
     expect(of('ExecStart')).toBe(
-      '/usr/bin/docker run --name systemd-%N --rm docker.io/library/busybox sleep 9',
+      '/usr/bin/docker run --name systemd-%N --rm registry.example/library/busybox sleep 9',
     );
     expect(of('ExecStop')).toBe('-/usr/bin/docker stop systemd-%N');
     expect(of('ExecStopPost')).toBe(remove);
@@ -40,7 +40,7 @@ describe('docker', () => {
     ['Environment="A=b c"', '--env "A=b c"'],
     ['ReadOnly=yes', '--read-only --tmpfs /run --tmpfs /tmp --tmpfs /var/tmp'],
     ['ReadOnly=yes\nTmpfs=/tmp:size=1m', '--tmpfs /run --tmpfs /var/tmp'],
-    ['ReadOnly=yes\nReadOnlyTmpfs=no', '--read-only docker.io'],
+    ['ReadOnly=yes\nReadOnlyTmpfs=no', '--read-only registry.example'],
     ['Network=host', '--network host'],
     ['Network=net.network', '--network systemd-net'],
     ['Volume=data.volume:/data:ro', '-v systemd-data:/data:ro'],
@@ -98,7 +98,7 @@ describe('rkt', () => {
     expect(read.last('ExecStart')?.value).toBe(
       '/usr/bin/rkt --insecure-options=image run --uuid-file-save=%t/%N.rkt --set-env=A=b ' +
         '--volume=volume-0,kind=host,source=/a,readOnly=true --mount=volume=volume-0,target=/b ' +
-        'docker://docker.io/library/busybox --exec /bin/sh -- -c "sleep 9"',
+        'docker://registry.example/library/busybox --exec /bin/sh -- -c "sleep 9"',
     );
     expect(read.last('ExecStopPost')?.value).toBe('-/usr/bin/rkt rm --uuid-file=%t/%N.rkt');
   });
@@ -134,7 +134,7 @@ describe('podman, beyond its own expectations', () => {
     ['Exec=sh -c "echo %h $HOME"', 'sh -c "echo %h $HOME"'],
     [String.raw`Exec=find / -exec ls {} \;`, String.raw`find / -exec ls {} \;`],
     ['Network=other.container', '--network container:systemd-other'],
-    ['AddDevice=-/dev/none', '-d docker.io'],
+    ['AddDevice=-/dev/none', '-d registry.example'],
     ['Label=regex=^foo(\\?.*)?$', '--label "regex=^foo(\\\\?.*)?$"'],
   ] as const)('%j is %j', ([line, words]) => {
     const read = service('podman', 'a.container', `${CONTAINER}${line}\n`);
