@@ -3,10 +3,12 @@
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { SystemdState } from '../src/model/unit-state.ts';
 import type { UnitName, UnitTarget } from '../src/model/unit.ts';
+import type { Guards } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { DropIns } from './drop-ins.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 import type { UnitJobs } from './unit-jobs.ts';
@@ -14,6 +16,7 @@ import type { UnitJobs } from './unit-jobs.ts';
 export interface ApplyDeps {
   readonly systemd: Systemd;
   readonly unitDir: UnitDir;
+  readonly dropIns: DropIns;
   readonly carriedOut: CarriedOutFile;
   readonly jobs: UnitJobs;
   readonly log: Log;
@@ -136,6 +139,9 @@ async function changeFiles(
   await deps.unitDir.remove(gone, signal);
   let loaded: readonly Loaded[];
   try {
+    const unguarded = loads.filter((load) => !isGuarded(load)).map(({ unit }) => unit);
+    for (const name of [...gone, ...unguarded])
+      if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
     loaded = await writeAndLink(deps, loads, signal);
     await takeBack(deps, { loads, loaded }, signal);
     await systemd.reload(signal);
@@ -144,7 +150,7 @@ async function changeFiles(
     throw error;
   }
   for (const name of gone) carriedOut.delete(name);
-  for (const { target, enabled } of loaded) carriedOut.set(recordOf(carriedOut, target, enabled));
+  for (const one of loaded) carriedOut.set(recordOf(carriedOut, one));
   const names = new Set(loaded.map(({ target }) => target.name));
   return [...running, ...loads.map(({ unit }) => unit).filter((name) => !names.has(name))];
 }
@@ -186,6 +192,7 @@ async function resetFailed(systemd: Systemd, name: UnitName, signal: AbortSignal
 interface Loaded {
   readonly target: UnitTarget;
   readonly enabled: boolean;
+  readonly guards: Guards;
 }
 
 async function writeAndLink(
@@ -199,7 +206,11 @@ async function writeAndLink(
       signal,
     ),
   );
-  const linked = await allOrEach(deps, written, (some) =>
+  const guarded = await allOrEach(deps, written.filter(isGuarded), async (some) => {
+    for (const { unit, guards } of some) await deps.dropIns.write(unit, guards);
+  });
+  const linkable = written.filter((load) => !isGuarded(load) || guarded.includes(load));
+  const linked = await allOrEach(deps, linkable, (some) =>
     deps.systemd.link(
       some.map(({ unit }) => deps.unitDir.path(unit)),
       signal,
@@ -215,7 +226,7 @@ async function writeAndLink(
   const failed = new Set(withInstall.filter((load) => !enabled.includes(load)));
   return linked
     .filter((load) => !failed.has(load))
-    .map(({ target }) => ({ target, enabled: hasInstall(target) }));
+    .map(({ target, guards }) => ({ target, guards, enabled: hasInstall(target) }));
 }
 
 /** What could not be loaded and was not there before has no record: nothing would ever take its file and links away. */
@@ -224,7 +235,7 @@ async function takeBack(
   { loads, loaded }: { loads: readonly Load[]; loaded: readonly Loaded[] },
   signal: AbortSignal,
 ): Promise<void> {
-  const { unitDir, carriedOut } = deps;
+  const { unitDir, dropIns, carriedOut } = deps;
   const names = new Set(loaded.map(({ target }) => target.name));
   const failed = loads
     .map(({ unit }) => unit)
@@ -233,6 +244,7 @@ async function takeBack(
   for (const name of failed) {
     try {
       await unitDir.remove([name], signal);
+      await dropIns.remove(name);
     } catch (error) {
       asUnitFailure(error); // as when it was to be written
     }
@@ -267,8 +279,13 @@ function textOf({ texts }: ApplyDeps, { name, sha256 }: UnitTarget): string {
   return text;
 }
 
-function hasInstall({ options }: UnitTarget): boolean {
-  return options.some(({ section }) => section === 'Install');
+function isGuarded({ guards }: Load): boolean {
+  return guards.fenced === true;
+}
+
+/** Also a container's service may have one: in a pod it is wanted by that (StartWithPod=). */
+function hasInstall({ name, options }: UnitTarget): boolean {
+  return name.endsWith('.container') || options.some(({ section }) => section === 'Install');
 }
 
 /** One call for all; where that fails for a reason of one unit, one for each, so that a bad unit stands alone. */
@@ -313,16 +330,21 @@ function asUnitFailure(error: unknown): FleetError {
  * that; without a record its file and links would stay for ever.
  */
 function noteBegun(file: CarriedOutFile, loads: readonly Load[]): void {
-  for (const { unit: name, target } of loads) {
+  for (const { unit: name, target, guards } of loads) {
     if (file.records.has(name)) continue;
     const nothing = { hash: '', sha256: '', generation: 0, stopped: true };
-    file.set({ ...nothing, name, desiredState: 'loaded', enabled: hasInstall(target) });
+    file.set({ ...nothing, name, desiredState: 'loaded', enabled: hasInstall(target), ...guards });
   }
 }
 
-function recordOf(file: CarriedOutFile, target: UnitTarget, enabled: boolean): CarriedOut {
+function recordOf(file: CarriedOutFile, { target, enabled, guards }: Loaded): CarriedOut {
   const { name, hash, sha256, generation } = target;
-  const before = file.records.get(name);
-  const { stopped: _stopped, held: _held, ...rest } = before ?? { desiredState: 'loaded' as const };
-  return { ...rest, name, hash, sha256, generation, enabled };
+  const {
+    stopped: _stopped,
+    held: _held,
+    fenced: _fenced,
+    stopsCutOff: _stopsCutOff,
+    ...rest
+  } = file.records.get(name) ?? { desiredState: 'loaded' as const };
+  return { ...rest, name, hash, sha256, generation, enabled, ...guards };
 }

@@ -15,6 +15,8 @@ const record = z.object({
   generation: z.number().int(),
   desiredState: z.enum(['loaded', 'launched']),
   enabled: z.boolean(),
+  fenced: z.literal(true).optional(),
+  stopsCutOff: z.literal(true).optional(),
   started: z.number().int().optional(),
   job: jobResult.optional(),
   result: z.string().optional(),
@@ -115,9 +117,11 @@ function parseJson(text: string): unknown {
 
 /** zod's optional keys may be undefined in its types; a record leaves them out. */
 function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
-  const { started, job, result, ending, stopped, held, ...rest } = found;
+  const { fenced, stopsCutOff, started, job, result, ending, stopped, held, ...rest } = found;
   return {
     ...rest,
+    ...(fenced === undefined ? {} : { fenced }),
+    ...(stopsCutOff === undefined ? {} : { stopsCutOff }),
     ...(started === undefined ? {} : { started }),
     ...(job === undefined ? {} : { job }),
     ...(result === undefined ? {} : { result }),

@@ -23,6 +23,8 @@ export interface Config {
   readonly publicIp: string;
   readonly metadata: Metadata;
   readonly agentTtlSec: number;
+  /** With a shorter ttl this machine takes no units with OnPartition=stop. */
+  readonly onPartitionTtlMinMs: number;
   readonly unitsDirectory: string;
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
@@ -77,6 +79,7 @@ export const CONFIG_KEYS = [
   'public_ip',
   'metadata',
   'agent_ttl',
+  'on_partition_ttl_min',
   'units_directory',
   'state_directory',
   'runtime_directory',
@@ -141,6 +144,7 @@ function configFrom(read: Reader, { env, uid, standalone }: ConfigSources): Conf
     metadata: read.metadata('metadata'),
     // Leases of etcd are whole seconds; a shorter one than two cannot be renewed in time.
     agentTtlSec: Math.max(2, Math.ceil(read.durationMs('agent_ttl', '30s') / 1000)),
+    onPartitionTtlMinMs: read.durationMs('on_partition_ttl_min', '10s'),
     unitsDirectory: read.path('units_directory', join(runtimeDirectory, 'units')),
     stateDirectory: read.path('state_directory', directories.state),
     runtimeDirectory,

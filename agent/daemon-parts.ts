@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createApi, type Api } from '../src/api/server.ts';
 import type { Machine, MachineId } from '../src/model/machine.ts';
 import { keysUnder } from '../src/registry/keys.ts';
+import { readUnit } from '../src/registry/read-unit.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { systemClock, type Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
@@ -16,11 +17,12 @@ import { parseUnitName } from '../src/unitfile/name.ts';
 import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
-import { localDisk } from './local-disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
+import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
 import { KeptDesired } from './kept-desired.ts';
+import { localDisk } from './local-disk.ts';
 import {
   bootId,
   machineSize,
@@ -29,8 +31,13 @@ import {
   standaloneMachineId,
 } from './machine-facts.ts';
 import { openNotifier, type Notifier } from './notify.ts';
+import { Permits } from './permits.ts';
 import { Presence } from './presence.ts';
+import { withQuadlets } from './quadlet-dir.ts';
+import { withQuadletNames } from './quadlet-systemd.ts';
+import { capabilitiesOf, findRuntimes, type FoundRuntimes } from './runtimes.ts';
 import type { Systemd } from './systemd.ts';
+import { TokenFile } from './token-file.ts';
 import { openUnitDir } from './unit-dir.ts';
 
 export interface PartsOptions {
@@ -69,6 +76,7 @@ export interface Parts {
 export interface Settings {
   config: Config;
   primaryIp: string;
+  runtimes: FoundRuntimes;
 }
 
 /** What the parts of fleetd stand on. */
@@ -89,7 +97,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const base = await openBase(options);
   const { clock, machine, registry, systemd, settings } = base;
   const presence = openPresence(options, base);
-  const host = await openHost(options, base);
+  const host = await openHost(options, base, presence);
   const api = await openApi(options, base, presence);
   const notifier = openNotifier(env, pid);
   const { kv } = registry;
@@ -107,7 +115,11 @@ async function openBase(options: PartsOptions): Promise<Base> {
   const machine =
     simulated?.machine ??
     (await (standalone ? standaloneMachineId(stateDirectory, log) : readMachineId()));
-  const settings = { config, primaryIp: config.publicIp || (await primaryAddress()) };
+  const settings = {
+    config,
+    primaryIp: config.publicIp || (await primaryAddress()),
+    runtimes: await findRuntimes(log),
+  };
   const kv = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
@@ -147,18 +159,28 @@ export function openPresence({ log, random }: PartsOptions, base: Base): Presenc
 }
 
 /** This machine's loop, with what is on its disk. */
-export async function openHost({ config, log, random }: PartsOptions, base: Base): Promise<Host> {
+export async function openHost(
+  { config, log, env, random }: PartsOptions,
+  base: Base,
+  presence: Presence,
+): Promise<Host> {
   const { registry, systemd, clock, disk, machine, identity, settings } = base;
   const path = join(config.runtimeDirectory, 'carried-out.json');
   const carriedOut = await CarriedOutFile.open(path, base.bootId, disk);
   if (carriedOut.problem !== undefined)
     log.warn({ err: carriedOut.problem }, 'what was carried out before does not count');
-  const unitDir = await openUnitDir({
+  const hostLog = log.child({ component: 'host' });
+  const files = await openUnitDir({
     directory: config.unitsDirectory,
     disk,
     parseUnitName: (text) => parseUnitName(text).ok,
   });
-  const hostLog = log.child({ component: 'host' });
+  const unitDir = withQuadlets(files, {
+    log: hostLog,
+    runtimes: () => settings.runtimes,
+    user: config.systemdUser,
+    submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+  });
   const kept = await KeptDesired.open({
     disk,
     directory: join(config.stateDirectory, 'desired'),
@@ -166,9 +188,19 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
     cluster: registry.keys.prefix,
     log: hostLog,
   });
+  const permits = new Permits(disk, join(config.runtimeDirectory, 'permit'));
+  const dropIns = new DropIns({
+    disk,
+    managerDirectory: config.systemdUser
+      ? join(runtimeDirectoryOf(env), 'systemd/user')
+      : '/run/systemd/system',
+    environmentDirectory: join(config.runtimeDirectory, 'env'),
+    permits,
+  });
+  const tokens = await TokenFile.open(join(config.stateDirectory, 'fence.json'), disk);
   return new Host({
     registry,
-    systemd,
+    systemd: withQuadletNames(systemd),
     clock,
     random,
     log: hostLog,
@@ -177,7 +209,17 @@ export async function openHost({ config, log, random }: PartsOptions, base: Base
     unitDir,
     carriedOut,
     kept,
+    dropIns,
+    permits,
+    tokens,
+    lease: {
+      ttlMs: config.agentTtlSec * 1000,
+      deadlineMs: () => presence.deadlineMs(),
+      renewed: (signal) => presence.renewed(signal),
+    },
+    isUser: config.systemdUser,
     configuredMetadata: () => settings.config.metadata,
+    capabilities: () => hostCapabilities(settings.config, settings.runtimes),
   });
 }
 
@@ -205,9 +247,24 @@ async function openApi(
   });
 }
 
+/** What this host can do for units that ask for it. */
+function hostCapabilities(
+  { agentTtlSec, onPartitionTtlMinMs }: Config,
+  runtimes: FoundRuntimes,
+): Readonly<Record<string, string>> {
+  const isInTime = agentTtlSec * 1000 >= onPartitionTtlMinMs;
+  const fences = { fence: 'yes', ...(isInTime ? { 'cut-off': 'yes' } : {}) };
+  return { ...fences, ...capabilitiesOf(runtimes) };
+}
+
+/** Where the user's manager keeps what ends with the session (systemd.unit(5)). */
+function runtimeDirectoryOf(env: PartsOptions['env']): string {
+  return env['XDG_RUNTIME_DIR'] ?? `/run/user/${process.getuid?.() ?? 0}`;
+}
+
 function factsOf(
   id: MachineId,
-  { config, primaryIp }: Settings,
+  { config, primaryIp, runtimes }: Settings,
 ): Omit<Machine, 'incarnation' | 'nonce' | 'leaving'> {
   return {
     id,
@@ -215,7 +272,7 @@ function factsOf(
     ...machineSize(),
     metadata: config.metadata,
     version: VERSION,
-    capabilities: {},
+    capabilities: hostCapabilities(config, runtimes),
     ttlSec: config.agentTtlSec,
   };
 }

@@ -13,6 +13,7 @@ import type { Config } from './config.ts';
 import { openParts, type Parts, type PartsOptions } from './daemon-parts.ts';
 import { takeListenFds } from './listen-fds.ts';
 import { primaryAddress } from './machine-facts.ts';
+import { findRuntimes } from './runtimes.ts';
 import { shallLeave } from './stop-reason.ts';
 
 export interface DaemonOptions extends PartsOptions {
@@ -202,6 +203,7 @@ class Daemon {
       const before = settings.config;
       settings.config = await readConfig();
       settings.primaryIp = settings.config.publicIp || (await primaryAddress());
+      settings.runtimes = await findRuntimes(log);
       log.setVerbose(settings.config.verbosity > 0);
       for (const key of changedForRestart(before, settings.config))
         log.warn({ key }, 'this key has changed and takes effect when fleetd is restarted');

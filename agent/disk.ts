@@ -16,6 +16,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** One that is not there is no error. */
   remove(path: string): Promise<void>;
+  /** An empty directory; one that is not there, or that holds something, stays as it is and is no error. */
+  removeDirectory(path: string): Promise<void>;
   /** Renames and removals in the directory outlive a power cut when this ends. */
   sync(directory: string): Promise<void>;
 }

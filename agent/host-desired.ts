@@ -6,6 +6,7 @@ import type { Assignment, GlobalUnit, UnitName } from '../src/model/unit.ts';
 import { wantedWithoutStore } from '../src/reconcile/host-boot.ts';
 import { wantedFrom, wantedWhenLeaving, type Wanted } from '../src/reconcile/host-picture.ts';
 import { decode, type RecordKind, type Records } from '../src/registry/codec.ts';
+import type { AskedBy } from '../src/registry/fence.ts';
 import { parseClusterKey, type Keys } from '../src/registry/keys.ts';
 import { isFleetError } from '../src/model/errors.ts';
 import { parseUnitName } from '../src/unitfile/name.ts';
@@ -18,7 +19,7 @@ import type { Desired } from './kept-desired.ts';
 /** What is needed of a mirror here: store/mirror.ts has it. */
 export interface MirrorView {
   readonly synced: boolean;
-  takeChanges(): readonly Readonly<{ key: string; kv: KeyValue | undefined }>[];
+  takeChanges(): Iterable<Readonly<{ key: string; kv: KeyValue | undefined }>>;
 }
 
 export interface HostDesiredDeps {
@@ -30,6 +31,7 @@ export interface HostDesiredDeps {
   readonly metadata: MirrorView;
   /** As configured, without overrides. */
   readonly configuredMetadata: () => Metadata;
+  readonly capabilities: () => Readonly<Record<string, string>>;
 }
 
 type Decoded<T> = Readonly<{ record: T; revision: bigint }>;
@@ -85,6 +87,21 @@ export class HostDesired {
     for (const record of globals) this.#globals.set(record.name, { record, revision: 0n });
     for (const [key, value] of overrides) this.#overrides.set(key, value);
     this.#decide();
+  }
+
+  /** What asks for this unit: its key in the store, or the disk as long as that is all there is; undefined: nothing does. */
+  askedBy(name: UnitName): AskedBy | 'disk' | undefined {
+    if (this.#isFromDisk) return 'disk';
+    const { keys, machine } = this.#deps;
+    const assigned = this.#assignments.get(name);
+    if (assigned !== undefined)
+      return {
+        key: keys.schedule(machine, name),
+        revision: assigned.revision,
+        placed: keys.placed(name),
+      };
+    const global = this.#globals.get(name);
+    return global && { key: keys.global(name), revision: global.revision };
   }
 
   /** What is to be on the disk: all that this host is to have. */
@@ -150,7 +167,7 @@ export class HostDesired {
   #decide(): void {
     this.#isDecided = true;
     this.#decisions += 1;
-    const { machine, configuredMetadata } = this.#deps;
+    const { machine, configuredMetadata, capabilities } = this.#deps;
     const assignments = [...this.#assignments.values()];
     const globals = [...this.#globals.values()].map(({ record }) => record);
     const isMetadataKnown = ![...this.#unreadable.values()].includes(undefined);
@@ -159,6 +176,7 @@ export class HostDesired {
           id: machine,
           hostname: hostname(),
           metadata: mergedMetadata(configuredMetadata(), this.#overrides),
+          capabilities: capabilities(),
           globals,
           assigned: assignments.map(({ record }) => record),
         })

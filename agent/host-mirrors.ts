@@ -17,6 +17,8 @@ export interface HostMirrorsDeps {
   readonly machine: MachineId;
   /** There is something new to plan by. */
   readonly changed: () => void;
+  /** The store was found to be of another history: restored from a backup. */
+  readonly restored: () => void;
 }
 
 export class HostMirrors {
@@ -63,7 +65,7 @@ export class HostMirrors {
   }
 
   #open(prefix: string): Mirror {
-    const { registry, clock, random, log, changed } = this.#deps;
+    const { registry, clock, random, log, changed, restored } = this.#deps;
     const mirror: Mirror = new Mirror({
       kv: registry.kv,
       prefix,
@@ -74,6 +76,7 @@ export class HostMirrors {
         if (event.kind === 'restored') {
           log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
           this.#doubtAllBut(mirror);
+          restored();
         } else log.debug({ prefix, kind: event.kind }, 'mirror');
         if (event.kind === 'listed' && this.#behind.delete(mirror) && this.agree) changed();
       },

@@ -1,10 +1,11 @@
 // What runs here and no record tells of: unit files in fleet's directory that systemd has loaded, after the records were lost.
 // Invariant: what it answers leads to no action for what runs already.
 import type { UnitName } from '../src/model/unit.ts';
+import { guardsOf } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
-import { parseUnitFile } from '../src/unitfile/parse.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 
@@ -25,7 +26,7 @@ export async function recoverRecords(
     const bytes = await unitDir.read(name, signal);
     if (state === undefined || state.loadState === 'not-found') continue;
     if (bytes === undefined || sha256 === undefined) continue;
-    const file = parseUnitFile(bytes.toString('utf8')).ok;
+    const file = parseNamedFile(name, bytes.toString('utf8')).ok;
     const options = file === undefined ? [] : optionsOf(file);
     recovered.push({
       name,
@@ -35,6 +36,7 @@ export async function recoverRecords(
       // Who started it is not known: `launched` would stop what a timer started where only `loaded` is asked for.
       desiredState: 'loaded',
       enabled: options.some(({ section }) => section === 'Install'),
+      ...guardsOf(name, options),
     });
   }
   return recovered;

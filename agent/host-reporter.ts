@@ -2,6 +2,7 @@
 // Invariant: a report comes only after a plan that knew the store: rows are never taken away because nothing was read.
 import { isFleetError } from '../src/model/errors.ts';
 import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
+import { loadFault } from '../src/model/load-state.ts';
 import type { MachineId } from '../src/model/machine.ts';
 import type { Orphan } from '../src/model/unit-state.ts';
 import type { UnitName } from '../src/model/unit.ts';
@@ -38,6 +39,9 @@ export interface HostReporterDeps {
 
 /** ms; ends of jobs that come together are one report. */
 const GATHER_MS = 10;
+/** ms; the same, once more than so many have: each report looks at all rows of the host. */
+const GATHER_MANY_MS = 40;
+const MANY = 8;
 /** ms between two looks at all units: while something moves, and when nothing does. */
 const BUSY_MS = 1_000;
 const QUIET_MS = 5_000;
@@ -134,7 +138,7 @@ export class HostReporter {
       await Promise.race(waits);
     });
     signal.throwIfAborted();
-    await clock.sleep(GATHER_MS, signal);
+    await clock.sleep(this.#touched.size > MANY ? GATHER_MANY_MS : GATHER_MS, signal);
   }
 
   async #reportTouched(signal: AbortSignal): Promise<void> {
@@ -150,6 +154,7 @@ export class HostReporter {
   async #reportAll(signal: AbortSignal): Promise<void> {
     const { clock, carriedOut, report } = this.#deps;
     const began = clock.now();
+    const unusable = this.#isAllDue ? new Map<UnitName, Look>() : this.#unusable();
     this.#lastAllAtMs = began;
     this.#isAllDue = false;
     this.#touched.clear();
@@ -157,11 +162,22 @@ export class HostReporter {
       this.#lastForgetAtMs = began;
       report.forget();
     }
-    this.#looks = await this.#ask([...carriedOut.records.keys()], signal);
+    const names = [...carriedOut.records.keys()].filter((name) => !unusable.has(name));
+    this.#looks = new Map([...unusable, ...(await this.#ask(names, signal))]);
     await this.#settleJobs(signal);
     const written = await this.#write(signal);
     const moves = [...this.#looks.values()].some(({ state }) => isMoving(state.activeState));
     this.#nextAllAtMs = began + (moves || written > 0 ? BUSY_MS : QUIET_MS);
+  }
+
+  /** Files that systemd cannot use: with each look it would read them anew, and complain of them in the journal again. */
+  #unusable(): ReadonlyMap<UnitName, Look> {
+    const { records } = this.#deps.carriedOut;
+    const isStill = ([name, { done, state }]: readonly [UnitName, Look]): boolean =>
+      loadFault(state.loadState) !== undefined &&
+      records.get(name) === done &&
+      !this.#touched.has(name);
+    return new Map([...this.#looks].filter(isStill));
   }
 
   async #ask(names: readonly UnitName[], signal: AbortSignal): Promise<Map<UnitName, Look>> {
@@ -226,14 +242,14 @@ export class HostReporter {
     for (const name of view.plan()?.orphans ?? []) {
       const done = carriedOut.records.get(name);
       if (done === undefined) continue;
-      const { hash, generation, sha256 } = done;
+      const { hash, generation, sha256, desiredState } = done;
       const key = `${name} ${sha256}`;
       const text =
         this.#orphanTexts.get(key) ?? (await unitDir.read(name, signal))?.toString('utf8') ?? '';
       this.#orphanTexts.set(key, text);
       const { loadState, activeState, subState } = this.#looks.get(name)?.state ?? NOTHING;
       const state = { loadState, activeState, subState };
-      orphans.set(name, { ...state, name, machine, hash, generation, text });
+      orphans.set(name, { ...state, name, machine, hash, generation, desiredState, text });
     }
     if (orphans.size === 0) this.#orphanTexts.clear();
     return orphans;

@@ -14,6 +14,9 @@ import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import { CutOff, type LeaseView } from './cut-off.ts';
+import type { DropIns } from './drop-ins.ts';
+import { Fencing } from './fencing.ts';
 import { HandOvers } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostMirrors } from './host-mirrors.ts';
@@ -23,7 +26,9 @@ import { HostReporter } from './host-reporter.ts';
 import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
+import type { Permits } from './permits.ts';
 import type { Systemd } from './systemd.ts';
+import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
 import { UnitJobs } from './unit-jobs.ts';
 
@@ -39,11 +44,22 @@ export interface HostDeps {
   readonly unitDir: UnitDir;
   readonly carriedOut: CarriedOutFile;
   readonly kept: KeptDesired;
+  readonly dropIns: DropIns;
+  readonly permits: Permits;
+  readonly tokens: TokenFile;
+  readonly lease: LeaseView;
+  /** The manager is the user's. */
+  readonly isUser: boolean;
+  /** What this host can do, as it says in its machine record. */
+  readonly capabilities: () => Readonly<Record<string, string>>;
   readonly configuredMetadata: () => Metadata;
 }
 
-/** ms; changes that come together are one pass. */
+/** ms; changes that come together are one pass: what comes within the first of these is followed by a wait for more, */
 const GATHER_MS = 5;
+const GATHER_MORE_MS = 20;
+/** ms; up to this. Each pass that loads a unit costs a reload of systemd, which looks at all that it has. */
+const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
 const FAULT_MS = 5_000;
@@ -68,6 +84,8 @@ export class Host {
   readonly #questions: HostQuestions;
   readonly #jobs: UnitJobs;
   readonly #handOvers: HandOvers;
+  readonly #fencing: Fencing;
+  readonly #cutOff: CutOff;
   readonly #reporter: HostReporter;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
@@ -84,11 +102,15 @@ export class Host {
     this.#deps = deps;
     const { registry, machine, log, systemd, clock, carriedOut } = deps;
     const { kv, keys } = registry;
-    this.#mirrors = new HostMirrors({ ...deps, changed: () => this.#wake.set() });
-    const { configuredMetadata, unitDir, kept } = deps;
+    this.#mirrors = new HostMirrors({
+      ...deps,
+      changed: () => this.#wake.set(),
+      restored: () => this.#fencing.raise(),
+    });
+    const { configuredMetadata, capabilities, unitDir, kept } = deps;
     const { schedule, globals, metadata } = this.#mirrors;
-    const mirrors = { schedule, globals, metadata };
-    this.#desired = new HostDesired({ keys, machine, log, configuredMetadata, ...mirrors });
+    const facts = { machine, configuredMetadata, capabilities };
+    this.#desired = new HostDesired({ keys, log, ...facts, schedule, globals, metadata });
     const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,
@@ -99,11 +121,14 @@ export class Host {
       keptText: (sha256) => kept.text(sha256),
       answered,
     });
+    this.#fencing = new Fencing(deps);
+    this.#cutOff = new CutOff({ ...deps, wakePlan: () => this.#wake.set() });
     this.#jobs = new UnitJobs({
       systemd,
       clock,
       log,
       carriedOut,
+      prepare: (...start) => this.#prepare(...start),
       wakePlan: () => this.#wake.set(),
       wakeReport: (name) => this.#reporter.touch(name),
     });
@@ -126,6 +151,8 @@ export class Host {
         (child) => this.#passes(child),
         (child) => this.#questions.run(child),
         (child) => this.#handOvers.run(child),
+        (child) => this.#fencing.run(child),
+        (child) => this.#cutOff.run(child),
         (child) => this.#reporter.run(child),
         (child) => this.#mirrors.run(child),
       ]);
@@ -172,6 +199,7 @@ export class Host {
   /** The machine was registered anew: others may have removed its rows. */
   registered(): void {
     this.#reporter.forget();
+    this.#fencing.raise();
   }
 
   /** The configured metadata has changed. */
@@ -227,13 +255,26 @@ export class Host {
         for (const wait of waits) wait.catch(() => undefined);
         await Promise.race(waits);
       });
-      await clock.sleep(GATHER_MS, signal);
+      await this.#gather(signal);
+    }
+  }
+
+  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
+  async #gather(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { schedule } = this.#mirrors;
+    const end = clock.now() + GATHER_MAX_MS;
+    let seen = schedule.revision;
+    await clock.sleep(GATHER_MS, signal);
+    while (schedule.revision !== seen && clock.now() < end) {
+      seen = schedule.revision;
+      await clock.sleep(GATHER_MORE_MS, signal);
     }
   }
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
   async #pass(signal: AbortSignal): Promise<number> {
-    const { systemd, unitDir, carriedOut, log } = this.#deps;
+    const { systemd, unitDir, dropIns, carriedOut, log } = this.#deps;
     if (!this.#mirrors.agree && !this.#isLeaving) return IDLE_MS;
     this.#desired.refresh();
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
@@ -248,6 +289,7 @@ export class Host {
         {
           systemd,
           unitDir,
+          dropIns,
           carriedOut,
           jobs: this.#jobs,
           log,
@@ -260,6 +302,7 @@ export class Host {
         signal,
       );
       this.#forget();
+      this.#cutOff.unitsChanged();
       this.#wake.set(); // until a plan has nothing to do
     }
     await startable;
@@ -304,6 +347,16 @@ export class Host {
     const now = this.#deps.clock.now();
     const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
     return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
+  }
+
+  /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */
+  async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
+    const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
+    if (fenced !== true) return true;
+    const askedBy = this.#desired.askedBy(name);
+    if (askedBy === undefined) return false;
+    if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return false;
+    return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
   }
 
   #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {

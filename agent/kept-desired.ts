@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isFleetError } from '../src/model/errors.ts';
 import type { Assignment, GlobalUnit } from '../src/model/unit.ts';
-import { decode, encode } from '../src/registry/codec.ts';
+import { decodeValue, encode } from '../src/registry/codec.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { sha256Of } from '../src/unitfile/hash.ts';
 import type { Disk } from './disk.ts';
@@ -142,9 +142,9 @@ export class KeptDesired {
   #decoded<K extends 'assignment' | 'global'>(
     kind: K,
     value: string,
-  ): ReturnType<typeof decode<K>>[] {
+  ): ReturnType<typeof decodeValue<K>>[] {
     try {
-      return [decode(kind, join(this.#directory, LIST), value)];
+      return [decodeValue(kind, join(this.#directory, LIST), value)];
     } catch (error) {
       if (!isFleetError(error, 'REGISTRY_RECORD_INVALID')) throw error;
       this.#options.log.warn({ code: error.code }, 'a record on disk cannot be read, ignoring it');

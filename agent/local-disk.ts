@@ -7,6 +7,7 @@ import {
   realpath,
   rename,
   rm,
+  rmdir,
   writeFile,
   type FileHandle,
 } from 'node:fs/promises';
@@ -60,6 +61,14 @@ export const localDisk: Disk = {
 
   async remove(path) {
     await rm(path, { force: true });
+  },
+
+  async removeDirectory(path) {
+    try {
+      await rmdir(path);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTEMPTY') throw error;
+    }
   },
 
   async sync(directory) {

@@ -47,6 +47,9 @@ export class Presence {
   #registrations = 0;
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
+  /** The key is ours, under the lease that the keeper renews. */
+  #holdsKey = false;
+  readonly #renewed = new Wake();
   #isLeaving = false;
   #hasLeft = false;
   /** What the key holds, as far as we know: what is the same is not written again. */
@@ -58,7 +61,8 @@ export class Presence {
     const { id, ttlSec } = facts();
     this.#key = keys.machine(id);
     const log = (event: LeaseEvent): void => this.#leaseEvent(event);
-    this.#keeper = new LeaseKeeper({ kv, clock, ttlSec, random, log });
+    const confirmed = (): void => this.#renewed.set();
+    this.#keeper = new LeaseKeeper({ kv, clock, ttlSec, random, log, confirmed });
   }
 
   get state(): PresenceState {
@@ -73,6 +77,16 @@ export class Presence {
   /** Clock time in ms since when the lease's renewals were answered without a gap: the engine's evidence. */
   answeredSince(): number {
     return this.#keeper.answeredSince();
+  }
+
+  /** `Clock.bootMs()` until which the others certainly find this machine's key; -Infinity while it is not there. */
+  deadlineMs(): number {
+    return this.#holdsKey ? this.#keeper.deadline() : -Infinity;
+  }
+
+  /** Ends when that has moved on. One waiter. */
+  renewed(signal: AbortSignal): Promise<void> {
+    return this.#renewed.changed(signal);
   }
 
   /** Why this machine cannot serve requests now: its id is another's, or that is not known yet. */
@@ -149,11 +163,17 @@ export class Presence {
     this.#deps.log.info({ machine: this.#deps.facts().id, lease }, 'machine registered');
     this.#become('registered');
     this.#stateChanged.set();
-    await runTogether(signal, [
-      (child) => this.#keeper.run(child),
-      (child) => this.#guard(lease, child),
-      (child) => this.#updates(lease, child),
-    ]);
+    this.#holdsKey = true;
+    this.#renewed.set();
+    try {
+      await runTogether(signal, [
+        (child) => this.#keeper.run(child),
+        (child) => this.#guard(lease, child),
+        (child) => this.#updates(lease, child),
+      ]);
+    } finally {
+      this.#holdsKey = false;
+    }
   }
 
   /** Makes the key ours. Answers false where another holds it. */

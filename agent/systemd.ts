@@ -16,6 +16,16 @@ export interface UnitProperties extends SystemdState {
   readonly unitFileState: string;
 }
 
+/** Commands that systemd itself runs at a time, whoever lives then: a transient timer and its service. */
+export interface Alarm {
+  /** Without a type; a new one for each. */
+  readonly name: string;
+  /** On `Clock.now()`; one that is past is run at once. */
+  readonly atMs: number;
+  /** Absolute path and arguments of each; run in order, whatever becomes of the one before. */
+  readonly commands: readonly (readonly string[])[];
+}
+
 export interface Systemd {
   /** One LinkUnitFiles (runtime, force) call for all paths; no reload. */
   link(paths: readonly string[], signal: AbortSignal): Promise<void>;
@@ -44,6 +54,14 @@ export interface Systemd {
   properties(name: UnitName, signal: AbortSignal): Promise<UnitProperties | undefined>;
   /** The type-specific `Result` property, such as 'exit-code'; undefined where the type has none. */
   result(name: UnitName, signal: AbortSignal): Promise<string | undefined>;
+  /** TimeoutStopSec= of a service in ms; undefined for none, and for other types. */
+  stopTimeoutMs(name: UnitName, signal: AbortSignal): Promise<number | undefined>;
+  /** StartTransientUnit for each; accurate to 100 ms; the machine is not woken from suspend for them. */
+  setAlarms(alarms: readonly Alarm[], signal: AbortSignal): Promise<void>;
+  /** Takes alarms away; what one runs already goes on. Unknown ones are no error. */
+  clearAlarms(names: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Names of the alarms that are set and begin so. */
+  alarms(prefix: string, signal: AbortSignal): Promise<readonly string[]>;
   /** The type ('start', 'stop', 'restart', …) of the job pending on `name`; undefined when there is none. */
   pendingJob(name: string, signal: AbortSignal): Promise<string | undefined>;
 

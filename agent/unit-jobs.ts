@@ -15,6 +15,8 @@ export interface UnitJobsDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly carriedOut: CarriedOutFile;
+  /** Ends when systemd may be asked to start the unit: true; false where it must not, and the plan is to look again. */
+  readonly prepare: (name: UnitName, generation: number, signal: AbortSignal) => Promise<boolean>;
   /** A start or a stop has ended, or failed: plan again. */
   readonly wakePlan: () => void;
   /** Something of this unit is worth a report. */
@@ -23,6 +25,8 @@ export interface UnitJobsDeps {
 
 /** ms; a job that systemd did not take on, or that another replaced, is asked again after this. */
 const AGAIN_MS = 1_000;
+/** ms; a start that must not be now is planned again after this. */
+const NOT_YET_MS = 100;
 /** ms; what systemd refuses again and again is asked at least so often. */
 const REFUSED_AGAIN_MS = 30_000;
 /** ms; a stop that is younger is expected to end soon. */
@@ -33,7 +37,7 @@ const NEXT_MS = 150;
 const TOGETHER_MS = 3_000;
 
 /** ms between two writes of what became of jobs. */
-const SAVE_GATHER_MS = 20;
+const SAVE_GATHER_MS = 40;
 
 interface Start {
   readonly generation: number;
@@ -144,9 +148,13 @@ export class UnitJobs {
 
   /** The job's end, or undefined where systemd did not take it on. */
   async #ask(name: UnitName, start: Start, signal: AbortSignal): Promise<Job | undefined> {
-    const { systemd, clock, log } = this.#deps;
+    const { systemd, clock, log, prepare } = this.#deps;
     try {
-      return await this.#whileWanted(start, signal, (wanted) => systemd.start(name, wanted));
+      return await this.#whileWanted(start, signal, async (wanted) => {
+        if (await prepare(name, start.generation, wanted)) return await systemd.start(name, wanted);
+        await clock.sleep(NOT_YET_MS, wanted);
+        return undefined;
+      });
     } catch (error) {
       if (start.cancel.signal.aborted || signal.aborted) return undefined;
       if (!isFleetError(error)) throw error;
@@ -175,7 +183,8 @@ export class UnitJobs {
     call: (wanted: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const forward = (): void => start.cancel.abort(signal.reason);
-    signal.addEventListener('abort', forward, { once: true });
+    if (signal.aborted) forward();
+    else signal.addEventListener('abort', forward, { once: true });
     try {
       return await withChildSignal(start.cancel.signal, call);
     } finally {

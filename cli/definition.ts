@@ -1,8 +1,10 @@
 // The commands of fleetctl as data: names, arguments and options are those of fleet 1.0. What runs is imported when it runs.
 import type { Context, Io } from './context.ts';
 import {
+  adoptOptions,
   blockOptions,
   fileOptions,
+  generatedOption,
   jsonOption,
   journalOptions,
   listOptions,
@@ -118,9 +120,11 @@ export const commands: readonly CommandDefinition[] = [
     name: 'cat',
     takes: 'UNIT',
     description: 'print a unit file as it was submitted',
-    options: [],
-    run: async ({ context, args: [unit = ''] }) =>
-      (await import('./commands/show.ts')).cat(context, unit),
+    options: [generatedOption],
+    run: async ({ context, args: [unit = ''], values }) => {
+      const which = values.flag(generatedOption.name) ? 'generated' : 'submitted';
+      return await (await import('./commands/show.ts')).cat(context, unit, which);
+    },
   },
   {
     name: 'explain',
@@ -151,6 +155,14 @@ export const commands: readonly CommandDefinition[] = [
     async ({ context, values }) =>
       (await import('./commands/list.ts')).listMachines(context, listOf(values)),
   ),
+  {
+    name: 'adopt',
+    takes: 'UNITS',
+    description: 'take units that run unknown to the store into it, as they run',
+    options: adoptOptions,
+    run: async ({ context, args, values }) =>
+      (await import('./commands/adopt.ts')).adopt(context, args, values.text('machine')),
+  },
   {
     name: 'evict',
     takes: 'MACHINE',

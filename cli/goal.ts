@@ -27,7 +27,7 @@ export interface UnitView {
   machineID: string | undefined;
   /** Its machine is asked to hand it over. */
   releasing: boolean;
-  /** Rows by machine. */
+  /** Rows by machine, and those of orphans. */
   readonly states: Map<string, V2UnitState>;
   /** Why it is not placed, one sentence a line. */
   pending: readonly string[];
@@ -65,7 +65,7 @@ export function viewOf(
     generation: newest?.generation ?? 0,
     machineID: before?.machineID,
     releasing: false,
-    states: new Map((before?.states ?? []).map((state) => [state.machineID, state])),
+    states: new Map((before?.states ?? []).map((state) => [rowKey(state), state])),
     pending: [],
     since: undefined,
   };
@@ -78,7 +78,7 @@ export function viewOfRemains(
   revision: string,
 ): UnitView {
   const view = viewOf('destroyed', undefined, undefined);
-  const rows = new Map(states.map((state) => [state.machineID, state]));
+  const rows = new Map(states.map((state) => [rowKey(state), state]));
   return { ...view, name, revision: BigInt(revision), states: rows, since: 'destroyed' };
 }
 
@@ -95,8 +95,8 @@ export function applyEvent(view: UnitView, event: V2Event, revision: bigint): vo
       if (event.machineID !== undefined) view.pending = [];
       return;
     case 'state':
-      if (event.state === undefined) view.states.delete(event.machineID);
-      else view.states.set(event.machineID, event.state);
+      if (event.state === undefined) view.states.delete(rowKey(event));
+      else view.states.set(rowKey(event), event.state);
       return;
     case 'pending':
       view.pending = event.lines ?? [];
@@ -104,6 +104,11 @@ export function applyEvent(view: UnitView, event: V2Event, revision: bigint): vo
     case 'reset':
       return;
   }
+}
+
+/** What a machine runs as an orphan has a row beside that of the unit. */
+function rowKey({ machineID, orphan }: Pick<V2UnitState, 'machineID' | 'orphan'>): string {
+  return orphan === true ? `${machineID} (orphan)` : machineID;
 }
 
 function applyUnit(view: UnitView, unit: V2Unit | undefined): void {

@@ -99,6 +99,12 @@ export const fileOptions: readonly OptionDefinition[] = [
 /** `--json`. */
 export const jsonOption: OptionDefinition = flag('json', "print the API's own shape");
 
+/** Of `cat`. */
+export const generatedOption: OptionDefinition = flag(
+  'generated',
+  'the service that a Quadlet file becomes',
+);
+
 /** Of a listing with these columns. */
 export function listOptions(fields: string): readonly OptionDefinition[] {
   return [
@@ -128,6 +134,17 @@ export const sshOptions: readonly OptionDefinition[] = [
   },
   { name: 'unit', kind: 'text', value: 'NAME', description: 'the unit whose machine it is to be' },
   sshPortOption,
+];
+
+/** Of `adopt`. */
+export const adoptOptions: readonly OptionDefinition[] = [
+  {
+    name: 'machine',
+    kind: 'text',
+    value: 'ID',
+    description:
+      'the machine that keeps it, or what its id begins with, where several run it; the others stop it',
+  },
 ];
 
 /** Of `status`: scripts give it what only others have. */

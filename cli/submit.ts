@@ -1,12 +1,12 @@
 // Brings a unit's text and desired state into the cluster: in one request, and never over another version unasked.
 import type { V2PutUnit, V2Unit } from '../src/api/types.ts';
-import { FleetError } from '../src/model/errors.ts';
+import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';
-import { parseUnitFile } from '../src/unitfile/parse.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Context } from './context.ts';
-import type { UnitArgument } from './unit-argument.ts';
+import { localText, nameOfArgument, type UnitArgument } from './unit-argument.ts';
 
 export interface SubmitRequest {
   readonly verb: 'submit' | 'load' | 'start';
@@ -32,6 +32,27 @@ export async function submitUnit(
   return { before, answer: await context.client.putUnit(name, put, context.signal) };
 }
 
+/**
+ * Submits a local file as a new unit without asking first whether it is one: for many units this halves what the cluster is asked.
+ * Undefined where there is no such file, or the cluster has the unit or another objection: then one has to look.
+ */
+export async function submitNew(
+  context: Context,
+  argument: string,
+  desiredState: DesiredState,
+): Promise<Submitted | undefined> {
+  const name = nameOfArgument(argument);
+  const text = await localText(context, argument, name);
+  if (text === undefined) return undefined;
+  try {
+    const put = { text, desiredState, ifHash: '' };
+    return { before: undefined, answer: await context.client.putUnit(name, put, context.signal) };
+  } catch (error) {
+    if (!isFleetError(error) || error.code === 'API_UNREACHABLE') throw error;
+    return undefined;
+  }
+}
+
 interface Found {
   readonly name: string;
   readonly before: V2Unit | undefined;
@@ -45,7 +66,7 @@ function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUn
   if (before === undefined) return { text: local ?? '', desiredState, ifHash: '' };
   if (local === undefined || local === before.text) return desiredOnly(before, request);
   if (request.replace) return replacement(before, local, request);
-  if (hashOfText(local) !== before.hash)
+  if (hashOfText(name, local) !== before.hash)
     context.stderr(
       `WARNING: Unit ${name} in registry differs from the local file. Add --replace to override.\n`,
     );
@@ -53,8 +74,8 @@ function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUn
 }
 
 /** Undefined for a text that is no unit file: the server says what is wrong with it when it is asked to take it. */
-function hashOfText(text: string): string | undefined {
-  const { ok: file } = parseUnitFile(text);
+function hashOfText(name: string, text: string): string | undefined {
+  const { ok: file } = parseNamedFile(name, text);
   return file === undefined ? undefined : hashOfOptions(optionsOf(file));
 }
 

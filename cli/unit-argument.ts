@@ -59,7 +59,8 @@ export async function findUnit(context: Context, name: UnitName): Promise<V2Unit
   }
 }
 
-async function localText(
+/** The text of the file that an argument names, or of the template beside it; undefined when there is none. */
+export async function localText(
   context: Context,
   argument: string,
   name: UnitName,

@@ -4,11 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG_KEYS, IGNORED_KEYS, parseConfig } from '../agent/config.ts';
+import { v1Operations, v2Operations } from '../src/api/operations.ts';
 import { commands } from '../cli/definition.ts';
 import { globalOptions } from '../cli/options.ts';
-import { decodeUnitBytes, parseUnitFile } from '../src/unitfile/parse.ts';
+import { decodeUnitBytes } from '../src/unitfile/parse.ts';
 import { checkFleetOptions } from '../src/unitfile/fleet-options.ts';
+import { quadletProblems } from '../src/quadlet/check.ts';
 import { FLEET_KEYS, LATER_KEYS } from '../src/unitfile/fleet-keys.ts';
+import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import { unitName } from './support/cluster.ts';
 import { manPages, manPath } from './support/man-pages.ts';
 
@@ -53,15 +56,26 @@ describe('the documents', () => {
     expect(terms('docs/errors.md').toSorted()).toEqual(codes.toSorted());
   });
 
-  it('docs/api.md has every route, and no other', () => {
+  it('docs/api.md and the OpenAPI document have every route, and no other', () => {
     const served = ['v1', 'v2'].flatMap((version) =>
       [
         ...read(`src/api/routes/${version}.ts`).matchAll(
           /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
         ),
-      ].map(([, method, path]) => `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`),
+      ].map(
+        ([, method, path]) =>
+          `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`,
+      ),
     );
     expect(served.length).toBeGreaterThan(15);
+    const inDocument = Object.entries({ v1: v1Operations, v2: v2Operations }).flatMap(
+      ([version, operations]) =>
+        Object.keys(operations).map((line) => {
+          const [method, path] = line.split(' ');
+          return `${method} /fleet/${version}${path!.replace(':name', 'NAME').replace(':id', 'ID')}`;
+        }),
+    );
+    expect(inDocument.toSorted()).toEqual(served.toSorted());
     const documented = terms('docs/api.md').filter((term) => /^[A-Z]+ \/fleet\//.test(term));
     expect(documented.map((term) => term.replace(/\?.*/, '')).toSorted()).toEqual(
       served.toSorted(),
@@ -118,7 +132,9 @@ describe('the documents', () => {
     );
     expect(new Set([...current!, ...older!])).toEqual(new Set(FLEET_KEYS.keys()));
     expect([...LATER_KEYS].filter((key) => !document.includes(key))).toEqual([]);
-    expect(terms('README.md').filter((term) => /^[A-Z]\w+=/.test(term)).length).toBe(6);
+    const shown = terms('README.md').flatMap((term) => /^([A-Z]\w+)=/.exec(term)?.[1] ?? []);
+    const kept = [...FLEET_KEYS.keys()].filter((key) => !key.startsWith('X-'));
+    expect(shown.toSorted()).toEqual(kept.toSorted());
   });
 
   it('docs/adr/README.md links every decision by its title', () => {
@@ -168,9 +184,12 @@ describe('the documents', () => {
       ...blocks,
       ...examples.map((path) => ({ path, text: decodeUnitBytes(readFileSync(path)).ok! })),
     ]) {
-      const file = parseUnitFile(text);
+      const name = unitName(text.includes('[Container]') ? 'unit@.container' : 'unit@.service');
+      const file = parseNamedFile(name, text);
       expect(file.problems, path).toBeUndefined();
-      expect(checkFleetOptions(unitName('unit@.service'), file.ok!).problems, path).toBeUndefined();
+      const { ok: needs, problems } = checkFleetOptions(name, file.ok!);
+      expect(problems, path).toBeUndefined();
+      expect(quadletProblems(name, file.ok!, needs!), path).toEqual([]);
     }
   });
 

@@ -12,6 +12,22 @@ export function textReply(body: readonly unknown[], member: string): string {
   return text;
 }
 
+/** A time in µs, of 64 bits. */
+export function microseconds(body: readonly unknown[], member: string): bigint {
+  const value = unwrap(body[0]);
+  if (typeof value !== 'bigint') throw unexpected(member);
+  return value;
+}
+
+/** systemd's word for no end (USEC_INFINITY). */
+const INFINITY_US = 2n ** 64n - 1n;
+
+/** A timeout in ms; undefined for none. */
+export function timeoutMs(body: readonly unknown[], member: string): number | undefined {
+  const us = microseconds(body, member);
+  return us === INFINITY_US || us === 0n ? undefined : Number(us) / 1000;
+}
+
 /** Rows of ListUnitsByNames, (ssssssouso): name and state of each. */
 export function stateRows(
   body: readonly unknown[],

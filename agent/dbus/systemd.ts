@@ -13,13 +13,22 @@ import type { SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { Wake } from '../../src/runtime/wake.ts';
-import type { Job, Systemd, UnitProperties } from '../systemd.ts';
+import type { Alarm, Job, Systemd, UnitProperties } from '../systemd.ts';
+import { alarmCall } from './alarm-call.ts';
 import { busAddresses } from './address.ts';
 import type { Bus } from './bus.ts';
 import { JobPlaces } from './job-places.ts';
 import { JobResults } from './job-results.ts';
 import { Link } from './link.ts';
-import { jobProperty, propertyReader, queuedStops, stateRows, textReply } from './replies.ts';
+import {
+  jobProperty,
+  microseconds,
+  propertyReader,
+  queuedStops,
+  stateRows,
+  textReply,
+  timeoutMs,
+} from './replies.ts';
 import { Subscription } from './subscription.ts';
 import { managerCall, propertyCall } from './systemd-calls.ts';
 import type { Call } from './wire.ts';
@@ -199,6 +208,41 @@ class SystemdOverDbus implements DbusSystemd {
     const path = await this.#load(name, signal);
     const call = propertyCall(path, 'Get', [`org.freedesktop.systemd1.${type}`, 'Result']);
     return textReply(await this.#call(call, signal), 'Get');
+  }
+
+  async stopTimeoutMs(name: UnitName, signal: AbortSignal): Promise<number | undefined> {
+    if (!name.endsWith('.service')) return undefined;
+    const path = await this.#load(name, signal);
+    const body = ['org.freedesktop.systemd1.Service', 'TimeoutStopUSec'];
+    return timeoutMs(await this.#call(propertyCall(path, 'Get', body), signal), 'Get');
+  }
+
+  async setAlarms(alarms: readonly Alarm[], signal: AbortSignal): Promise<void> {
+    if (alarms.length === 0) return;
+    const since = propertyCall('/org/freedesktop/systemd1', 'Get', [
+      'org.freedesktop.systemd1.Manager',
+      'UserspaceTimestampMonotonic',
+    ]);
+    const startupUs = microseconds(await this.#call(since, signal), 'Get');
+    await Promise.all(alarms.map((alarm) => this.#call(alarmCall(alarm, startupUs), signal)));
+  }
+
+  async clearAlarms(names: readonly string[], signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      names.map(async (name) => {
+        try {
+          await this.#call(managerCall('StopUnit', 'ss', [`${name}.timer`, 'replace']), signal);
+        } catch (error) {
+          if (!isUnknownUnit(error)) throw error;
+        }
+      }),
+    );
+  }
+
+  async alarms(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
+    const call = managerCall('ListUnitsByPatterns', 'asas', [[], [`${prefix}*.timer`]]);
+    const rows = stateRows(await this.#call(call, signal), call.member);
+    return rows.map(([name]) => name.slice(0, -'.timer'.length));
   }
 
   async pendingJob(name: string, signal: AbortSignal): Promise<string | undefined> {

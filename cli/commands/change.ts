@@ -5,11 +5,11 @@ import { FleetError, isFleetError } from '../../src/model/errors.ts';
 import type { DesiredState, UnitName } from '../../src/model/unit.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
-import { viewOf, type UnitView } from '../goal.ts';
+import { viewOf, viewOfRemains, type UnitView } from '../goal.ts';
 import { inParallel } from '../parallel.ts';
 import { expandGlobs } from '../unit-glob.ts';
 import { findUnit, lookUp, nameOfArgument } from '../unit-argument.ts';
-import { submitUnit, type Submitted } from '../submit.ts';
+import { submitNew, submitUnit, type Submitted } from '../submit.ts';
 import { sayVerdicts } from '../verdict.ts';
 import { waitForGoals } from '../wait.ts';
 
@@ -110,6 +110,8 @@ async function submit(
   argument: string,
   replace: boolean,
 ): Promise<Submitted> {
+  const asNew = await submitNew(context, argument, WANTED[verb]);
+  if (asNew !== undefined) return asNew;
   for (let left = TRIES - 1; ; left -= 1) {
     const found = await lookUp(context, argument);
     try {
@@ -147,7 +149,7 @@ async function lower(
 async function destroy(context: Context, argument: string): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
   const before = await findUnit(context, name);
-  if (before === undefined) return sayMissing(context, name);
+  if (before === undefined) return await destroyOrphans(context, name);
   try {
     await context.client.destroyUnit(name, context.signal);
   } catch (error) {
@@ -155,6 +157,14 @@ async function destroy(context: Context, argument: string): Promise<UnitView | u
     // Somebody else was faster: it is waited for all the same.
   }
   return viewOf('destroyed', before, undefined);
+}
+
+/** Units of that name that run unknown to the store are ended all the same. */
+async function destroyOrphans(context: Context, name: UnitName): Promise<UnitView | undefined> {
+  const { states, revision } = await context.client.statesOf(name, context.signal);
+  if (!states.some(({ orphan }) => orphan === true)) return sayMissing(context, name);
+  await context.client.destroyUnit(name, context.signal);
+  return viewOfRemains(name, states, revision);
 }
 
 function sayMissing(context: Context, name: UnitName): undefined {

@@ -1,5 +1,6 @@
 // status and journal: what systemctl and journalctl say on the machine where the unit runs.
 import type { V2Unit } from '../../src/api/types.ts';
+import { systemdNameOf } from '../../src/unitfile/quadlet-name.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
 import { missingUnit, orMissing } from '../missing-unit.ts';
@@ -35,7 +36,7 @@ export async function status(
         '-l',
         '--no-pager',
         '--',
-        name,
+        systemdNameOf(name),
       ];
       worst = Math.max(worst, await runAtUnit(context, unit, command, sshPort));
     } catch (error) {
@@ -60,7 +61,7 @@ export async function journal(
     'journalctl',
     ...(journalDirectory === undefined ? [] : ['--directory', journalDirectory]),
     ...(systemd === 'user' ? ['--user-unit'] : ['--unit']),
-    unit.name,
+    systemdNameOf(name),
     '--no-pager',
     '-n',
     String(options.lines),

@@ -60,6 +60,7 @@ const machineColumns: Columns<V2Machine> = {
 
 /** What the cluster does about an absent machine: nothing more, what a person said, or nothing yet. */
 function statusOf({ status, evict, brakeUntilMs }: V2Machine): string {
+  if (status !== 'absent') return status;
   if (evict === true) return 'evicted';
   return brakeUntilMs === undefined ? status : `${status} (brake)`;
 }

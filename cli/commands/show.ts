@@ -4,15 +4,23 @@ import { orMissing } from '../missing-unit.ts';
 import { nameOfArgument } from '../unit-argument.ts';
 import type { Context } from '../context.ts';
 
-/** Prints the unit file, byte for byte as it was submitted. */
-export async function cat(context: Context, argument: string): Promise<number> {
+/** Prints the unit file, byte for byte as it was submitted; or (`generated`) what systemd is given of it. */
+export async function cat(
+  context: Context,
+  argument: string,
+  which: 'submitted' | 'generated',
+): Promise<number> {
   const name = nameOfArgument(argument);
   const unit = await orMissing(context, name, context.client.unit(name, context.signal));
   if (unit.text === undefined)
     throw new FleetError('REGISTRY_RECORD_INVALID', `the text of unit '${unit.name}' is missing`, {
       hint: 'Submit it again with --replace.',
     });
-  context.stdout(unit.text);
+  if (which === 'submitted') context.stdout(unit.text);
+  else {
+    const { generatedText } = await import('./generated.ts');
+    context.stdout(await generatedText(context, unit, unit.text));
+  }
   return 0;
 }
 

@@ -90,6 +90,16 @@ export class FleetClient {
     await this.#call({ method: 'DELETE', path: unitPath(name) }, signal);
   }
 
+  /** Takes what runs unknown to the store into it, as it runs; `machineID` is needed where several machines run it. */
+  async adoptUnit(
+    name: string,
+    machineID: string | undefined,
+    signal: AbortSignal,
+  ): Promise<V2Unit> {
+    const query = machineID === undefined ? '' : `?machineID=${encodeURIComponent(machineID)}`;
+    return await this.#json({ method: 'POST', path: `${unitPath(name)}/adopt${query}` }, signal);
+  }
+
   async explain(name: string, signal: AbortSignal): Promise<V2Explanation> {
     return await this.#json({ method: 'GET', path: `${unitPath(name)}/explain` }, signal);
   }

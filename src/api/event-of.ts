@@ -11,8 +11,9 @@ export function eventOf(
   event: WatchEvent,
   wants: (name: string) => boolean,
 ): V2Event | undefined {
-  const { units, placements, pendings, states } = registry.keys;
+  const { units, placements, pendings, states, orphans } = registry.keys;
   const key = event.kind === 'put' ? event.kv.key : event.key;
+  if (key.startsWith(orphans)) return orphanEvent(registry, event, key, wants);
   const prefix = [units, placements, pendings, states].find((one) => key.startsWith(one));
   if (prefix === undefined) return undefined;
   const [name = '', machineID = ''] = key.slice(prefix.length).split('/');
@@ -36,4 +37,19 @@ export function eventOf(
   }
   const state = readRecord(registry, 'state', kv);
   return state && { kind: 'state', name, machineID, state: v2State({ kind: 'state', state }) };
+}
+
+/** A row that an orphan has, or has no more; the machine may report the unit as its own instead. */
+function orphanEvent(
+  registry: Registry,
+  event: WatchEvent,
+  key: string,
+  wants: (name: string) => boolean,
+): V2Event | undefined {
+  const [machineID = '', name = ''] = key.slice(registry.keys.orphans.length).split('/');
+  if (!wants(name)) return undefined;
+  const told = { kind: 'state', name, machineID, orphan: true } as const;
+  if (event.kind === 'delete') return told;
+  const state = readRecord(registry, 'orphan', event.kv);
+  return state && { ...told, state: v2State({ kind: 'orphan', state }) };
 }

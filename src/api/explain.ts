@@ -2,7 +2,7 @@
 // Invariant: no lines means that all is as desired.
 import { loadFault } from '../model/load-state.ts';
 import type { MachineId } from '../model/machine.ts';
-import type { UnitState } from '../model/unit-state.ts';
+import { isRunning, type Orphan, type UnitState } from '../model/unit-state.ts';
 import type { UnitLeft } from '../registry/read-left.ts';
 import type { UnitFacts } from '../registry/read-unit.ts';
 import { pendingSentences } from '../scheduler/explain.ts';
@@ -10,8 +10,16 @@ import { awayLines } from './explain-away.ts';
 import { v2State } from './render.ts';
 import type { V2Explanation } from './types.ts';
 
-/** The answer of `GET /fleet/v2/units/NAME/explain`; `nowMs` is wall-clock ms. */
-export function explain(facts: UnitFacts, nowMs: number): V2Explanation {
+/** What is known beside the unit's own records. */
+export interface Circumstances {
+  /** Wall-clock ms. */
+  readonly nowMs: number;
+  /** What present machines run of it unknown to the store. */
+  readonly orphans: readonly Orphan[];
+}
+
+/** The answer of `GET /fleet/v2/units/NAME/explain`. */
+export function explain(facts: UnitFacts, { nowMs, orphans }: Circumstances): V2Explanation {
   const { row, pending } = facts;
   return {
     name: row.unit.name,
@@ -22,6 +30,7 @@ export function explain(facts: UnitFacts, nowMs: number): V2Explanation {
     lines: [
       ...placementLines(facts, nowMs),
       ...facts.states.flatMap((state) => stateLines(facts, state)),
+      ...orphans.flatMap((orphan) => orphanLines(facts, orphan)),
     ],
   };
 }
@@ -34,7 +43,7 @@ export function explainLeft({ name, placed, rows }: UnitLeft): V2Explanation {
       : [`${short(placed.machine)} is asked to stop ${name} and hand it over`];
   const lines = rows.map(({ kind, state }) =>
     kind === 'orphan'
-      ? `${short(state.machine)} runs it as an orphan, ${systemdWords(state)}: the cluster has no unit of this name; it stays up until a person decides`
+      ? `${short(state.machine)} runs it as an orphan, ${systemdWords(state)}: the cluster has no unit of this name; it stays up until a person decides: fleetctl adopt ${name}, or fleetctl destroy ${name}`
       : `${short(state.machine)} still has it: ${systemdWords(state)}`,
   );
   return {
@@ -61,6 +70,10 @@ function placementLines(facts: UnitFacts, nowMs: number): readonly string[] {
         ...awayLines(placed.machine, facts.away, nowMs),
         ...(pending === undefined ? [] : pendingSentences(pending)),
         ...leaderless(led),
+      ];
+    if (facts.isLeaving)
+      return [
+        `${where} leaves the cluster: it stops ${unit.name} and hands it over, and it is placed anew when that is done`,
       ];
     if (isWanted && unit.hash !== placed.hash)
       return [
@@ -98,6 +111,15 @@ function stateLines({ row }: UnitFacts, state: UnitState): readonly string[] {
       lines.push(...jobLines(where, state));
   }
   return lines;
+}
+
+/** It runs twice: fleet ends neither by itself. */
+function orphanLines({ row, pending }: UnitFacts, orphan: Orphan): readonly string[] {
+  if (!isRunning(orphan) || pending?.reason === 'orphan') return [];
+  if (row.placed?.machine === orphan.machine) return []; // it is about to find that it was taken up
+  return [
+    `${short(orphan.machine)} runs it as an orphan too, ${systemdWords(orphan)}: it stays up until it is stopped there (systemctl stop ${orphan.name})`,
+  ];
 }
 
 /** A unit that systemd cannot load; or whose file was taken away behind fleet's back: what runs goes on, but will not start again. */

@@ -28,7 +28,7 @@ export class OptionsCache {
     }
     if (missing.size === 0) return found;
     for (const [name, text] of await readFiles(registry, missing, signal)) {
-      const { ok } = parseUnitFile(text);
+      const ok = parseUnitFile(text).ok ?? parseUnitFile(text, 'podman').ok;
       if (ok === undefined) continue;
       const json = optionsJson(optionsOf(ok));
       found.set(name, json);

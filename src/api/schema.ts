@@ -9,7 +9,7 @@ import type { V2PutUnit } from './types.ts';
 const desiredState = z.enum(['inactive', 'loaded', 'launched']);
 
 /** Clients written in Go leave empty strings out. */
-const v1Unit = z.object({
+export const v1PutUnit = z.object({
   name: z.string().optional(),
   options: z
     .array(
@@ -23,9 +23,10 @@ const v1Unit = z.object({
   desiredState: z.union([desiredState, z.literal('').transform(() => undefined)]).optional(),
 });
 /** The body of `PUT /fleet/v1/units/NAME`. */
-export type V1PutUnit = z.output<typeof v1Unit>;
+export type V1PutUnit = z.output<typeof v1PutUnit>;
 
-const v2PutUnit = z.strictObject({
+/** The body of `PUT /fleet/v2/units/NAME`. */
+export const v2PutUnit = z.strictObject({
   text: z.string().optional(),
   desiredState: desiredState.optional(),
   ifHash: z.string().max(40).optional(),
@@ -36,7 +37,8 @@ const patchValue = z.union([
   z.string(),
   z.object({ value: z.string() }).transform(({ value }) => value),
 ]);
-const patch = z
+/** The body of `PATCH /fleet/v1/machines`. */
+export const machinesPatch = z
   .array(
     z.object({
       op: z.string(),
@@ -51,7 +53,7 @@ const PATCH_PATH = /^\/([^/]+)\/metadata\/([A-Za-z0-9_.-]+)$/;
 
 /** Reads the body of a v1 PUT. */
 export function parseV1Unit(body: Uint8Array | undefined): V1PutUnit {
-  return checked(v1Unit, parseJson(body));
+  return checked(v1PutUnit, parseJson(body));
 }
 
 /** Reads the body of a v2 PUT. */
@@ -68,7 +70,7 @@ export function parseV2Unit(body: Uint8Array | undefined): V2PutUnit {
 
 /** Reads the body of `PATCH /machines`: JSON Patch over `/ID/metadata/KEY`. */
 export function parsePatch(body: Uint8Array | undefined): readonly MetadataOverride[] {
-  return checked(patch, parseJson(body)).map((operation, index) => {
+  return checked(machinesPatch, parseJson(body)).map((operation, index) => {
     const { op, path } = operation;
     if (op !== 'add' && op !== 'replace' && op !== 'remove')
       throw invalid(`[${index}].op`, `'${op}' is not one of add, replace, remove`);

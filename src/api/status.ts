@@ -65,7 +65,7 @@ export function publicError(error: unknown): FleetError {
   if (error.code === 'STORE_COMPACTED' || error.code === 'STORE_REVERTED')
     return new FleetError(
       error.code,
-      'the listing is older than the history that the store keeps',
+      "the listing of 'nextPageToken' is older than the history that the store keeps",
       {
         cause: error,
         hint: 'Begin it anew, without nextPageToken.',

@@ -163,6 +163,13 @@ export interface V2Explanation {
 export type V2Event =
   | Readonly<{ kind: 'unit'; name: string; unit?: V2Unit }>
   | Readonly<{ kind: 'placed'; name: string; machineID?: string; releasing?: boolean }>
-  | Readonly<{ kind: 'state'; name: string; machineID: string; state?: V2UnitState }>
+  | Readonly<{
+      kind: 'state';
+      name: string;
+      machineID: string;
+      /** It runs there unknown to the store: another row than that of the unit. */
+      orphan?: true;
+      state?: V2UnitState;
+    }>
   | Readonly<{ kind: 'pending'; name: string; pending?: Pending; lines?: readonly string[] }>
   | Readonly<{ kind: 'reset' }>;

@@ -12,7 +12,9 @@ import {
 } from '../unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../unitfile/hash.ts';
 import { isTemplate } from '../unitfile/name.ts';
-import { parseUnitFile, type UnitFile as ParsedFile } from '../unitfile/parse.ts';
+import { quadletProblems } from '../quadlet/check.ts';
+import type { UnitFile as ParsedFile } from '../unitfile/parse.ts';
+import { parseNamedFile } from '../unitfile/quadlet-name.ts';
 import { problemLine, type Problem } from '../unitfile/problem.ts';
 
 /** problems named in one message; all are in the details. */
@@ -20,7 +22,7 @@ const PROBLEMS_NAMED = 5;
 
 /** Checks a text; throws UNIT_FILE_INVALID with every problem. */
 export function fileOfText(name: UnitName, text: string): UnitFile {
-  const { ok, problems } = parseUnitFile(text);
+  const { ok, problems } = parseNamedFile(name, text);
   if (ok === undefined) throw invalidFile(name, problems);
   return fileOf(name, ok, text);
 }
@@ -48,8 +50,10 @@ export function refuseActiveTemplate(name: UnitName, desiredState: DesiredState 
 function fileOf(name: UnitName, file: ParsedFile, text: string): UnitFile {
   refuseHidden(name);
   refuseEmpty(name, file);
-  const { problems } = checkFleetOptions(name, file);
+  const { ok: needs, problems } = checkFleetOptions(name, file);
   if (problems !== undefined) throw invalidFile(name, problems);
+  const faults = quadletProblems(name, file, needs);
+  if (faults.length > 0) throw invalidFile(name, faults);
   const options = optionsOf(file);
   return {
     text,

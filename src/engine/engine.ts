@@ -12,6 +12,7 @@ import { decode } from '../registry/codec.ts';
 import { ClusterPicture } from '../scheduler/cluster.ts';
 import { FILTERS, type Filters } from '../scheduler/filters.ts';
 import { Mirror } from '../store/mirror.ts';
+import { Slices } from '../store/slices.ts';
 import { RELIST_INTERVAL_MS } from '../model/limits.ts';
 import { AbsenceRecords } from './absence-records.ts';
 import { AbsenceWatch, type AbsenceMemory, type Evidence } from './absence-watch.ts';
@@ -41,9 +42,7 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
 /** ms of planning and applying at a stretch: heartbeats and the API wait no longer than this. */
 const SLICE_MS = 20;
 const FIRST_LIMIT = 100;
-const MAX_LIMIT = 2_000;
-/** changes applied between two looks at the clock */
-const FEED_STEP = 200;
+const MAX_LIMIT = 1_000;
 
 async function runTerm(deps: EngineDeps, start: TermStart, signal: AbortSignal): Promise<void> {
   const { fence } = start;
@@ -95,14 +94,22 @@ class EngineTerm {
   }
 
   /** What housekeeping asks of the term. */
-  forHousekeeping(): Pick<HouseDeps, 'absent' | 'destroyedGlobals' | 'forgotten' | 'unreadable'> {
+  forHousekeeping(): Pick<
+    HouseDeps,
+    'absent' | 'destroyedGlobals' | 'forgotten' | 'reportedBy' | 'revision' | 'unreadable'
+  > {
     return {
       absent: () => this.#absence.absent(),
       forgotten: (id) => this.#absence.forget(id),
       destroyedGlobals: () =>
-        [...this.#picture.units()]
+        [...this.#picture.globals]
           .filter(({ unit, global }) => unit === undefined && global?.release === true)
           .map(({ name, globalRevision }) => ({ name, revision: globalRevision })),
+      reportedBy: (id) => {
+        const held = this.#picture.machine(id)?.holds ?? [];
+        return [...new Set([...held, ...this.#picture.globals])].map(({ name }) => name);
+      },
+      revision: () => this.#mirror.revision,
       unreadable: (kv, error) => this.#leaveAlone(kv.key, error),
     };
   }
@@ -153,9 +160,9 @@ class EngineTerm {
         'the store went back in time: another term begins from what it says now',
       );
     }
-    let began = clock.now();
+    const slices = new Slices(clock, signal);
     const revision = this.#mirror.revision;
-    for (const [i, change] of this.#mirror.takeChanges().entries()) {
+    for (const change of this.#mirror.takeChanges()) {
       feed(
         {
           keys,
@@ -170,10 +177,7 @@ class EngineTerm {
         change,
         revision,
       );
-      if (i % FEED_STEP === 0 && clock.now() - began > SLICE_MS) {
-        await clock.sleep(0, signal);
-        began = clock.now();
-      }
+      await slices.breathe();
     }
   }
 
@@ -189,13 +193,10 @@ class EngineTerm {
     this.#nameFaults(plan);
     if (plan.actions.length === 0) return;
     try {
-      const { committed, lost } = await commit(
-        kv,
-        this.#fence,
-        writesOf(keys, plan.actions),
-        signal,
-      );
-      this.#carryOut(plan, new Map(committed.map(({ write, revision }) => [write.unit, revision])));
+      const writes = writesOf(keys, plan.actions);
+      const { committed, lost } = await commit(kv, this.#fence, writes, signal);
+      const revisions = committed.map(({ write, revision }) => [write.unit, revision] as const);
+      await this.#carryOut(plan, new Map(revisions), signal);
       this.#lost.push(...lost.map(({ unit }) => unit));
     } catch (error) {
       // Whether it was written or not, the mirror will say; until then the units are to be decided again.
@@ -205,8 +206,14 @@ class EngineTerm {
     }
   }
 
-  #carryOut(plan: EnginePlan, revisions: ReadonlyMap<UnitName, bigint>): void {
+  async #carryOut(
+    plan: EnginePlan,
+    revisions: ReadonlyMap<UnitName, bigint>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const slices = new Slices(this.#deps.clock, signal);
     for (const action of plan.actions) {
+      await slices.breathe();
       const revision = revisions.get(action.unit);
       if (revision === undefined) continue;
       applyAction(this.#picture, action, revision);
@@ -243,9 +250,11 @@ class EngineTerm {
 
   /** The last leader's `pending/` records: the picture must know what to delete. */
   async #readPendings(signal: AbortSignal): Promise<void> {
-    const { kv, keys } = this.#deps;
+    const { kv, keys, clock } = this.#deps;
     const { kvs } = await kv.range(keys.pendings, {}, signal);
+    const slices = new Slices(clock, signal);
     for (const { key, value } of kvs) {
+      await slices.breathe();
       try {
         const pending = decode('pending', key, value);
         this.#picture.applyPending(pending.name, pending);

@@ -1,5 +1,6 @@
 // Changes of the mirror → the picture. A record that does not decode is named, counted and left out; it never stops the rest.
 import { isFleetError } from '../model/errors.ts';
+import { isRunning } from '../model/unit-state.ts';
 import type { Host, Machine, MachineId } from '../model/machine.ts';
 import { parseClusterKey, type ClusterKey, type Keys } from '../registry/keys.ts';
 import { decode, type RecordKind, type Records } from '../registry/codec.ts';
@@ -48,6 +49,14 @@ function apply(
       return picture.applyGlobal(what.name, read('global'), revision);
     case 'schedule':
       return picture.applyAssignment(what.machine, what.name, read('assignment'), revision);
+    case 'orphan': {
+      const orphan = read('orphan');
+      return picture.applyOrphan(
+        what.machine,
+        what.name,
+        orphan !== undefined && isRunning(orphan),
+      );
+    }
     case 'machine':
       machine(what.machine, read('machine'), kv?.lease);
       return picture.applyMachine(what.machine, read('machine'));

@@ -1,4 +1,4 @@
-// What a leader does now and then: forgets old history, and clears what absent machines left behind.
+// What a leader does now and then: has old history forgotten, and clears what absent machines left behind.
 // Invariant: fenced like every write of a term; a failure is logged and tried again the next time.
 import { isFleetError } from '../model/errors.ts';
 import { ABSENT_KEPT_MS, TXN_OPERATIONS_MAX } from '../model/limits.ts';
@@ -7,9 +7,9 @@ import type { UnitName } from '../model/unit.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { commit, type Fence } from '../registry/commit.ts';
-import { collectFiles } from '../registry/files.ts';
 import { readRecord, type Registry } from '../registry/registry.ts';
 import type { Operation, Revision } from '../store/kv.ts';
+import { forgetHistory } from './history.ts';
 
 export interface HouseDeps extends Registry {
   readonly clock: Clock;
@@ -19,6 +19,10 @@ export interface HouseDeps extends Registry {
   readonly absent: () => readonly Readonly<{ id: MachineId; host: Host | undefined }>[];
   /** Global units that were destroyed: their keys hold the mark for hosts that have not seen it yet. */
   readonly destroyedGlobals: () => readonly Readonly<{ name: UnitName; revision: Revision }>[];
+  /** Units of which this machine may have reported a row. */
+  readonly reportedBy: (id: MachineId) => readonly UnitName[];
+  /** Up to which the term's picture of the cluster is true. */
+  readonly revision: () => Revision;
   /** Told of a machine of which nothing is left in the store. */
   readonly forgotten: (id: MachineId) => void;
 }
@@ -26,33 +30,24 @@ export interface HouseDeps extends Registry {
 /** How long a mark stays at the least: a host that has just begun to load the unit has no row yet. */
 const KEEP_MARK_MS = 10 * 60_000;
 const ROUND_MS = 5_000;
-const COMPACT_EVERY_MS = 5 * 60_000;
-/** The history that watches and pages may still need. */
-const KEEP_HISTORY_MS = 10 * 60_000;
-
-interface Mark {
-  readonly atMs: number;
-  readonly revision: Revision;
-}
+/** After a failure of what is done seldom. */
+const RETRY_MS = 60_000;
 
 /** Runs until aborted. */
 export async function keepHouse(deps: HouseDeps, signal: AbortSignal): Promise<never> {
   const { clock, log } = deps;
-  const marks: Mark[] = [];
   const cleared = new Set<MachineId>();
   const marked = new Map<Revision, number>();
-  let compactedAtMs = clock.now();
-  let unnamed: ReadonlyMap<string, Revision> = new Map();
+  let lookAtMs = clock.now();
   for (;;) {
     await clock.sleep(ROUND_MS, signal);
     try {
       await clearAbsent(deps, cleared, signal);
       await clearGlobals(deps, marked, signal);
-      if (clock.now() - compactedAtMs >= COMPACT_EVERY_MS) {
-        compactedAtMs = clock.now();
+      if (clock.now() >= lookAtMs) {
+        lookAtMs = clock.now() + RETRY_MS;
         await forgetLongGone(deps, signal);
-        await compactOld(deps, marks, signal);
-        ({ unnamed } = await collectFiles(deps, unnamed, signal));
+        lookAtMs = clock.now() + (await forgetHistory(deps, signal));
       }
     } catch (error) {
       if (!isFleetError(error) || isFleetError(error, 'LEADERSHIP_LOST')) throw error;
@@ -129,16 +124,27 @@ async function clearGlobals(
   }
 }
 
-/** Keys of the state rows that these machines wrote. */
+/**
+ * Keys of what these machines may have reported, state rows and orphans: they write them anew when they are back. Of all rows that
+ * there are, few are theirs: they are not listed.
+ */
 async function rowsOf(
-  { kv, keys }: HouseDeps,
-  machines: ReadonlySet<string>,
+  { kv, keys, reportedBy }: HouseDeps,
+  machines: ReadonlySet<MachineId>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { kvs } = await kv.range(keys.states, { keysOnly: true }, signal);
-  return kvs
-    .map(({ key }) => key)
-    .filter((key) => machines.has(key.slice(key.lastIndexOf('/') + 1)));
+  const asked = [...machines].flatMap((id) => reportedBy(id).map((name) => keys.state(name, id)));
+  const rows: string[] = [];
+  for (let from = 0; from < asked.length; from += TXN_OPERATIONS_MAX) {
+    const some = asked.slice(from, from + TXN_OPERATIONS_MAX);
+    const { gets } = await kv.txn({ then: some.map((key) => ({ kind: 'get', key })) }, signal);
+    for (const found of gets) if (found !== undefined) rows.push(found.key);
+  }
+  for (const id of machines) {
+    const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
+    rows.push(...kvs.map(({ key }) => key));
+  }
+  return rows;
 }
 
 async function fenced(
@@ -153,17 +159,4 @@ async function fenced(
     },
     signal,
   );
-}
-
-async function compactOld(
-  { kv, keys, clock }: HouseDeps,
-  marks: Mark[],
-  signal: AbortSignal,
-): Promise<void> {
-  const { revision } = await kv.txn({ then: [{ kind: 'get', key: keys.leader }] }, signal);
-  marks.push({ atMs: clock.now(), revision });
-  const old = marks.findLast((mark) => clock.now() - mark.atMs >= KEEP_HISTORY_MS);
-  if (old === undefined) return;
-  marks.splice(0, marks.indexOf(old) + 1);
-  await kv.compact(old.revision, signal);
 }

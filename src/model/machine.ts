@@ -3,6 +3,9 @@
 /** 32 lowercase hex digits, machine-id(5). The only way in is `parseMachineId()`. */
 export type MachineId = string & { readonly __brand: 'MachineId' };
 
+/** What a machine says that it can do for units that ask for it; others do not get them. `fence`: Fence=, `cut-off`: OnPartition=stop. */
+export type Capability = 'fence' | 'cut-off';
+
 export type Metadata = Readonly<Record<string, string>>;
 
 /** `c/machine/ID`: written by the machine's own agent under its lease. */

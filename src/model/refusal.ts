@@ -1,5 +1,5 @@
 // Why a machine may not run a unit: data, with the required and the actual value. scheduler/explain.ts says it in words.
-import type { MachineId } from './machine.ts';
+import type { Capability, MachineId } from './machine.ts';
 import type { UnitName } from './unit.ts';
 
 export type Refusal =
@@ -17,6 +17,8 @@ export type Refusal =
   /** `value` has a specifier, and what it stands for on this machine cannot stand there. */
   | Readonly<{ kind: 'host-name'; value: string; hostname: string }>
   | Readonly<{ kind: 'leaving' }>
+  /** The machine does not say of itself that it can do this. */
+  | Readonly<{ kind: 'capability'; required: Capability }>
   | Readonly<{ kind: 'runtime'; required: string }>;
 
 export type RefusalKind = Refusal['kind'];
@@ -30,7 +32,9 @@ export interface Pending {
   /** At most PENDING_MACHINES_MAX of them, lowest id first. */
   readonly machines: readonly Readonly<{ machine: MachineId; refusal: Refusal }>[];
   /** Set where no machine was asked: there is none, the unit could not be planned, or it waits for something. */
-  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable' | 'circle';
+  readonly reason?: 'no-machines' | 'internal' | 'releasing' | 'unreadable' | 'circle' | 'orphan';
   /** With `circle`: units that wait for each other by MachineOf=, from one of them round to it again. */
   readonly circle?: readonly UnitName[];
+  /** With `orphan`: where it runs already, unknown to the store; at most PENDING_MACHINES_MAX, lowest id first. */
+  readonly orphans?: readonly MachineId[];
 }

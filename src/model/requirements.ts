@@ -1,5 +1,6 @@
 // What a unit's [X-Fleet] section asks of the cluster, checked and with specifiers expanded for the unit's name.
 // Invariant: made by unitfile/fleet-options.ts only; lists are sorted and without doubles, so equal requests are equal values.
+import type { Runtime } from './container-runtime.ts';
 import type { UnitName } from './unit.ts';
 
 /** One metadata key: a machine is allowed when its value of `key` is any of `values`. */
@@ -34,6 +35,12 @@ export interface Requirements {
   readonly global: boolean;
   /** Whether its host may start it after a boot without having reached the store; where nothing is said: what no other host may run. */
   readonly bootWithoutStore?: boolean;
+  /** Of a Quadlet file: the machine must have one of these, the first that it has is taken. */
+  readonly runtimes?: readonly Runtime[];
+  /** Each start of it is given a token that grows (`FLEET_GENERATION`). */
+  readonly fence?: true;
+  /** Its host stops it in time where it cannot be sure that the unit is still its own. */
+  readonly onPartition?: 'stop';
   /** What is asked for besides, and is another thing on each machine; most units have none of it. */
   readonly perMachine?: PerMachineValues;
 }

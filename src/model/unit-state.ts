@@ -42,12 +42,19 @@ export interface UnitState extends SystemdState {
   readonly incarnation: string;
 }
 
-/** `orphan/ID/NAME`: a fleet unit that runs and that no key speaks of. */
+/** `c/orphan/ID/NAME`: a fleet unit that runs and that no key speaks of. */
 export interface Orphan extends SystemdState {
   readonly name: UnitName;
   readonly machine: MachineId;
   readonly hash: string;
   readonly generation: number;
+  /** What it was there for; absent in records of older versions. */
+  readonly desiredState?: 'loaded' | 'launched';
   /** The unit file as it runs there. */
   readonly text: string;
+}
+
+/** Says whether systemd runs it, or is about to: systemd.unit(5), the states of a unit. */
+export function isRunning({ activeState }: SystemdState): boolean {
+  return activeState !== 'inactive' && activeState !== 'failed';
 }

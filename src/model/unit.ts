@@ -2,7 +2,7 @@
 // Invariant: none of these carries a unit file's text; that is stored under its SHA-256.
 import type { MachineId } from './machine.ts';
 
-/** A name that systemd accepts. The only way in is `parseUnitName()` of unitfile/name.ts. */
+/** A name that systemd accepts, or that of a Quadlet file, which becomes one. The only way in is `parseUnitName()` of unitfile/name.ts. */
 export type UnitName = string & { readonly __brand: 'UnitName' };
 
 export type DesiredState = 'inactive' | 'loaded' | 'launched';

@@ -1,13 +1,14 @@
 // A Quadlet file → the service that runs it on one host, or every reason why not.
 // Invariant: each key of the file is carried out, or refused by its name and place; none is passed over.
+import { quadletTypeOf } from '../unitfile/quadlet-name.ts';
+import type { Runtime } from '../model/container-runtime.ts';
 import type { UnitFile } from '../unitfile/parse.ts';
 import type { Checked, Problem } from '../unitfile/problem.ts';
 import { boundedProblems } from '../unitfile/problem.ts';
 import { checkKeys } from './check-keys.ts';
 import { DOCKER } from './docker/docker.ts';
-import type { ConversionHost, QuadletFile, Runtime } from './draft.ts';
+import type { ConversionHost } from './draft.ts';
 import { Draft } from './draft.ts';
-import { quadletKindOf } from './kinds.ts';
 import { PODMAN } from './podman/podman.ts';
 import { translateDependencies } from './references.ts';
 import { RKT } from './rkt.ts';
@@ -31,7 +32,7 @@ export function convertQuadlet(
   file: UnitFile,
   host: ConversionHost,
 ): Checked<Conversion> {
-  const kind = quadletKindOf(name);
+  const kind = quadletTypeOf(name);
   if (kind === undefined) {
     const message = `'${name}' is no Quadlet file`;
     return { problems: [{ message, hint: "Its name ends in '.container', '.volume' and so on." }] };

@@ -1,24 +1,23 @@
 // One conversion under way: the file that is read, the service that is made of it, and what is wrong so far.
 // Invariant: a converter never stops at the first fault, and never throws for what a person wrote.
-import type { Place } from '../unitfile/fleet-rules.ts';
+import type { QuadletType } from '../unitfile/name.ts';
+import type { Runtime } from '../model/container-runtime.ts';
+import { isTrue, type Place } from '../unitfile/fleet-rules.ts';
 import type { UnitFile } from '../unitfile/parse.ts';
 import type { Problem } from '../unitfile/problem.ts';
-import type { QuadletKind } from './kinds.ts';
 import { KIND_RULES, serviceNameOf } from './kinds.ts';
 import type { Assignment } from './section.ts';
 import { SectionReader } from './section.ts';
 import { ServiceFile } from './service.ts';
 import { splitWords } from './words.ts';
 
-/** What runs containers. */
-export const RUNTIMES = ['podman', 'docker', 'rkt'] as const;
-export type Runtime = (typeof RUNTIMES)[number];
-
 /** What a conversion needs to know of the host that the service is for. */
 export interface ConversionHost {
   readonly runtime: Runtime;
   /** The runtime's program, an absolute path. */
   readonly program: string;
+  /** Such as '4.3.1'; the newest that is known here, unless given. */
+  readonly version?: string;
   /** The service is for a user's systemd. */
   readonly user: boolean;
   /** Where relative paths of the file begin; without it they are refused. */
@@ -32,18 +31,20 @@ export interface ConversionHost {
 /** The file's own section as `quadlet`, with its kind and name. */
 export interface QuadletFile {
   readonly name: string;
-  readonly kind: QuadletKind;
+  readonly kind: QuadletType;
   readonly file: UnitFile;
   readonly host: ConversionHost;
 }
 
 export class Draft {
   readonly name: string;
-  readonly kind: QuadletKind;
+  readonly kind: QuadletType;
   readonly host: ConversionHost;
   readonly section: SectionReader;
   readonly service: ServiceFile;
   readonly serviceName: string;
+  /** Its processes are to see the token of their start (`Fence=`). */
+  readonly isFenced: boolean;
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
 
@@ -51,6 +52,8 @@ export class Draft {
     this.name = name;
     this.kind = kind;
     this.host = host;
+    const fleet = new SectionReader(file, 'X-Fleet');
+    this.isFenced = isTrue(fleet.text('Fence') ?? '') || fleet.text('OnPartition') === 'stop';
     const own = KIND_RULES[kind].section;
     this.section = new SectionReader(file, own);
     this.serviceName = serviceNameOf(name, kind, this.section);
@@ -117,7 +120,7 @@ export class Draft {
 }
 
 /** The path from the directory, '.' and '..' worked out. */
-export function joinPath(directory: string, path: string): string {
+function joinPath(directory: string, path: string): string {
   const parts: string[] = [];
   for (const part of `${directory}/${path}`.split('/')) {
     if (part === '..') parts.pop();

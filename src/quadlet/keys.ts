@@ -44,7 +44,7 @@ function argumentsOf(draft: Draft, key: string, [form, option = '']: KeyRule): r
 }
 
 /** `OPTION KEY=VALUE` for each pair; a KEY alone stays alone. */
-export function pairArguments(draft: Draft, key: string, option: string): readonly string[] {
+function pairArguments(draft: Draft, key: string, option: string): readonly string[] {
   return [...draft.pairs(key)].flatMap(([name, value]) => [
     option,
     value === undefined ? name : `${name}=${value}`,

@@ -1,51 +1,39 @@
 // The kinds of Quadlet files, and what each file's service and resource are called: podman-systemd.unit(5).
 // Invariant: names come from the file's own name and keys only, so that two files that refer to each other agree.
+import type { QuadletType } from '../unitfile/name.ts';
+import { SERVICE_SUFFIX } from '../unitfile/quadlet-name.ts';
 import type { SectionReader } from './section.ts';
-
-/** What a Quadlet file describes; ends its name. */
-export type QuadletKind =
-  'container' | 'volume' | 'network' | 'pod' | 'build' | 'image' | 'kube' | 'artifact';
 
 interface KindRule {
   /** The section that describes the resource. */
   readonly section: string;
-  /** What the service's name has behind the file's own: `data.volume` runs as `data-volume.service`. */
-  readonly suffix: string;
   /** The key that names the resource; without one there is no name to refer to but what the kind gives. */
   readonly nameKey?: string;
 }
 
-export const KIND_RULES: Readonly<Record<QuadletKind, KindRule>> = {
-  container: { section: 'Container', suffix: '', nameKey: 'ContainerName' },
-  volume: { section: 'Volume', suffix: '-volume', nameKey: 'VolumeName' },
-  network: { section: 'Network', suffix: '-network', nameKey: 'NetworkName' },
-  pod: { section: 'Pod', suffix: '-pod', nameKey: 'PodName' },
-  build: { section: 'Build', suffix: '-build' },
-  image: { section: 'Image', suffix: '-image' },
-  kube: { section: 'Kube', suffix: '' },
-  artifact: { section: 'Artifact', suffix: '-artifact' },
+export const KIND_RULES: Readonly<Record<QuadletType, KindRule>> = {
+  container: { section: 'Container', nameKey: 'ContainerName' },
+  volume: { section: 'Volume', nameKey: 'VolumeName' },
+  network: { section: 'Network', nameKey: 'NetworkName' },
+  pod: { section: 'Pod', nameKey: 'PodName' },
+  build: { section: 'Build' },
+  image: { section: 'Image' },
+  kube: { section: 'Kube' },
+  artifact: { section: 'Artifact' },
 };
 
-const KINDS = Object.keys(KIND_RULES) as readonly QuadletKind[];
-
-/** The kind of a file by its name; undefined for what is no Quadlet file. */
-export function quadletKindOf(name: string): QuadletKind | undefined {
-  const dot = name.lastIndexOf('.');
-  return dot <= 0 ? undefined : KINDS.find((kind) => kind === name.slice(dot + 1));
-}
-
 /** The service that a file becomes: `web.container` → `web.service`, `data@.volume` → `data-volume@.service`. */
-export function serviceNameOf(name: string, kind: QuadletKind, section: SectionReader): string {
+export function serviceNameOf(name: string, kind: QuadletType, section: SectionReader): string {
   const own = section.text('ServiceName');
   if (own !== undefined && own !== '') return `${own}.service`;
   const [prefix, instance] = partsOf(name);
-  return `${prefix}${KIND_RULES[kind].suffix}${instance === undefined ? '' : `@${instance}`}.service`;
+  return `${prefix}${SERVICE_SUFFIX[kind]}${instance === undefined ? '' : `@${instance}`}.service`;
 }
 
 /** The name that the runtime knows the resource by, specifiers of the service included; undefined where nothing names it. */
 export function resourceNameOf(
   name: string,
-  kind: QuadletKind,
+  kind: QuadletType,
   section: SectionReader,
 ): string | undefined {
   switch (kind) {

@@ -1,22 +1,23 @@
 // Quadlet files that one refers to: what they are called as services and resources, and the dependencies that follow.
 // Invariant: a name that ends like a Quadlet file is one.
+import type { QuadletType } from '../unitfile/name.ts';
+import { quadletTypeOf } from '../unitfile/quadlet-name.ts';
 import type { Place } from '../unitfile/fleet-rules.ts';
 import type { Draft } from './draft.ts';
-import { KIND_RULES, quadletKindOf, resourceNameOf, serviceNameOf } from './kinds.ts';
-import type { QuadletKind } from './kinds.ts';
+import { KIND_RULES, resourceNameOf, serviceNameOf } from './kinds.ts';
 import { SectionReader } from './section.ts';
 import { splitWords } from './words.ts';
 import type { UnitFile } from '../unitfile/parse.ts';
 
 /** Another Quadlet file, by what its service and its resource are called. */
 export interface Referred {
-  readonly kind: QuadletKind;
+  readonly kind: QuadletType;
   readonly service: string;
   readonly resource: string | undefined;
 }
 
 /** The file of that name as others see it. Of one that is not known, which the host may have by itself, the names follow the kind's rule. */
-export function referredTo(draft: Draft, name: string, kind: QuadletKind): Referred {
+export function referredTo(draft: Draft, name: string, kind: QuadletType): Referred {
   const section = new SectionReader(draft.host.quadlets.get(name), KIND_RULES[kind].section);
   const service = serviceNameOf(name, kind, section);
   const resource = resourceNameOf(name, kind, section);
@@ -27,7 +28,7 @@ export function referredTo(draft: Draft, name: string, kind: QuadletKind): Refer
 
 /** The resource of a file that this one uses, with `Requires=` and `After=` of its service; refused where nothing names it. */
 export function useResource(draft: Draft, name: string, at: Place | undefined): string | undefined {
-  const kind = quadletKindOf(name);
+  const kind = quadletTypeOf(name);
   if (kind === undefined) return undefined;
   const { service, resource } = referredTo(draft, name, kind);
   draft.service.add('Unit', 'Requires', service);
@@ -58,7 +59,7 @@ export function noteUnknown(draft: Draft, name: string, at: Place | undefined): 
 
 /** An image, or the image that a `.image` or `.build` file stands for. */
 export function imageOf(draft: Draft, image: string, at: Place | undefined): string {
-  const kind = quadletKindOf(image);
+  const kind = quadletTypeOf(image);
   if (kind !== 'image' && kind !== 'build') return image;
   return useResource(draft, image, at) ?? image;
 }
@@ -86,9 +87,9 @@ const DEPENDENCIES = [
 export function translateDependencies(draft: Draft, unit: SectionReader): void {
   for (const key of DEPENDENCIES) {
     const names = draft.service.all('Unit', key).flatMap((value) => value.split(/\s+/));
-    if (names.every((name) => quadletKindOf(name) === undefined)) continue;
+    if (names.every((name) => quadletTypeOf(name) === undefined)) continue;
     const services = names.map((name) => {
-      const kind = quadletKindOf(name);
+      const kind = quadletTypeOf(name);
       if (kind === undefined) return name;
       noteUnknown(draft, name, unit.last(key)?.at);
       return referredTo(draft, name, kind).service;
@@ -105,7 +106,7 @@ export function referencesOf(file: UnitFile): readonly string[] {
     const { words } = splitWords(value, 'retain');
     for (const word of words ?? []) {
       for (const part of word.split(/[:,=]/))
-        if (quadletKindOf(part) !== undefined && !part.includes('/')) found.add(part);
+        if (quadletTypeOf(part) !== undefined && !part.includes('/')) found.add(part);
     }
   }
   return [...found].sort();
@@ -113,4 +114,13 @@ export function referencesOf(file: UnitFile): readonly string[] {
 
 function stem(service: string): string {
   return service.slice(0, -'.service'.length);
+}
+
+/** Paths of the devices that need not be there: `AddDevice=-PATH`. */
+export function optionalDevicesOf(file: UnitFile): readonly string[] {
+  return new SectionReader(file, KIND_RULES.container.section)
+    .all('AddDevice')
+    .flatMap(({ value }) => splitWords(value, 'retain').words ?? [])
+    .filter((device) => device.startsWith('-'))
+    .map((device) => device.slice(1).split(':')[0] ?? '');
 }

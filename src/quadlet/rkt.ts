@@ -1,11 +1,11 @@
 // `.container` for rkt 1.30, the last one: what of it rkt has words for. A pod of one app, known by a file that has its id.
 // Invariant: the pod is removed before a start and after an end, also one by a power cut.
+import { quadletTypeOf } from '../unitfile/quadlet-name.ts';
 import { cannot } from './check-keys.ts';
 import { imageFields } from './container.ts';
 import type { Draft } from './draft.ts';
 import type { KeyRules } from './keys.ts';
 import { plainArguments } from './keys.ts';
-import { quadletKindOf } from './kinds.ts';
 import { serviceType } from './podman/service.ts';
 import type { RuntimeRules } from './runtime.ts';
 
@@ -59,7 +59,7 @@ function convertContainer(draft: Draft): void {
   const { service, host, section } = draft;
   const { image } = imageFields(draft);
   const source = image?.value ?? '';
-  if (image !== undefined && quadletKindOf(source) !== undefined)
+  if (image !== undefined && quadletTypeOf(source) !== undefined)
     cannot(draft, image, `'${source}' is a file of podman`);
   if (serviceType(draft, ['simple', 'exec', 'oneshot']) === undefined)
     service.add('Service', 'Type', 'exec');
@@ -89,6 +89,8 @@ function convertContainer(draft: Draft): void {
 
 function environment(draft: Draft): readonly string[] {
   const words: string[] = [];
+  // systemd puts the value in: rkt takes no name alone.
+  if (draft.isFenced) words.push('--set-env=FLEET_GENERATION=${FLEET_GENERATION}');
   if (draft.section.boolean('EnvironmentHost') === true) words.push('--inherit-env');
   for (const [key, value] of draft.pairs('Environment')) {
     const last = draft.section.last('Environment');
@@ -107,7 +109,7 @@ const PULL: Readonly<Record<string, string>> = { always: 'update', missing: 'new
 function networkAndPull(draft: Draft): readonly string[] {
   const words: string[] = [];
   for (const each of draft.section.all('Network')) {
-    if (each.value.includes(':') || quadletKindOf(each.value) !== undefined)
+    if (each.value.includes(':') || quadletTypeOf(each.value) !== undefined)
       cannot(draft, each, 'it has networks of CNI, by their names, and no options to them');
     words.push(`--net=${each.value}`);
   }

@@ -1,9 +1,9 @@
 // `Volume=` and `Mount=`: where a source is a path, a volume by its name, or a Quadlet file.
 // Invariant: what lies on a path of the host is mounted before the service starts.
+import { quadletTypeOf } from '../unitfile/quadlet-name.ts';
 import type { Place } from '../unitfile/fleet-rules.ts';
 import { parseCsv, writeCsv } from './csv.ts';
 import type { Draft } from './draft.ts';
-import { quadletKindOf } from './kinds.ts';
 import { useResource } from './references.ts';
 import type { Assignment } from './section.ts';
 
@@ -74,7 +74,7 @@ function sourceOf(
     draft.service.addWord('Unit', 'RequiresMountsFor', path);
     return path;
   }
-  const kind = quadletKindOf(source);
+  const kind = quadletTypeOf(source);
   if ((kind !== 'volume' && kind !== 'image') || !kinds.includes(kind)) return source;
   return useResource(draft, source, assignment.at) ?? source;
 }

@@ -14,7 +14,8 @@ export function subnetArguments(draft: Draft): readonly string[] {
     draft.refuse(extra.keyAt, message, "Write one 'Subnet=' for each.");
   }
   return subnets.flatMap(({ value }, index) => [
-    ...['--subnet', value],
+    '--subnet',
+    value,
     ...(gateways[index] === undefined ? [] : ['--gateway', gateways[index].value]),
     ...(ranges[index] === undefined ? [] : ['--ip-range', ranges[index].value]),
   ]);

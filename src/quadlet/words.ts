@@ -14,6 +14,15 @@ export function splitWords(value: string, escapes: 'unescape' | 'retain'): Words
   for (let at = 0; at < value.length;) {
     const char = value.charAt(at);
     if (char === '\\') {
+      if (
+        escapes === 'unescape' &&
+        word === undefined &&
+        /^\\;(?=[ \t\n\r]|$)/.test(value.slice(at, at + 3))
+      ) {
+        words.push(';'); // systemd.service(5): a semicolon that separates no commands
+        at += 2;
+        continue;
+      }
       const { text, length } =
         escapes === 'unescape'
           ? unescapeAt(value, at)

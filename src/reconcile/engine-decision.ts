@@ -1,6 +1,7 @@
 // The decision for one unit: its records and its machine → what to write.
 // Invariant: a unit on a machine that is present leaves it by release and hand-over only, never by being placed elsewhere.
 import assert from 'node:assert/strict';
+import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
 import type { Assignment, Placement, Unit } from '../model/unit.ts';
@@ -157,6 +158,8 @@ type Target =
 function targetFor({ picture, filters }: DecisionContext, entry: UnitEntry): Target {
   if (entry.malformed) return { pending: pendingBecause(entry, 'unreadable') };
   if (mayStillRun(picture, entry)) return { pending: pendingBecause(entry, 'releasing') };
+  const orphans = orphansOf(picture, entry);
+  if (orphans.length > 0) return whereItRuns({ picture, filters }, entry, orphans);
   const machine = pickMachine(picture, entry, filters);
   return machine === undefined ? { pending: whyNot(picture, entry, filters) } : { machine };
 }
@@ -166,6 +169,25 @@ function mayStillRun(picture: ClusterPicture, entry: UnitEntry): boolean {
   for (const id of entry.assignments.keys())
     if (picture.machine(id)?.presence !== 'absent') return true;
   return false;
+}
+
+/** Machines that run it unknown to the store, and may still do so; lowest id first. */
+function orphansOf(picture: ClusterPicture, entry: UnitEntry): readonly MachineId[] {
+  return [...entry.orphans].filter((id) => picture.machine(id)?.presence !== 'absent').sort();
+}
+
+/** It is never placed beside its own orphan: only there, where it is taken up as it runs. With more than one a person has to decide. */
+function whereItRuns(
+  { picture, filters }: DecisionContext,
+  entry: UnitEntry,
+  orphans: readonly MachineId[],
+): Target {
+  const [only, ...others] = orphans;
+  const machine = only === undefined || others.length > 0 ? undefined : picture.machine(only);
+  if (machine?.candidate === true)
+    if (refusalOf(filters.take, entry, machine, picture) === undefined) return { machine };
+  const named = orphans.slice(0, PENDING_MACHINES_MAX);
+  return { pending: { ...pendingBecause(entry, 'orphan'), orphans: named } };
 }
 
 function placing(

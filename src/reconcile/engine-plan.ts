@@ -1,8 +1,8 @@
 // The engine's plan: cluster × the units that changed → actions, at most `limit` units at a time, peers before those that follow them.
 // Invariant: pure and deterministic; a unit whose planning throws is pending as internal, and the others are planned all the same.
 import type { UnitName } from '../model/unit.ts';
-import type { ClusterPicture, Draft } from '../scheduler/cluster.ts';
-import type { UnitEntry } from '../scheduler/entries.ts';
+import type { ClusterPicture } from '../scheduler/cluster.ts';
+import type { Draft, UnitEntry } from '../scheduler/entries.ts';
 import { isWanted } from '../scheduler/entries.ts';
 import type { Filters } from '../scheduler/filters.ts';
 import { FILTERS } from '../scheduler/filters.ts';

@@ -11,7 +11,7 @@ export function mayBootWithoutStore(
   machine: Pick<MachineFacts, 'id' | 'hostname'>,
 ): boolean {
   const needs = requirementsOf(name, options).ok;
-  if (needs === undefined) return false;
+  if (needs === undefined || needs.onPartition === 'stop') return false;
   const isPinned =
     needs.machineId !== undefined &&
     refusesMachineId(needs, { ...machine, metadata: {} }) === undefined;

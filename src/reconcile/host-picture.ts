@@ -1,6 +1,7 @@
 // What one host knows when it plans: what it should run, what it last carried out, what stands in its way.
 // Invariant: a name that no key speaks of is not in `wanted`; that is never a reason to act.
 import type { GlobalsDecision } from '../scheduler/globals.ts';
+import type { Guards } from './host-guards.ts';
 import type { JobResult } from '../model/unit-state.ts';
 import type { Assignment, GlobalUnit, UnitName, UnitTarget } from '../model/unit.ts';
 
@@ -16,7 +17,7 @@ export type Wanted =
   | Readonly<{ kind: 'leave' }>;
 
 /** What was last carried out for a unit, kept per boot. */
-export interface CarriedOut {
+export interface CarriedOut extends Guards {
   readonly name: UnitName;
   readonly hash: string;
   readonly sha256: string;

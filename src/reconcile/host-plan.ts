@@ -1,6 +1,7 @@
 // Decides what one host does next: desired × carried out → ordered actions, each with its reason.
 // Invariant: it acts on a change of (hash, desired state, generation) or on a mark; never because systemd's state differs or a key is gone.
 import type { UnitName, UnitTarget } from '../model/unit.ts';
+import { guardsOf, type Guards } from './host-guards.ts';
 import type { CarriedOut, HostPicture, ReleaseReason, Wanted } from './host-picture.ts';
 
 export type StopReason = ReleaseReason | 'desired-lowered' | 'swap';
@@ -11,8 +12,14 @@ export type HostAction =
   | Readonly<{ kind: 'stop'; unit: UnitName; because: StopReason }>
   /** Takes its links and its file away. */
   | Readonly<{ kind: 'unload'; unit: UnitName; because: ReleaseReason }>
-  /** Writes the file, links it, enables it where it has [Install]. */
-  | Readonly<{ kind: 'load'; unit: UnitName; target: UnitTarget; because: LoadReason }>
+  /** Writes the file, links it, enables it where it has [Install], and says to systemd what its guards need. */
+  | Readonly<{
+      kind: 'load';
+      unit: UnitName;
+      target: UnitTarget;
+      guards: Guards;
+      because: LoadReason;
+    }>
   /** One for all that was loaded and unloaded. */
   | Readonly<{ kind: 'reload' }>
   /** Notes that this generation is what runs already. */
@@ -87,7 +94,7 @@ function planNew(draft: Draft, target: UnitTarget): void {
   if (path === undefined) draft.names.push(target.name);
   else if (path !== '') draft.refusals.set(target.name, { kind: 'elsewhere', path });
   if (!draft.textAtHand(target) || path !== '') return;
-  draft.add({ kind: 'load', unit: target.name, target, because: 'new' });
+  draft.load(target, 'new');
   planStart(draft, target, undefined);
 }
 
@@ -106,10 +113,10 @@ function planKnown(draft: Draft, target: UnitTarget, done: CarriedOut): void {
     if (!draft.textAtHand(target)) return;
     if (launch && done.stopped !== true)
       return draft.add({ kind: 'stop', unit: done.name, because: 'swap' });
-    draft.add({ kind: 'load', unit: done.name, target, because: 'swap' });
+    draft.load(target, 'swap');
   } else if (target.sha256 !== done.sha256) {
     if (!draft.textAtHand(target)) return;
-    draft.add({ kind: 'load', unit: done.name, target, because: 'text-changed' });
+    draft.load(target, 'text-changed');
   } else if (!launch && !isAdopted(target, done)) {
     draft.add({ kind: 'adopt', unit: done.name, generation: target.generation });
   }
@@ -175,6 +182,11 @@ class Draft {
 
   add(action: HostAction): void {
     this.actions.push(action);
+  }
+
+  load(target: UnitTarget, because: LoadReason): void {
+    const guards = guardsOf(target.name, target.options);
+    this.add({ kind: 'load', unit: target.name, target, guards, because });
   }
 
   /** Says whether the file could not be loaded a moment ago: then it waits, and says why. */

@@ -83,7 +83,7 @@ function refusalSentence(refusal: HostRefusal): string {
     case 'text-unreadable':
       return `the unit file '${refusal.sha256}' cannot be read from the store`;
     case 'load-failed':
-      return `systemd does not load it: ${refusal.message}`;
+      return `it cannot be loaded: ${refusal.message}`;
     case 'held':
       return (
         `the store went back to generation ${refusal.generation}: what runs here is generation ` +

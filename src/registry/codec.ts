@@ -56,12 +56,28 @@ export interface Leader {
   readonly nonce: string;
 }
 
+/** `fence`: the highest token that any start was given. */
+export interface FenceToken {
+  readonly token: number;
+}
+
 /** `brake`: machines of which too many vanished at once. Times are wall-clock ms: it outlives the leader that pulled it. */
 export interface BrakeRecord {
   readonly sinceMs: number;
   /** Their units stay where they are until then. */
   readonly untilMs: number;
   readonly machines: readonly MachineId[];
+}
+
+/** One look of a leader at the store: its revision then. */
+export interface HistoryMark {
+  /** wall-clock ms */
+  readonly atMs: number;
+  readonly revision: string;
+}
+/** `history`: when leaders looked last, in order of time. */
+export interface HistoryRecord {
+  readonly marks: readonly HistoryMark[];
 }
 
 const refusal = z.discriminatedUnion('kind', [
@@ -86,6 +102,7 @@ const refusal = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('host-name'), value: z.string(), hostname: z.string() }),
   z.object({ kind: z.literal('leaving') }),
+  z.object({ kind: z.literal('capability'), required: z.enum(['fence', 'cut-off']) }),
   z.object({ kind: z.literal('runtime'), required: z.string() }),
 ]);
 
@@ -137,8 +154,11 @@ const schemas = {
     generation: count,
     counts: z.record(z.string(), count),
     machines: z.array(z.object({ machine: machineId, refusal })),
-    reason: z.enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle']).optional(),
+    reason: z
+      .enum(['no-machines', 'internal', 'releasing', 'unreadable', 'circle', 'orphan'])
+      .optional(),
     circle: z.array(unitName).optional(),
+    orphans: z.array(machineId).optional(),
   }),
   orphan: z.object({
     ...systemdState,
@@ -146,9 +166,14 @@ const schemas = {
     machine: machineId,
     hash: z.string(),
     generation: count,
+    desiredState: z.enum(['loaded', 'launched']).optional(),
     text: z.string(),
   }),
   leader: z.object({ machine: machineId, sinceMs: z.number(), nonce: z.string() }),
+  fence: z.object({ token: count }),
+  history: z.object({
+    marks: z.array(z.object({ atMs: z.number(), revision: z.string().regex(/^[0-9]{1,18}$/) })),
+  }),
   brake: z.object({ sinceMs: z.number(), untilMs: z.number(), machines: z.array(machineId) }),
 } as const;
 
@@ -165,7 +190,9 @@ export interface Records {
   pending: Pending;
   orphan: Orphan;
   leader: Leader;
+  fence: FenceToken;
   brake: BrakeRecord;
+  history: HistoryRecord;
 }
 export type RecordKind = keyof Records;
 
@@ -177,18 +204,49 @@ export function encode<K extends RecordKind>(_kind: K, record: Records[K]): stri
 /** Made once: a schema costs more than the record that it checks. */
 const versioned = z.object({ v: z.number() });
 
-/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key. */
+/** How the key of a record ends: one that stands under another's key would be taken for that. */
+const keyEnds: { readonly [K in RecordKind]: (record: Records[K]) => string } = {
+  unit: ({ name }) => `/${name}`,
+  placement: ({ name }) => `/${name}`,
+  assignment: ({ machine, name }) => `/${machine}/${name}`,
+  global: ({ name }) => `/${name}`,
+  machine: ({ id }) => `/${id}`,
+  host: ({ id }) => `/${id}`,
+  metadata: ({ machine, key }) => `/${machine}/${encodeURIComponent(key)}`,
+  state: ({ name, machine }) => `/${name}/${machine}`,
+  pending: ({ name }) => `/${name}`,
+  orphan: ({ machine, name }) => `/${machine}/${name}`,
+  leader: () => '',
+  fence: () => '',
+  brake: () => '',
+  history: () => '',
+};
+
+/** The record in a stored value; throws REGISTRY_RECORD_INVALID with the key, also for a record that is of another key. */
 export function decode<K extends RecordKind>(kind: K, key: string, value: string): Records[K] {
+  const record = decodeValue(kind, key, value);
+  const end = keyEnds[kind](record);
+  if (!key.endsWith(end))
+    throw invalid(kind, key, new Error(`it is of another key, that ends with '${end}'`));
+  return record;
+}
+
+/** The record in a value that stands `at` a place of several, such as a file; throws REGISTRY_RECORD_INVALID with that. */
+export function decodeValue<K extends RecordKind>(kind: K, at: string, value: string): Records[K] {
   try {
     const json: unknown = JSON.parse(value);
     const { v } = versioned.parse(json);
     if (v !== RECORD_VERSION) throw new Error(`version ${v} is not known`);
     return schemas[kind].parse(json) as Records[K]; // the schema is the type's own, checked by codec.test.ts
   } catch (cause) {
-    throw new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
-      cause,
-      hint: `Inspect it with: etcdctl get '${key}'`,
-      details: { key, kind },
-    });
+    throw invalid(kind, at, cause);
   }
+}
+
+function invalid(kind: RecordKind, key: string, cause: unknown): FleetError {
+  return new FleetError('REGISTRY_RECORD_INVALID', `the record at '${key}' is no ${kind} record`, {
+    cause,
+    hint: `Inspect it with: etcdctl get '${key}'`,
+    details: { key, kind },
+  });
 }

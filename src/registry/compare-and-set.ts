@@ -4,6 +4,7 @@ import { FleetError, isFleetError } from '../model/errors.ts';
 import { CAS_TRIES_MAX } from '../model/limits.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Compare, Operation, Revision, TxnResult } from '../store/kv.ts';
+import { namesakesOf } from '../unitfile/quadlet-name.ts';
 import type { Registry, Stored } from './registry.ts';
 import { storedRecord } from './registry.ts';
 import type { UnitView } from './unit-change.ts';
@@ -17,6 +18,8 @@ export interface Decision<T> {
 
 export interface Change<T> {
   readonly name: UnitName;
+  /** Nothing is stored of it, most likely: that is tried first, and costs no more than reading where it is wrong. */
+  readonly isNew?: boolean;
   /** Decides from what is stored; throws a FleetError to refuse. */
   decide(view: UnitView): Decision<T>;
   /** Says, after a try whose outcome is unknown, whether `now` shows that it was committed. */
@@ -35,9 +38,10 @@ export async function changeUnit<T>(
   change: Change<T>,
   signal: AbortSignal,
 ): Promise<Changed<T>> {
-  let { view, revision } = await readView(registry, change.name, signal);
+  const isGuess = change.isNew === true;
+  let { view, revision } = isGuess ? NOTHING : await readView(registry, change.name, signal);
   let unknown: Readonly<{ tried: UnitView; answer: T; error: FleetError }> | undefined;
-  for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
+  for (let attempt = isGuess ? 0 : 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
     if (unknown !== undefined && change.committed(unknown.tried, view))
       return { answer: unknown.answer, revision: view.unit?.modRevision ?? revision };
     const decision = decide(change, view, unknown?.error);
@@ -90,6 +94,18 @@ interface ViewAt {
   readonly revision: Revision;
 }
 
+/** A decision on this writes, and the write says when it is wrong: its revision is never answered. */
+const NOTHING: ViewAt = {
+  view: {
+    unit: undefined,
+    placed: undefined,
+    global: undefined,
+    assignment: undefined,
+    namesake: undefined,
+  },
+  revision: 0n,
+};
+
 async function readView(registry: Registry, name: UnitName, signal: AbortSignal): Promise<ViewAt> {
   const result = await registry.kv.txn({ then: viewGets(registry, name) }, signal);
   return completeView(registry, name, result, signal);
@@ -102,12 +118,14 @@ async function completeView(
   result: TxnResult,
   signal: AbortSignal,
 ): Promise<ViewAt> {
-  const [unit, placed, global] = result.gets;
+  const [unit, placed, global, ...namesakes] = result.gets;
+  const taken = namesakeKeys(registry, name).find((_, index) => namesakes[index] !== undefined);
   const view: UnitView = {
     unit: storedRecord(registry, 'unit', unit),
     placed: storedRecord(registry, 'placement', placed),
     global: storedRecord(registry, 'global', global),
     assignment: undefined,
+    namesake: taken?.name,
   };
   const held = view.placed?.record;
   if (!needsAssignment(held)) return { view, revision: result.revision };
@@ -119,10 +137,21 @@ async function completeView(
 
 function viewGets(registry: Registry, name: UnitName): readonly Operation[] {
   const { keys } = registry;
-  return [keys.unit(name), keys.placed(name), keys.global(name)].map((key) => ({
+  const namesakes = namesakeKeys(registry, name).map(({ key }) => key);
+  return [keys.unit(name), keys.placed(name), keys.global(name), ...namesakes].map((key) => ({
     kind: 'get',
     key,
   }));
+}
+
+/** Where something is stored of a unit that would be the same service on a host; what is being taken away counts too. */
+function namesakeKeys(
+  { keys }: Registry,
+  name: UnitName,
+): readonly Readonly<{ name: UnitName; key: string }>[] {
+  return namesakesOf(name).flatMap((other) =>
+    [keys.unit(other), keys.placed(other), keys.global(other)].map((key) => ({ name: other, key })),
+  );
 }
 
 function viewCompares(registry: Registry, name: UnitName, view: UnitView): readonly Compare[] {
@@ -143,5 +172,8 @@ function viewCompares(registry: Registry, name: UnitName, view: UnitView): reado
   const held = view.placed?.record;
   if (needsAssignment(held))
     compares.push(same(keys.schedule(held.machine, name), view.assignment));
+  // Of two that are created at once, one must see the other. A unit that is there was created beside none.
+  if (view.unit === undefined)
+    for (const { key } of namesakeKeys(registry, name)) compares.push(same(key, undefined));
   return compares;
 }

@@ -31,36 +31,25 @@ export async function readFiles(
   return texts;
 }
 
-/** What one collection did, and what it found: for the next. */
-export interface Collection {
-  readonly deleted: number;
-  /** Files that nothing named, with their mod revisions; deleted by the next collection if that is still so. */
-  readonly unnamed: ReadonlyMap<string, Revision>;
-}
-
-/** Deletes the files of `before` that are still unnamed and untouched. Deletes none where a record that may name one cannot be read. */
+/** Deletes the files that nothing names now and that were not put after `before`; none where a record that may name one cannot be read. Answers how many. */
 export async function collectFiles(
   registry: Registry,
-  before: ReadonlyMap<string, Revision>,
+  before: Revision,
   signal: AbortSignal,
-): Promise<Collection> {
+): Promise<number> {
   const files = new Map<string, Revision>();
   let revision: Revision | undefined;
-  const limit = RANGE_PAGE_KEYS;
-  for await (const page of pagesOf(
-    registry,
-    registry.keys.files,
-    { limit, keysOnly: true },
-    signal,
-  )) {
+  const options = { limit: RANGE_PAGE_KEYS, keysOnly: true };
+  for await (const page of pagesOf(registry, registry.keys.files, options, signal)) {
     revision = page.revision;
-    for (const kv of page.kvs) files.set(kv.key, kv.modRevision);
+    for (const { key, modRevision } of page.kvs)
+      if (modRevision <= before) files.set(key, modRevision);
   }
-  if (revision === undefined || files.size === 0) return { deleted: 0, unnamed: new Map() };
+  if (revision === undefined || files.size === 0) return 0;
   const named = await namedFiles(registry, revision, signal);
-  if (named === 'unreadable') return { deleted: 0, unnamed: before };
+  if (named === 'unreadable') return 0;
   for (const key of named) files.delete(key);
-  const old = [...files].filter(([key, mod]) => before.get(key) === mod);
+  const old = [...files];
   let deleted = 0;
   for (let from = 0; from < old.length; from += FILES_A_DELETION) {
     const some = old.slice(from, from + FILES_A_DELETION);
@@ -71,11 +60,10 @@ export async function collectFiles(
       },
       signal,
     );
-    if (!result.succeeded) continue; // one of them is wanted again: they are looked at anew next time
-    deleted += some.length;
-    for (const [key] of some) files.delete(key);
+    // Where one of them is wanted again, all are looked at anew the next time.
+    if (result.succeeded) deleted += some.length;
   }
-  return { deleted, unnamed: files };
+  return deleted;
 }
 
 /** The keys of all files that a record names at `revision`. */

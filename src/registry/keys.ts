@@ -6,7 +6,7 @@ import type { UnitName } from '../model/unit.ts';
 /** What the key of a record under `c/` says. */
 export type ClusterKey =
   | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
   | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
   | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
 
@@ -27,7 +27,10 @@ export interface Keys {
   readonly orphans: string;
   readonly leader: string;
   readonly brake: string;
+  readonly history: string;
   readonly format: string;
+  /** The highest fencing token that was given out. */
+  readonly fence: string;
   unit(name: UnitName): string;
   placed(name: UnitName): string;
   scheduleOf(machine: MachineId): string;
@@ -63,10 +66,12 @@ export function keysUnder(prefix: string): Keys {
     files: `${root}file/`,
     states: `${root}state/`,
     pendings: `${root}pending/`,
-    orphans: `${root}orphan/`,
+    orphans: `${c}orphan/`,
     leader: `${root}leader`,
     brake: `${root}brake`,
+    history: `${root}history`,
     format: `${root}format`,
+    fence: `${root}fence`,
     unit: (name) => `${c}unit/${name}`,
     placed: (name) => `${c}placed/${name}`,
     scheduleOf: (machine) => `${c}schedule/${machine}/`,
@@ -80,8 +85,8 @@ export function keysUnder(prefix: string): Keys {
     statesOf: (name) => `${root}state/${name}/`,
     state: (name, id) => `${root}state/${name}/${id}`,
     pending: (name) => `${root}pending/${name}`,
-    orphansOf: (id) => `${root}orphan/${id}/`,
-    orphan: (id, name) => `${root}orphan/${id}/${name}`,
+    orphansOf: (id) => `${c}orphan/${id}/`,
+    orphan: (id, name) => `${c}orphan/${id}/${name}`,
   };
 }
 
@@ -99,7 +104,18 @@ export function parseClusterKey(keys: Keys, key: string): ClusterKey | undefined
   }
   const machine = parseMachineId(first);
   if (machine === undefined || second === '') return undefined;
-  if (kind === 'schedule') return { kind, machine, name: second as UnitName };
-  if (kind === 'metadata') return { kind, machine, key: decodeURIComponent(second) };
-  return undefined;
+  if (kind === 'schedule' || kind === 'orphan') return { kind, machine, name: second as UnitName };
+  if (kind !== 'metadata') return undefined;
+  const name = decoded(second);
+  return name === undefined ? undefined : { kind, machine, key: name };
+}
+
+/** A part of a key as it was before `encodeURIComponent`; undefined for what that cannot have made. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return undefined;
+  }
 }

@@ -11,6 +11,8 @@ export type Machines = ReadonlyMap<MachineId, Machine>;
 
 /** revisions; the pages of a listing share one, and few listings are under way at once. */
 const REVISIONS_KEPT = 4;
+/** machines that are read one by one; of more, all are read */
+const FEW = 4;
 
 /** The machines of the last few revisions that were asked for, so that pages of one listing read them once. */
 export class MachineCache {
@@ -24,6 +26,27 @@ export class MachineCache {
     this.#kept.set(revision, machines);
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > REVISIONS_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    return machines;
+  }
+
+  /** Of these machines, those that were present at `revision`: what concerns one unit does not read every machine. */
+  async those(
+    registry: Registry,
+    ids: ReadonlySet<MachineId>,
+    revision: Revision,
+    signal: AbortSignal,
+  ): Promise<Machines> {
+    if (ids.size > FEW || this.#kept.has(revision))
+      return await this.at(registry, revision, signal);
+    const machines = new Map<MachineId, Machine>();
+    for (const id of ids) {
+      const key = registry.keys.machine(id);
+      const { kvs } = await registry.kv.range(key, { revision, limit: 1 }, signal);
+      for (const kv of kvs) {
+        const machine = readRecord(registry, 'machine', kv);
+        if (machine !== undefined) machines.set(id, machine);
+      }
+    }
     return machines;
   }
 }

@@ -58,7 +58,6 @@ async function* rowsFrom(
   const orphans = machineId === undefined ? keys.orphans : keys.orphansOf(machineId);
   const isFiltered = machineId !== undefined;
   let revision = cursor?.revision;
-  let present: Machines | undefined;
   for (const prefix of [states, orphans]) {
     const isBehind = cursor !== undefined && prefix === states && !cursor.after.startsWith(prefix);
     if (isBehind) continue; // that listing has come to the orphans already
@@ -69,8 +68,9 @@ async function* rowsFrom(
     };
     for await (const page of pagesOf(registry, prefix, range, signal)) {
       revision = page.revision;
-      present ??= await cache.at(registry, revision, signal);
       yield { key: '', revision };
+      const ids = new Set(page.kvs.map(({ key }) => machineOf(registry, key)));
+      const present = await cache.those(registry, ids, revision, signal);
       for (const kv of page.kvs) {
         const row = readRow(registry, kv, present);
         if (row === undefined) continue;
@@ -80,6 +80,14 @@ async function* rowsFrom(
       }
     }
   }
+}
+
+/** The machine that a row's key names: last in that of a state, first in that of an orphan. */
+function machineOf({ keys }: Registry, key: string): MachineId {
+  const parts = key.startsWith(keys.orphans)
+    ? key.slice(keys.orphans.length).split('/')[0]
+    : key.slice(key.lastIndexOf('/') + 1);
+  return (parts ?? '') as MachineId; // only compared, and looked up
 }
 
 function readRow(registry: Registry, kv: KeyValue, machines: Machines): StateRow | undefined {

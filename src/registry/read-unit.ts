@@ -22,6 +22,8 @@ export interface UnitFacts {
   /** What is placed, also of a unit that is global now. */
   readonly placed: Placement | undefined;
   readonly pending: Pending | undefined;
+  /** Its machine goes in good order: it stops the unit and hands it over. */
+  readonly isLeaving: boolean;
   /** What is recorded of its machine, where that is absent. */
   readonly away: Away | undefined;
   /** Whether an engine leads: without one, nothing is placed. */
@@ -63,6 +65,7 @@ export async function readUnit(
     states: rows.filter((state) => isCurrent(state, machines)),
     placed,
     pending: isSettled ? undefined : readFound(registry, 'pending', pendingKv),
+    isLeaving: placed !== undefined && machines.get(placed.machine)?.leaving === true,
     away,
     led: leaderKv !== undefined,
   };

@@ -1,6 +1,13 @@
 // What one change of a unit writes: pure. DESIGN §2 says which key is put, marked or deleted when.
 // Invariant: a host's copy is written only where placed/ is there and not marked; a mark is never taken back here.
-import type { Assignment, GlobalUnit, Placement, Unit, UnitTarget } from '../model/unit.ts';
+import type {
+  Assignment,
+  GlobalUnit,
+  Placement,
+  Unit,
+  UnitName,
+  UnitTarget,
+} from '../model/unit.ts';
 import type { Operation } from '../store/kv.ts';
 import { encode } from './codec.ts';
 import type { Keys } from './keys.ts';
@@ -14,6 +21,8 @@ export interface UnitView {
   readonly global: Stored<'global'> | undefined;
   /** The copy for the host that `placed` names; read where that is not marked. */
   readonly assignment: Stored<'assignment'> | undefined;
+  /** Another name for the same service, such as web.service for web.container, of which something is stored. */
+  readonly namesake: UnitName | undefined;
 }
 
 /** The records that a change touches; all readable. */

@@ -3,6 +3,7 @@
 import { FleetError } from '../model/errors.ts';
 import type { DesiredState, Unit, UnitName, UnitOption } from '../model/unit.ts';
 import type { Operation, Revision } from '../store/kv.ts';
+import { systemdNameOf } from '../unitfile/quadlet-name.ts';
 import type { Changed, Decision } from './compare-and-set.ts';
 import { changeUnit } from './compare-and-set.ts';
 import type { Registry } from './registry.ts';
@@ -50,6 +51,7 @@ export async function putUnit(
     registry,
     {
       name: request.name,
+      isNew: request.file !== undefined && (request.ifHash ?? '') === '',
       decide: (view) => decidePut(registry, request, view),
       committed: (_tried, now) => now.unit?.record?.requestId === request.requestId,
     },
@@ -123,6 +125,7 @@ function decidePut(registry: Registry, request: PutRequest, view: UnitView): Dec
 function decideCreate(registry: Registry, request: PutRequest, view: UnitView): Decision<Answer> {
   const { name, file } = request;
   if (file === undefined) throw notFound(name);
+  refuseNamesake(name, view);
   // What is left of a destroyed unit of that name must see another generation, or its host would take the new one for the old.
   const left = Math.max(view.placed?.record?.generation ?? 0, view.global?.record?.generation ?? 0);
   const unit: Unit = {
@@ -136,6 +139,19 @@ function decideCreate(registry: Registry, request: PutRequest, view: UnitView): 
     operations: [...filePut(registry, file), ...changeOperations(registry.keys, view, unit)],
     answer: { outcome: 'created', unit },
   };
+}
+
+/** On a host both would be the same service. */
+function refuseNamesake(name: UnitName, { namesake }: UnitView): void {
+  if (namesake === undefined) return;
+  const service = systemdNameOf(name);
+  const [ours, theirs] = [name, namesake].map((one) =>
+    one === service ? `'${one}'` : `'${one}' (which runs as '${service}')`,
+  );
+  throw new FleetError('UNIT_CONFLICT', `unit ${ours} cannot be beside unit ${theirs}`, {
+    hint: `Destroy '${namesake}' first, or choose another name.`,
+    details: { unit: name, other: namesake },
+  });
 }
 
 function otherFile(request: PutRequest, stored: Unit): UnitFile | undefined {

@@ -1,6 +1,9 @@
 // Cancellation: every long wait hangs on a signal, and a child signal never outlives its scope.
 import type { Clock } from './clock.ts';
 
+/** One for all: made thousands of times a second, its stack would cost more than the scope. */
+const SCOPE_ENDED = new Error('scope ended');
+
 /** Runs `scope` with a signal that aborts with `parent`, and always when the scope ends. */
 export async function withChildSignal<T>(
   parent: AbortSignal,
@@ -14,7 +17,7 @@ export async function withChildSignal<T>(
     return await scope(controller.signal);
   } finally {
     parent.removeEventListener('abort', forward);
-    if (!controller.signal.aborted) controller.abort(new Error('scope ended'));
+    if (!controller.signal.aborted) controller.abort(SCOPE_ENDED);
   }
 }
 

@@ -1,6 +1,5 @@
 // Time is a port: loops ask a Clock, so that a simulation can turn it.
 import { uptime } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
   /** Milliseconds of a clock that never jumps back; only differences mean anything. It stands still while the machine is suspended. */
@@ -15,16 +14,21 @@ export interface Clock {
 
 /** The machine's own clock. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => Number(process.hrtime.bigint()) / 1e6, // CLOCK_MONOTONIC, from its own beginning: systemd's timers count on it too
   bootMs: () => uptime() * 1000, // CLOCK_BOOTTIME
   wallNow: () => Date.now(),
-  async sleep(ms, signal) {
-    signal.throwIfAborted();
-    try {
-      await delay(ms, undefined, { signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    }
-  },
+  // Not timers/promises: a sleep that loses a race, as most do, would make an error with a stack each time.
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => {
+        clearTimeout(timer);
+        reject(signal.reason as Error);
+      };
+      const timer = setTimeout(() => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      }, ms);
+      if (signal.aborted) abort();
+      else signal.addEventListener('abort', abort, { once: true });
+    }),
 };

@@ -2,11 +2,17 @@
 // Invariant: a change marks as dirty the units whose decision it can alter; everything derived follows from the records alone.
 import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
-import { NO_REQUIREMENTS } from '../model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
-import type { HeldAssignment, MachineEntry, Presence, UnitEntry } from './entries.ts';
+import type {
+  Draft,
+  HeldAssignment,
+  MachineEntry,
+  Presence,
+  UnitEntry,
+  UnreadableKey,
+} from './entries.ts';
 import { newUnitEntry } from './entries.ts';
-import { hasNoRecord, needsOf, whereabouts } from './derive.ts';
+import { bareNeeds, hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
 import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
@@ -15,21 +21,12 @@ import { isRelated, Relations } from './relations.ts';
 import { SortedList } from './sorted-list.ts';
 import { WaitingIndex } from './waiting-index.ts';
 
-/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
-export type UnreadableKey =
-  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
-  | Readonly<{ kind: 'schedule'; machine: MachineId; name: UnitName }>
-  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
-  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
-
-/** Moves a unit for as long as a plan is made; see `drafting`. */
-export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
-
 export class ClusterPicture {
   readonly relations: Relations;
   readonly #units = new Map<string, UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
+  readonly #globals = new Set<UnitEntry>();
   readonly #waiting = new WaitingIndex();
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
 
@@ -54,6 +51,11 @@ export class ClusterPicture {
   /** All units of which there is any record. */
   units(): Iterable<UnitEntry> {
     return this.#units.values();
+  }
+
+  /** Units with a `c/global/` record. */
+  get globals(): ReadonlySet<UnitEntry> {
+    return this.#globals;
   }
 
   /** All machines of which there is any record. */
@@ -150,6 +152,19 @@ export class ClusterPicture {
       if (isOld(entry.globalRevision, entry.global, global, revision)) return false;
       entry.global = global;
       entry.globalRevision = global === undefined ? 0n : revision;
+      if (global === undefined) this.#globals.delete(entry);
+      else this.#globals.add(entry);
+      return true;
+    });
+  }
+
+  /** `c/orphan/MACHINE/NAME`: whether the machine runs it, unknown to the store. */
+  applyOrphan(machine: MachineId, name: UnitName, runs: boolean): void {
+    this.#apply(name, `orphan/${machine}`, (entry) => {
+      if (entry.orphans.has(machine) === runs) return false;
+      const others = [...entry.orphans].filter((id) => id !== machine);
+      entry.orphans = new Set(runs ? [...others, machine] : others);
+      this.#machines.hold(machine, entry);
       return true;
     });
   }
@@ -202,7 +217,8 @@ export class ClusterPicture {
       case 'metadata':
         return this.#machines.markUnreadable(what.machine, `metadata/${what.key}`);
       case 'schedule':
-        return this.#markUnit(what.name, `schedule/${what.machine}`);
+      case 'orphan':
+        return this.#markUnit(what.name, `${what.kind}/${what.machine}`);
       case 'unit':
       case 'placed':
       case 'global':
@@ -240,7 +256,7 @@ export class ClusterPicture {
   }
 
   #add(name: UnitName): UnitEntry {
-    const entry = newUnitEntry(name, NO_REQUIREMENTS);
+    const entry = newUnitEntry(name, bareNeeds(name));
     this.#units.set(name, entry);
     this.relations.add(entry);
     return entry;
@@ -380,10 +396,4 @@ export class ClusterPicture {
       for (const entry of this.#waiting.thatMightTake(machine)) this.#dirty.add(entry.name);
     for (const entry of this.#waiting.explainedBy(machine.id)) this.#dirty.add(entry.name);
   }
-}
-
-/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
-function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
-  if (before === undefined) return after === undefined;
-  return revision <= known;
 }

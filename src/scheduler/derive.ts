@@ -3,8 +3,9 @@
 import type { MachineId } from '../model/machine.ts';
 import type { Requirements } from '../model/requirements.ts';
 import { NO_REQUIREMENTS } from '../model/requirements.ts';
-import type { Assignment, UnitOption } from '../model/unit.ts';
+import type { Assignment, UnitName, UnitOption } from '../model/unit.ts';
 import { requirementsOf } from '../unitfile/fleet-options.ts';
+import { runtimesFor } from '../unitfile/quadlet-name.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { NO_OPTIONS } from './entries.ts';
 
@@ -17,10 +18,16 @@ export function needsOf(entry: UnitEntry): { needs: Requirements; malformed: boo
   const same = options === entry.needsFrom || sameOptions(options, entry.needsFrom);
   if (same && !entry.malformed) return entry;
   entry.needsFrom = options;
-  if (options.length === 0) return { needs: NO_REQUIREMENTS, malformed: false };
+  if (options.length === 0) return { needs: bareNeeds(entry.name), malformed: false };
   const needs = requirementsOf(entry.name, options).ok;
   if (needs !== undefined) return { needs, malformed: false };
   return { needs: runningNeeds(entry), malformed: true };
+}
+
+/** What a unit without options asks for: a Quadlet file needs what can run it. */
+export function bareNeeds(name: UnitName): Requirements {
+  const runtimes = runtimesFor(name);
+  return runtimes === undefined ? NO_REQUIREMENTS : { ...NO_REQUIREMENTS, runtimes };
 }
 
 /** Where the unit runs by its records. */
@@ -44,6 +51,12 @@ export function whereabouts(
   };
 }
 
+/** A record that the picture has, or a newer one than it, says nothing new: its own writes come back through the watch. */
+export function isOld(known: bigint, before: unknown, after: unknown, revision: bigint): boolean {
+  if (before === undefined) return after === undefined;
+  return revision <= known;
+}
+
 /** Says whether nothing is known of the unit any more. */
 export function hasNoRecord(entry: UnitEntry): boolean {
   return (
@@ -52,6 +65,7 @@ export function hasNoRecord(entry: UnitEntry): boolean {
     entry.global === undefined &&
     entry.pending === undefined &&
     entry.assignments.size === 0 &&
+    entry.orphans.size === 0 &&
     entry.unreadable.size === 0
   );
 }

@@ -20,6 +20,13 @@ import type { MachineFacts } from './machine-filters.ts';
  */
 export type Presence = 'present' | 'leaving' | 'doubted' | 'absent';
 
+/** A key whose record does not decode; registry/keys.ts `parseClusterKey()` answers it in this shape. */
+export type UnreadableKey =
+  | Readonly<{ kind: 'unit' | 'placed' | 'global'; name: UnitName }>
+  | Readonly<{ kind: 'schedule' | 'orphan'; machine: MachineId; name: UnitName }>
+  | Readonly<{ kind: 'machine' | 'host'; machine: MachineId }>
+  | Readonly<{ kind: 'metadata'; machine: MachineId; key: string }>;
+
 /** A schedule key with its mod revision. */
 export interface HeldAssignment {
   readonly assignment: Assignment;
@@ -45,9 +52,11 @@ export interface UnitEntry {
   globalRevision: bigint;
   /** Its schedule keys by machine; more than one where an absent machine still holds a mark. */
   assignments: ReadonlyMap<MachineId, HeldAssignment>;
+  /** Machines that run it, unknown to the store. */
+  orphans: ReadonlySet<MachineId>;
   /** `pending/NAME` as this engine knows it: the unit waits for a machine. */
   pending: Pending | undefined;
-  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`. */
+  /** Its records that do not decode: `unit`, `placed`, `global`, `schedule/MACHINE`, `orphan/MACHINE`. */
   unreadable: ReadonlySet<string>;
 
   /** The options that `needs` was read from. */
@@ -75,6 +84,7 @@ export interface MachineEntry extends MachineFacts {
   machine: Machine | undefined;
   host: Host | undefined;
   hostname: string;
+  capabilities: Readonly<Record<string, string>>;
   overrides: ReadonlyMap<string, string | undefined>;
   unreadable: ReadonlySet<string>;
   presence: Presence;
@@ -94,9 +104,13 @@ export interface MachineEntry extends MachineFacts {
   candidate: boolean;
 }
 
+/** Moves a unit for as long as a plan is made; see ClusterPicture's `drafting`. */
+export type Draft = (entry: UnitEntry, at: MachineEntry | undefined, releasing: boolean) => void;
+
 /** Nothing, shared: most units have none of it. */
 export const NO_LINKS: Links = { declares: [], matchedBy: [] };
 const NO_ASSIGNMENTS: ReadonlyMap<MachineId, HeldAssignment> = new Map();
+const NO_ORPHANS: ReadonlySet<MachineId> = new Set();
 const NOTHING_UNREADABLE: ReadonlySet<string> = new Set();
 const NO_OVERRIDES: ReadonlyMap<string, string | undefined> = new Map();
 /** The options of a unit that has none. */
@@ -113,6 +127,7 @@ export function newUnitEntry(name: UnitName, needs: Requirements): UnitEntry {
     global: undefined,
     globalRevision: 0n,
     assignments: NO_ASSIGNMENTS,
+    orphans: NO_ORPHANS,
     pending: undefined,
     unreadable: NOTHING_UNREADABLE,
     needsFrom: NO_OPTIONS,
@@ -135,6 +150,7 @@ export function newMachineEntry(id: MachineId): MachineEntry {
     machine: undefined,
     host: undefined,
     hostname: '',
+    capabilities: {},
     overrides: NO_OVERRIDES,
     unreadable: NOTHING_UNREADABLE,
     presence: 'doubted',

@@ -1,6 +1,6 @@
 // Refusals and pending records → sentences for a person: what is required, and what is there.
 // Invariant: no decision is made here; every value comes from the record.
-import type { MachineId } from '../model/machine.ts';
+import type { Capability, MachineId } from '../model/machine.ts';
 import type { Pending, Refusal, RefusalKind } from '../model/refusal.ts';
 import { SHORT_ID_DIGITS } from './machine-filters.ts';
 
@@ -15,6 +15,7 @@ export function pendingSentences(pending: Pending): readonly string[] {
     return [
       `MachineOf= goes in a circle, ${(pending.circle ?? []).join(' → ')}: each waits for the next, none can be the first`,
     ];
+  if (pending.reason === 'orphan') return orphanSentences(pending);
   if (pending.reason !== undefined) return [REASONS[pending.reason]];
   const named = pending.machines.map(({ machine, refusal }) => refusalSentence(machine, refusal));
   const counts = Object.entries(pending.counts) as [RefusalKind, number][];
@@ -23,10 +24,35 @@ export function pendingSentences(pending: Pending): readonly string[] {
   const summary = `${machines(total)} ${total === 1 ? 'refuses' : 'refuse'}: ${counts
     .map(([kind, count]) => `${count} by ${KINDS[kind]}`)
     .join(', ')}`;
-  return total > 1 ? [summary, ...named] : named;
+  if (total < 2) return named;
+  const lacking = lackedByAll(pending, total);
+  return lacking === undefined ? [summary, ...named] : [lacking];
 }
 
-const REASONS: Readonly<Record<Exclude<Pending['reason'], undefined | 'circle'>, string>> = {
+/** `3 machines have no docker`, where that is all that there is to say. */
+function lackedByAll({ counts, machines: named }: Pending, total: number): string | undefined {
+  const [first] = named;
+  if (counts.runtime !== total || first?.refusal.kind !== 'runtime') return undefined;
+  return `${machines(total)} have no ${first.refusal.required}`;
+}
+
+/** Not placed beside what runs already; taken up where that may be. */
+function orphanSentences({ name, orphans = [] }: Pending): readonly string[] {
+  const [only, ...others] = orphans.map(short);
+  if (others.length === 0)
+    return [
+      `machine ${only} runs it already, unknown to the store (an orphan), and may not take it up`,
+      `stop it there (systemctl stop ${name}), and it is placed elsewhere; or end it everywhere: fleetctl destroy ${name}`,
+    ];
+  return [
+    `machines ${[only, ...others].join(', ')} run it already, unknown to the store (orphans)`,
+    `stop it on all but one of them (systemctl stop ${name}), and it is taken up there; or end it everywhere: fleetctl destroy ${name}`,
+  ];
+}
+
+const REASONS: Readonly<
+  Record<Exclude<Pending['reason'], undefined | 'circle' | 'orphan'>, string>
+> = {
   'no-machines': 'no machine is in the cluster',
   internal:
     'planning it failed with a fault of fleet; the log of the leading fleetd has the details',
@@ -42,7 +68,14 @@ const KINDS: Readonly<Record<RefusalKind, string>> = {
   replaces: 'Replaces=',
   'host-name': 'its host name',
   leaving: 'leaving the cluster',
+  capability: 'what they can do',
   runtime: 'Runtime=',
+};
+
+const CAPABILITIES: Readonly<Record<Capability, string>> = {
+  fence: 'runs a fleetd that knows no Fence=',
+  'cut-off':
+    'does not promise OnPartition=stop (its fleetd is too old, or its agent_ttl below 10s)',
 };
 
 function clause(refusal: Refusal): string {
@@ -67,6 +100,8 @@ function clause(refusal: Refusal): string {
       return `has the host name '${refusal.hostname}', which cannot stand in '${refusal.value}'`;
     case 'leaving':
       return 'is leaving the cluster';
+    case 'capability':
+      return CAPABILITIES[refusal.required];
     case 'runtime':
       return `has no ${refusal.required}`;
   }

@@ -7,7 +7,12 @@ import { replaceCircle } from './circles.ts';
 import type { ClusterPicture } from './cluster.ts';
 import type { Links, MachineEntry, UnitEntry } from './entries.ts';
 import { globalRunsOn } from './global-runs.ts';
-import { refusesMachineId, refusesMetadata } from './machine-filters.ts';
+import {
+  refusesCapability,
+  refusesMachineId,
+  refusesMetadata,
+  refusesRuntime,
+} from './machine-filters.ts';
 import { peersOn } from './needs-on.ts';
 import type { Pattern } from './pattern-index.ts';
 import { GLOBAL } from './pattern-index.ts';
@@ -46,6 +51,10 @@ const leaving: Filter = (_unit, machine) =>
 const machineId: Filter = ({ needs }, machine) => refusesMachineId(needs, machine);
 
 const metadata: Filter = ({ needs }, machine) => refusesMetadata(needs, machine);
+
+const capability: Filter = ({ needs }, machine) => refusesCapability(needs, machine);
+/** The last to speak, so that the indexes count the others; what was allowed stays, whatever is uninstalled. */
+const runtime: Filter = ({ needs }, machine) => refusesRuntime(needs, machine);
 
 /** MachineOf=: every peer is there, and stays; a global unit is wherever it runs. */
 const peers: Filter = (unit, machine, picture) => {
@@ -110,8 +119,8 @@ const replacedStay: Filter = (unit, machine, picture) => {
 
 /** All filters, in the order in which they speak. */
 export const FILTERS: Filters = {
-  take: [leaving, machineId, metadata, peers, conflicts, replaced],
-  keep: [machineId, metadata, peersStay, conflictsStay, replacedStay],
+  take: [leaving, machineId, metadata, capability, peers, conflicts, replaced, runtime],
+  keep: [machineId, metadata, capability, peersStay, conflictsStay, replacedStay],
 };
 
 /** Most units name nobody and are named by nobody. */

@@ -15,6 +15,8 @@ import { needsOn } from './needs-on.ts';
 export interface GlobalsInput {
   readonly id: MachineId;
   readonly hostname: string;
+  /** What this host can do. */
+  readonly capabilities?: Readonly<Record<string, string>>;
   /** With the overrides merged in: `mergedMetadata()`. */
   readonly metadata: Metadata;
   readonly globals: readonly GlobalUnit[];

@@ -9,6 +9,8 @@ export interface MachineFacts {
   readonly id: MachineId;
   readonly hostname: string;
   readonly metadata: Metadata;
+  /** What it says that it can do, such as to run containers of a runtime; absent: nothing. */
+  readonly capabilities?: Readonly<Record<string, string>>;
 }
 
 /** Digits of the short form of a machine id that MachineID= takes. */
@@ -42,9 +44,36 @@ export function refusesMetadata(needs: Requirements, machine: MachineFacts): Ref
   return undefined;
 }
 
-/** Both of the above. */
+/** Runtime=: one of those that can run the Quadlet file. */
+export function refusesRuntime(
+  { runtimes }: Requirements,
+  { capabilities = {} }: MachineFacts,
+): Refusal | undefined {
+  if (runtimes === undefined || runtimes.some((runtime) => Object.hasOwn(capabilities, runtime)))
+    return undefined;
+  return { kind: 'runtime', required: runtimes.join(' or ') };
+}
+
+/** Fence= and OnPartition=stop: machines that can do what the unit asks of its host. */
+export function refusesCapability(
+  needs: Requirements,
+  { capabilities }: MachineFacts,
+): Refusal | undefined {
+  if (needs.fence !== undefined && capabilities?.['fence'] === undefined)
+    return { kind: 'capability', required: 'fence' };
+  if (needs.onPartition !== undefined && capabilities?.['cut-off'] === undefined)
+    return { kind: 'capability', required: 'cut-off' };
+  return undefined;
+}
+
+/** All of the above. */
 export function refusesFacts(needs: Requirements, machine: MachineFacts): Refusal | undefined {
-  return refusesMachineId(needs, machine) ?? refusesMetadata(needs, machine);
+  return (
+    refusesMachineId(needs, machine) ??
+    refusesMetadata(needs, machine) ??
+    refusesCapability(needs, machine) ??
+    refusesRuntime(needs, machine)
+  );
 }
 
 /** Metadata with overrides by PATCH laid over it; a key whose override has no value is hidden. */

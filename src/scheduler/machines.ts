@@ -1,6 +1,6 @@
 // All machines of the picture: their records, what follows from these, and their load.
 // Invariant: the candidates' orders always agree with each machine's load, metadata and presence.
-import type { MachineId, Metadata } from '../model/machine.ts';
+import type { MachineId } from '../model/machine.ts';
 import type { Requirements } from '../model/requirements.ts';
 import type { MachineEntry, UnitEntry } from './entries.ts';
 import { newMachineEntry } from './entries.ts';
@@ -68,7 +68,8 @@ export class Machines {
   /** Notes whether any record of `unit` names the machine. */
   hold(id: MachineId, unit: UnitEntry): void {
     const entry = this.getOrAdd(id);
-    if (unit.placement?.machine === id || unit.assignments.has(id)) entry.holds.add(unit);
+    const isNamed = unit.placement?.machine === id || unit.assignments.has(id);
+    if (isNamed || unit.orphans.has(id)) entry.holds.add(unit);
     else entry.holds.delete(unit);
     this.#dropIfEmpty(entry);
   }
@@ -107,7 +108,7 @@ export class Machines {
   }
 
   #rederive(entry: MachineEntry, change: () => void): void {
-    const { presence, hostname, metadata, candidate } = entry;
+    const { presence, hostname, metadata, capabilities, candidate } = entry;
     const records = entry.machine?.metadata;
     const { overrides } = entry;
     const unreadable = entry.unreadable.size;
@@ -119,7 +120,11 @@ export class Machines {
         entry.metadata = mergedMetadata(entry.machine.metadata, entry.overrides);
     }
     entry.hostname = entry.machine?.hostname ?? hostname;
-    const altered = hostname !== entry.hostname || !sameMetadata(metadata, entry.metadata);
+    entry.capabilities = entry.machine?.capabilities ?? capabilities;
+    const altered =
+      hostname !== entry.hostname ||
+      !sameTexts(metadata, entry.metadata) ||
+      !sameTexts(capabilities, entry.capabilities);
     if (altered) this.#recountGlobals(entry);
     entry.candidate = entry.presence === 'present' && entry.unreadable.size === 0;
     if (entry.candidate) this.candidates.add(entry);
@@ -149,11 +154,16 @@ function loadOf({ located, globals, displaced }: MachineEntry): number {
 
 function isChoosy(needs: Requirements): boolean {
   return (
-    needs.machineId !== undefined || needs.metadata.length > 0 || needs.perMachine !== undefined
+    needs.machineId !== undefined ||
+    needs.metadata.length > 0 ||
+    needs.perMachine !== undefined ||
+    needs.fence !== undefined ||
+    needs.onPartition !== undefined ||
+    needs.runtimes !== undefined
   );
 }
 
-function sameMetadata(a: Metadata, b: Metadata): boolean {
+function sameTexts(a: Readonly<Record<string, string>>, b: typeof a): boolean {
   if (a === b) return true;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);

@@ -14,6 +14,8 @@ export interface LeaseKeeperOptions {
   /** Between 0 and 1: spreads the retries of many keepers. */
   readonly random: () => number;
   readonly log?: (event: LeaseEvent) => void;
+  /** Called at each confirmed renewal. */
+  readonly confirmed?: () => void;
 }
 
 /** What a keeper has to say to a log or a counter. */
@@ -158,6 +160,7 @@ export class LeaseKeeper {
     this.#sentAt = sentAt;
     this.#leftMs = Math.min(leftSec, this.#options.ttlSec) * 1000;
     this.#confirmed.set();
+    this.#options.confirmed?.();
     if (!wasHeld) this.#options.log?.({ kind: 'answered again', lease: id });
   }
 

@@ -93,11 +93,10 @@ export class Mirror {
   }
 
   /** What changed since the last call, one entry a key. */
-  takeChanges(): readonly Change[] {
-    if (this.#changes.size === 0) return [];
-    const taken = [...this.#changes.values()];
+  takeChanges(): Iterable<Change> {
+    const taken = this.#changes;
     this.#changes = new Map();
-    return taken;
+    return taken.values(); // not copied: a first listing has millions
   }
 
   /** Whether the store was restored since the last call. Take it before the changes that came of it. */

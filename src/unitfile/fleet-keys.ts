@@ -2,7 +2,16 @@
 
 /** What a key asks for. */
 export type FleetKeyKind =
-  'machineId' | 'metadata' | 'machineOf' | 'conflicts' | 'replaces' | 'global' | 'bootWithoutStore';
+  | 'machineId'
+  | 'metadata'
+  | 'machineOf'
+  | 'conflicts'
+  | 'replaces'
+  | 'global'
+  | 'bootWithoutStore'
+  | 'fence'
+  | 'onPartition'
+  | 'runtime';
 
 /** Every key that is taken; the X- ones are spellings from before fleet 0.8. */
 export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
@@ -13,6 +22,9 @@ export const FLEET_KEYS: ReadonlyMap<string, FleetKeyKind> = new Map([
   ['Replaces', 'replaces'],
   ['Global', 'global'],
   ['BootWithoutStore', 'bootWithoutStore'],
+  ['Fence', 'fence'],
+  ['OnPartition', 'onPartition'],
+  ['Runtime', 'runtime'],
   ['X-ConditionMachineID', 'machineId'],
   // A boot id was never matched against anything but machine ids: the original kept it so that the unit would not run just anywhere.
   ['X-ConditionMachineBootID', 'machineId'],
@@ -31,10 +43,7 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'CPUReserve',
   'Sticky',
   'Weight',
-  'Runtime',
-  'OnPartition',
   'Move',
-  'Fence',
 ]);
 
 /** The known key that takes the fewest edits to get to; case counts for little. */

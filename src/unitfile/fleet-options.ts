@@ -1,12 +1,14 @@
 // [X-Fleet] (also legacy spellings) → Requirements, or every problem found.
 // Invariant: what is not understood is refused, never passed over: a unit that says where it must run does not run elsewhere.
 import { FLEET_VALUE_MAX_CHARS, FLEET_VALUES_MAX, UNIT_PROBLEMS_MAX } from '../model/limits.ts';
+import { RUNTIMES } from '../model/container-runtime.ts';
 import type { Requirements } from '../model/requirements.ts';
 import type { UnitName, UnitOption } from '../model/unit.ts';
 import type { FleetKeyKind } from './fleet-keys.ts';
 import { editDistance, FLEET_KEYS, LATER_KEYS, nearestFleetKey } from './fleet-keys.ts';
 import { combinationProblems, quoteGlob, requirementsFrom } from './fleet-rules.ts';
 import type { Place, Request } from './fleet-rules.ts';
+import { survivalFrom, survivalProblems } from './survival-rules.ts';
 import { GLOB_HINT, globProblem } from './glob.ts';
 import { parseUnitName } from './name.ts';
 import type { ValueFault, Word } from './option-value.ts';
@@ -14,6 +16,7 @@ import { wordsOf } from './option-value.ts';
 import type { UnitFile } from './parse.ts';
 import type { Checked, Problem } from './problem.ts';
 import { boundedProblems } from './problem.ts';
+import { quadletTypeOf, runtimesFor } from './quadlet-name.ts';
 import type { Expansion, UnitSpecifiers } from './specifiers.ts';
 import { expandForMachine, expandSpecifiers, specifiersOf } from './specifiers.ts';
 
@@ -77,16 +80,41 @@ function check(name: UnitName, options: readonly PlacedOption[]): Checked<Requir
     }
     requests.push(...read.requests.slice(0, FLEET_VALUES_MAX));
   }
-  problems.push(...misspelt(options));
+  problems.push(...misspelt(options), ...misplacedRuntime(name, requests));
   // Only what is bounded is compared pair by pair.
-  if (problems.length === 0) problems.push(...combinationProblems(requests));
+  if (problems.length === 0)
+    problems.push(...combinationProblems(requests), ...survivalProblems(name, requests));
   return problems.length > 0
     ? { problems: boundedProblems(problems) }
-    : { ok: requirementsFrom(requests) };
+    : { ok: { ...withRuntimes(name, requests), ...survivalFrom(requests) } };
 }
 
 /** What stored options are of: no slip, and asked of every unit of a cluster. */
 const MEANT: ReadonlySet<string> = new Set(['X-Fleet', 'Install']);
+
+/** What a Quadlet file needs of its machine follows from its name too, also where the file asks for nothing. */
+function withRuntimes(name: UnitName, requests: readonly Request[]): Requirements {
+  const asked = requests.findLast(({ kind }) => kind === 'runtime')?.text;
+  const runtimes = runtimesFor(
+    name,
+    RUNTIMES.find((runtime) => runtime === asked),
+  );
+  const needs = requirementsFrom(requests);
+  return runtimes === undefined ? needs : { ...needs, runtimes };
+}
+
+/** Runtime= beside a unit that systemd runs by itself asks for nothing that anybody would do. */
+function misplacedRuntime(name: UnitName, requests: readonly Request[]): readonly Problem[] {
+  const asked = requests.find(({ kind }) => kind === 'runtime');
+  if (asked === undefined || quadletTypeOf(name) !== undefined) return [];
+  return [
+    {
+      ...asked.at,
+      message: `'Runtime=' is for Quadlet files, and '${name}' is none`,
+      hint: "Remove it, or name the unit '….container'.",
+    },
+  ];
+}
 
 /** Sections that are one slip away from [X-Fleet]: passed over, they would let the unit run anywhere. */
 function misspelt(options: readonly PlacedOption[]): readonly Problem[] {
@@ -165,7 +193,14 @@ function readOption(
 /** An empty value of these says nothing, as in fleet 1.0; of the others it would ask for a machine that cannot be. */
 const MAY_BE_EMPTY: ReadonlySet<FleetKeyKind> = new Set(['conflicts', 'replaces', 'global']);
 
-const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set(['machineId', 'global', 'bootWithoutStore']);
+const TAKES_ONE: ReadonlySet<FleetKeyKind> = new Set([
+  'machineId',
+  'global',
+  'bootWithoutStore',
+  'runtime',
+  'fence',
+  'onPartition',
+]);
 
 /** Without quotes the whole value is one `key=value`, blanks inside belong to it; several on a line must be quoted. */
 function metadataWords(value: string): ReturnType<typeof wordsOf> {
@@ -228,6 +263,18 @@ const CHECKS: Readonly<Record<FleetKeyKind, (text: string) => Fault | undefined>
   replaces: globFault,
   global: booleanFault,
   bootWithoutStore: booleanFault,
+  runtime: (text) => {
+    if (text === 'auto' || RUNTIMES.some((runtime) => runtime === text)) return undefined;
+    return {
+      message: `'${text}' is no runtime`,
+      hint: `Write one of ${RUNTIMES.join(', ')}, auto.`,
+    };
+  },
+  fence: booleanFault,
+  onPartition: (text) =>
+    text === 'keep' || text === 'stop'
+      ? undefined
+      : { message: `'${text}' is neither 'keep' nor 'stop'`, hint: "Write 'keep' or 'stop'." },
 };
 
 function booleanFault(text: string): Fault | undefined {

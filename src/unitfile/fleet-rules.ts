@@ -59,7 +59,6 @@ export function requirementsFrom(requests: readonly Request[]): Requirements {
     .filter((name) => name !== undefined);
   // Several that agree are a full id and its beginning.
   const machineId = texts('machineId').toSorted((a, b) => b.length - a.length)[0];
-  const bootWithoutStore = lastOf(requests, 'bootWithoutStore');
   return {
     ...(machineId === undefined ? {} : { machineId }),
     metadata: (perMachine?.metadata ?? []).length > 0 ? [] : metadataOf(texts('metadata')),
@@ -67,7 +66,6 @@ export function requirementsFrom(requests: readonly Request[]): Requirements {
     conflicts: texts('conflicts').toSorted(),
     replaces: texts('replaces').toSorted(),
     global: isTrue(lastOf(requests, 'global')?.text ?? 'false'),
-    ...(bootWithoutStore === undefined ? {} : { bootWithoutStore: isTrue(bootWithoutStore.text) }),
     ...(perMachine === undefined ? {} : { perMachine }),
   };
 }
@@ -98,12 +96,13 @@ function textsOf(
 }
 
 /** Of options that take one value the last one holds, as systemd has it. */
-function lastOf(requests: readonly Request[], wanted: FleetKeyKind): Request | undefined {
+export function lastOf(requests: readonly Request[], wanted: FleetKeyKind): Request | undefined {
   return requests.findLast(({ kind }) => kind === wanted);
 }
 
-function isTrue(text: string): boolean {
-  return /^(?:true|yes|1|on|t)$/i.test(text); // as fleet 1.0
+/** As fleet 1.0. */
+export function isTrue(text: string): boolean {
+  return /^(?:true|yes|1|on|t)$/i.test(text);
 }
 
 /** `key=value` pairs by their keys. */

@@ -1,5 +1,5 @@
 // Unit names by systemd.unit(5) and systemd's unit_name_is_valid(): prefix[@instance].type.
-// Invariant: a UnitName is ASCII, has at most 255 bytes, no '/', and one of systemd's eleven types.
+// Invariant: a UnitName is ASCII, has at most 255 bytes, no '/', and one of systemd's eleven types or of Quadlet's.
 import { FleetError } from '../model/errors.ts';
 import { UNIT_NAME_MAX_BYTES } from '../model/limits.ts';
 import type { UnitName } from '../model/unit.ts';
@@ -19,7 +19,19 @@ export const UNIT_TYPES = [
   'slice',
   'scope',
 ] as const;
-export type UnitType = (typeof UNIT_TYPES)[number];
+/** Types of Quadlet files (podman-systemd.unit(5)), which become services on their hosts. */
+export const QUADLET_TYPES = [
+  'container',
+  'volume',
+  'network',
+  'pod',
+  'build',
+  'image',
+  'kube',
+  'artifact',
+] as const;
+export type QuadletType = (typeof QUADLET_TYPES)[number];
+export type UnitType = (typeof UNIT_TYPES)[number] | QuadletType;
 
 /** What a name consists of; for `app@1.service`: app, 1, service. */
 export interface UnitNameParts {
@@ -109,7 +121,7 @@ function faultOf(text: string): { why: string; hint: string } | undefined {
   if (typeOf(text) === undefined) {
     return {
       why: dot === -1 ? 'it has no type' : `'${text.slice(dot + 1)}' is not a unit type`,
-      hint: `End it in '.service' or another of systemd's types: ${UNIT_TYPES.join(', ')}.`,
+      hint: `End it in '.service' or another of systemd's types: ${UNIT_TYPES.join(', ')}; or in one of Quadlet's: ${QUADLET_TYPES.join(', ')}.`,
     };
   }
   const wrong = /[^0-9A-Za-z:_.\\@-]/u.exec(text);
@@ -126,9 +138,11 @@ function faultOf(text: string): { why: string; hint: string } | undefined {
   return undefined;
 }
 
+const ALL_TYPES: readonly UnitType[] = [...UNIT_TYPES, ...QUADLET_TYPES];
+
 function typeOf(text: string): UnitType | undefined {
   const dot = text.lastIndexOf('.');
-  return dot === -1 ? undefined : UNIT_TYPES.find((type) => type === text.slice(dot + 1));
+  return dot === -1 ? undefined : ALL_TYPES.find((type) => type === text.slice(dot + 1));
 }
 
 function shown(text: string): string {

@@ -89,6 +89,12 @@ const machineGone = aMachine.map((name): Step => [
   `gone ${name}`,
   (world) => world.machineGone(name),
 ]);
+const orphan = fc
+  .tuple(aMachine, fc.constantFrom(...PLAIN), fc.boolean())
+  .map(([machine, name, runs]): Step => [
+    `orphan ${name} on ${machine}: ${runs}`,
+    (world) => world.orphan(machine, name, runs),
+  ]);
 const deliver = fc.nat(6).map((n): Step => [`deliver ${n}`, (world) => world.deliver(n)]);
 const again = fc.nat(5).map((n): Step => [`deliver ${n} again`, (world) => world.deliverAgain(n)]);
 const pass = fc
@@ -101,6 +107,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: destroy },
   { weight: 4, arbitrary: machineUp },
   { weight: 2, arbitrary: machineGone },
+  { weight: 2, arbitrary: orphan },
   { weight: 1, arbitrary: fc.constant<Step>(['believe', (world) => world.believe()]) },
   { weight: 3, arbitrary: fc.constant<Step>(['hosts stop', (world) => world.hostsStop()]) },
   { weight: 4, arbitrary: deliver },

@@ -1,5 +1,5 @@
 // The Systemd port's adapter against a real systemd: over a bus and over systemd's own socket.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSystemd } from '../../agent/dbus/systemd.ts';
 import type { DbusSystemd } from '../../agent/dbus/systemd.ts';
@@ -300,6 +300,39 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
       }
       await eventually(() => hasty.states([unit('dbus.service')], signal).then(() => true));
       await hasty.close();
+    });
+
+    it('rings an alarm at its time, with nobody connected, and takes others away', async () => {
+      const rang = `${host.dir}/rang-${kind}`;
+      const first = open();
+      const atMs = systemClock.now() + 1_000;
+      const commands = [['/bin/false'], ['/bin/cp', '/proc/uptime', rang]];
+      await first.setAlarms(
+        [
+          { name: `alarm-${kind}-1`, atMs, commands },
+          { name: `alarm-${kind}-2`, atMs: atMs + 60_000, commands: [['/bin/true']] },
+          { name: `alarm-${kind}-3`, atMs: atMs - 60_000, commands: [['/bin/touch', `${rang}-3`]] },
+        ],
+        signal,
+      );
+      await first.close();
+      await eventually(() => existsSync(rang) && existsSync(`${rang}-3`));
+      const rangAtMs = Number(readFileSync(rang, 'utf8').split(' ')[0]) * 1000;
+      const suspendedMs = systemClock.bootMs() - systemClock.now();
+      expect(rangAtMs - suspendedMs).toBeGreaterThan(atMs - 30); // /proc/uptime is in steps of 10 ms
+      expect(await systemd.alarms(`alarm-${kind}-`, signal)).toEqual([`alarm-${kind}-2`]);
+      await systemd.clearAlarms([`alarm-${kind}-2`, `alarm-${kind}-none`], signal);
+      expect(await systemd.alarms('alarm-', signal)).toEqual([]);
+    });
+
+    it('knows how long a service may take to stop', async () => {
+      await load(systemd, {
+        [name('short.service')]: `${SLEEP}TimeoutStopSec=2500ms\n`,
+        [name('endless.service')]: `${SLEEP}TimeoutStopSec=infinity\n`,
+      });
+      expect(await systemd.stopTimeoutMs(name('short.service'), signal)).toBe(2_500);
+      expect(await systemd.stopTimeoutMs(name('endless.service'), signal)).toBeUndefined();
+      expect(await systemd.stopTimeoutMs(name('any.socket'), signal)).toBeUndefined();
     });
 
     it('rejects with DBUS_CLOSED after close', async () => {

@@ -106,6 +106,23 @@ export class BusSystemd implements Systemd {
     return { ended: job === undefined ? Promise.resolve('done') : this.#endOf(job) };
   }
 
+  stopTimeoutMs(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** This systemd has no timers: a unit with OnPartition=stop is not started here. */
+  setAlarms(): Promise<void> {
+    return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'the simulation has no timers'));
+  }
+
+  clearAlarms(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  alarms(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   stuckStops(): Promise<readonly UnitName[]> {
     return Promise.resolve([]);
   }

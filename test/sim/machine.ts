@@ -305,7 +305,7 @@ export class SimMachine {
     };
     const base = await this.#base(running, random);
     const presence = openPresence(options, base);
-    const host = await openHost(options, base);
+    const host = await openHost(options, base, presence);
     const { clock, registry, systemd, machine, settings } = base;
     const quiet = (): Promise<boolean> => Promise.resolve(true);
     const parts: Parts = {
@@ -360,7 +360,7 @@ export class SimMachine {
       machine: this.id,
       registry: { kv: new Link(wire, 'agent'), keys: KEYS, unreadable },
       systemd: new BusSystemd({ process, systemd: this.systemd, bus: this.bus, random }),
-      settings: { config: this.#config, primaryIp: '192.0.2.1' },
+      settings: { config: this.#config, primaryIp: '192.0.2.1', runtimes: new Map() },
       identity,
       bootId,
     };

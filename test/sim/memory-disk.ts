@@ -102,6 +102,7 @@ export function diskOf(process: Process, disk: MemoryDisk): Disk {
     create: (path, contents) => call(() => disk.create(path, bytes(contents))),
     rename: (from, to) => call(() => disk.rename(from, to)),
     remove: (path) => call(() => disk.remove(path)),
+    removeDirectory: () => call(() => undefined), // this disk has files only
     sync: (directory) => call(() => disk.sync(directory)),
   };
 }

@@ -7,7 +7,7 @@ import { decode } from '../../src/registry/codec.ts';
 import type { Keys } from '../../src/registry/keys.ts';
 import type { Kv } from '../../src/store/kv.ts';
 import type { Ledger, Wanted } from './ledger.ts';
-import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedHost } from '../support/simulated-host.ts';
 
 const never = new AbortController().signal;
 

@@ -6,7 +6,7 @@ import { isFleetError, type ErrorCode } from '../../src/model/errors.ts';
 import type { DesiredState } from '../../src/model/unit.ts';
 import { pick, type Random } from '../support/random.ts';
 import type { Ledger, Wanted } from './ledger.ts';
-import type { SimulatedHost } from './simulated-host.ts';
+import type { SimulatedHost } from '../support/simulated-host.ts';
 
 /** What a request may fail with while hosts die: it was carried out, or not. */
 const AWAY: readonly ErrorCode[] = [
@@ -26,7 +26,7 @@ export function unitNames(count: number): readonly string[] {
 }
 
 /** The file of a unit; another text for each `version`. */
-export function unitText(name: string, version: number): string {
+function unitText(name: string, version: number): string {
   const kind = name.split('@', 1)[0];
   const fleet: Readonly<Record<string, string>> = {
     rack: 'MachineMetadata=rack=a',
@@ -46,6 +46,8 @@ export function unitText(name: string, version: number): string {
 export interface Counts {
   requests: number;
   failed: number;
+  /** Unit files sent, each another one. */
+  files: number;
   faults: Record<string, number>;
 }
 
@@ -63,7 +65,7 @@ export interface ChurnDeps {
 
 /** Users and chance; a client of each host is kept for as long as the soak runs. */
 export class Churn {
-  readonly counts: Counts = { requests: 0, failed: 0, faults: {} };
+  readonly counts: Counts = { requests: 0, failed: 0, files: 0, faults: {} };
   readonly #deps: ChurnDeps;
   readonly #clients = new Map<SimulatedHost, FleetClient>();
   #version = 0;
@@ -144,6 +146,7 @@ export class Churn {
     const desiredState = pick(random, STATES);
     if (verb === 'change' && known !== undefined)
       return this.#try(name, { text: known.text, desiredState }, { desiredState });
+    this.counts.files += 1;
     const text = unitText(name, (this.#version += 1));
     return this.#try(name, { text, desiredState }, { text, desiredState });
   }

@@ -18,7 +18,7 @@ import { disagreements, doublePlacements, doubleRuns, keyCounts } from './checks
 import { Churn, unitNames, type Counts } from './churn.ts';
 import { Ledger } from './ledger.ts';
 import { growthOf, sample, type Growth, type Sample } from './measure.ts';
-import { SimulatedHost } from './simulated-host.ts';
+import { SimulatedHost } from '../support/simulated-host.ts';
 
 const PREFIX = '/_coreos.com/fleet/';
 const TTL_SEC = 5;
@@ -29,7 +29,12 @@ const REST_MAX_MS = 90_000;
 const DOUBLE_RUN_MAX_MS = 15_000;
 const LOOK_EVERY_MS = 250;
 
+/** ms after which a unit file that nothing names must be gone: two looks of a leader, and some. */
+const FILE_MAX_MS = 13 * 60_000;
+
 interface Round extends Sample {
+  /** Unit files sent so far. */
+  readonly sent: number;
   readonly restMs: number;
   readonly keys: Readonly<Record<string, number>>;
 }
@@ -54,7 +59,8 @@ function countingLog(counts: Record<string, number>, violated: (what: string) =>
   const count =
     (level: string) =>
     (fields: object, message: string): void => {
-      const line = `${level}: ${message}`;
+      const { part } = fields as { part?: string };
+      const line = `${level}: ${message}${part === undefined ? '' : ` (${part})`}`;
       counts[line] = (counts[line] ?? 0) + 1;
       const { err } = fields as { err?: unknown };
       if (level === 'error' && message.includes('fault'))
@@ -177,8 +183,14 @@ async function soak(options: {
       ).catch((error: unknown) => violated(`no rest: ${String(error)}`));
       const restMs = performance.now() - began;
       for (const { systemd } of hosts) systemd.calls.length = 0; // the fake's own memory of it all
-      rounds.push({ ...(await sample()), restMs, keys: await keyCounts(kv, keys) });
+      rounds.push({
+        ...(await sample()),
+        sent: churn.counts.files,
+        restMs,
+        keys: await keyCounts(kv, keys),
+      });
       printRound(rounds, churn.counts);
+      if (filesTooMany(rounds)) violated('the store gathers unit files that nothing names');
     }
     ended.abort();
     longestDoubleRunMs = await watched;
@@ -199,6 +211,16 @@ async function soak(options: {
     growth: growthOf(rounds),
     violations,
   };
+}
+
+/** More files than were sent in the time in which they may be there, and than there are units. */
+function filesTooMany(rounds: readonly Round[]): boolean {
+  const now = rounds.at(-1);
+  const before = rounds.findLast(
+    (round) => now !== undefined && now.atMs - round.atMs > FILE_MAX_MS,
+  );
+  if (now === undefined || before === undefined) return false;
+  return (now.keys['file'] ?? 0) > now.sent - before.sent + 2 * (now.keys['c/unit'] ?? 0);
 }
 
 function printRound(rounds: readonly Round[], counts: Counts): void {

@@ -86,6 +86,9 @@ const ROUTES = [
   'GET /fleet/v2/events',
   'GET /fleet/v2/version',
   'GET /fleet/v2/daemon',
+  'POST /fleet/v2/machines/NAME/evict',
+  'POST /fleet/v2/units/NAME/adopt',
+  `POST /fleet/v2/machines/${MACHINE}/evict`,
   'GET /fleet/v2/openapi.json',
   'GET /metrics',
   'GET /',
@@ -149,6 +152,8 @@ const STRINGS = [
   '\u2028',
 ] as const;
 
+const MANY = { section: 'Service', name: 'ExecStart', value: '/bin/true' };
+
 /** A JSON value of any shape; large ones now and then. */
 function anyJson(random: Random, depth = 0): unknown {
   const kinds = depth > 3 ? 5 : 8;
@@ -180,7 +185,7 @@ function anyString(random: Random): string {
 }
 
 /** `right` most of the time. */
-function mostly<T>(random: Random, right: T): unknown {
+function mostly(random: Random, right: unknown): unknown {
   return random(6) === 0 ? anyJson(random) : right;
 }
 
@@ -193,9 +198,8 @@ function unitOptions(random: Random): unknown {
     ),
     ...(random(8) === 0 ? {} : { value: mostly(random, anyString(random)) }),
   });
-  const count = random(300) === 0 ? 100_000 : random(6);
-  const one = option();
-  return Array.from({ length: count }, (_, i) => (i > 100 ? one : option()));
+  if (random(300) === 0) return Array.from({ length: 100_000 }, () => MANY);
+  return Array.from({ length: random(6) }, option);
 }
 
 function nearlyRightBody(random: Random): unknown {

@@ -12,6 +12,7 @@ import { keysUnder, type Keys } from '../../src/registry/keys.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { MemoryStore } from '../../src/store/embedded/memory.ts';
 import type { Kv } from '../../src/store/kv.ts';
+import { checkAnswer } from './api-answers.ts';
 
 export interface Reply {
   readonly status: number;
@@ -103,6 +104,7 @@ export class ApiFixture {
     let json: unknown;
     if (response.headers['content-type'] === 'application/json' && text !== '')
       json = JSON.parse(text);
+    checkAnswer(method, path, response.statusCode ?? 0, json);
     return { status: response.statusCode ?? 0, headers: response.headers, text, json };
   }
 

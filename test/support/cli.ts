@@ -154,7 +154,8 @@ class Host {
     if (target.release) {
       if (wasActive) deeds.push(`stop ${name}`);
       this.#rows.delete(name);
-      await api.removeAll([api.keys.state(name, this.#id), ...(key === undefined ? [] : [key])]);
+      const rows = [api.keys.state(name, this.#id), api.keys.orphan(this.#id, name)];
+      await api.removeAll([...rows, ...(key === undefined ? [] : [key])]);
       return;
     }
     const launch = target.desiredState === 'launched';

@@ -1,4 +1,5 @@
 // Builds a picture of a cluster from a few words, and prints actions as one line each.
+import type { Runtime } from '../../src/model/container-runtime.ts';
 import type { EngineAction } from '../../src/reconcile/engine-actions.ts';
 import type { EnginePlan } from '../../src/reconcile/engine-plan.ts';
 import { planEngine } from '../../src/reconcile/engine-plan.ts';
@@ -48,11 +49,15 @@ export interface UnitWords {
   readonly strays?: readonly ShortMachine[];
   /** Such keys that are marked already. */
   readonly marked?: readonly ShortMachine[];
+  /** Machines that run it, unknown to the store. */
+  readonly orphanOn?: readonly ShortMachine[];
   readonly pending?: Partial<Pending>;
 }
 
 export interface MachineWords {
   readonly metadata?: Metadata;
+  /** Runtimes of containers that it has. */
+  readonly has?: readonly Runtime[];
   readonly presence?: Presence;
 }
 
@@ -69,9 +74,13 @@ export function cluster(words: ClusterWords): ClusterPicture {
     : (words.machines ?? {});
   for (const [name, machine] of Object.entries(machines)) {
     const id = machineId(name);
-    const { presence = 'present', metadata = {} } = machine as MachineWords;
+    const { presence = 'present', metadata = {}, has = [] } = machine as MachineWords;
+    const capabilities = Object.fromEntries(has.map((runtime) => [runtime, '1.0']));
     if (presence === 'present' || presence === 'leaving')
-      picture.applyMachine(id, machineRecord(name, metadata, presence === 'leaving'));
+      picture.applyMachine(id, {
+        ...machineRecord(name, metadata, presence === 'leaving'),
+        capabilities,
+      });
     else picture.setPresence(id, presence);
   }
   for (const [name, unit] of Object.entries(words.units ?? {}))
@@ -201,6 +210,7 @@ function applyUnitWords(picture: ClusterPicture, name: UnitName, words: UnitWord
       assignmentRecord(unit, machineId(stray), true),
       2n,
     );
+  for (const orphan of words.orphanOn ?? []) picture.applyOrphan(machineId(orphan), name, true);
   if (words.pending !== undefined)
     picture.applyPending(name, { name, generation: 1, counts: {}, machines: [], ...words.pending });
 }
@@ -229,7 +239,8 @@ function refusalWords(refusal: Refusal): string {
   return refusal.kind;
 }
 
-function pendingWords({ counts, reason }: Pending): string {
+function pendingWords({ counts, reason, orphans }: Pending): string {
+  if (reason === 'orphan') return ['orphan', ...(orphans ?? []).map(short)].join(' ');
   if (reason !== undefined) return reason;
   return Object.entries(counts)
     .map(([kind, count]) => `${kind} ${count}`)

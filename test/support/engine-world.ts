@@ -36,6 +36,8 @@ export class EngineWorld {
   /** Machines whose key is there. */
   readonly machines = new Map<string, Readonly<{ metadata: Metadata; leaving: boolean }>>();
   readonly absent = new Set<string>();
+  /** What machines run unknown to the store, by `MACHINE NAME`, short. */
+  readonly orphans = new Set<string>();
   #revision = 1n;
   #generation = 0;
   #undelivered: Event[] = [];
@@ -81,6 +83,15 @@ export class EngineWorld {
     this.#markGlobal(name);
   }
 
+  /** A machine finds that it runs something unknown to the store, or that it does not any more. */
+  orphan(machine: string, name: string, runs: boolean): void {
+    const key = keyOf(machine, name);
+    if (runs === this.orphans.has(key)) return;
+    if (runs) this.orphans.add(key);
+    else this.orphans.delete(key);
+    this.#tell((picture) => picture.applyOrphan(machineId(machine), unitName(name), runs));
+  }
+
   /** A machine registers, or says something new of itself. */
   machineUp(name: string, metadata: Metadata, leaving = false): void {
     this.machines.set(name, { metadata, leaving });
@@ -108,6 +119,9 @@ export class EngineWorld {
 
   /** Hosts stop what is marked, a leaving one everything, and delete the keys. */
   hostsStop(): void {
+    for (const { value } of this.schedule.values())
+      if (this.machines.has(shortOf(value.machine)))
+        this.orphan(shortOf(value.machine), value.name, false); // a key speaks of it
     for (const [key, { value }] of this.schedule) {
       const machine = this.machines.get(shortOf(value.machine));
       if (machine === undefined || !(value.release || machine.leaving)) continue;
@@ -188,6 +202,10 @@ export class EngineWorld {
       picture.applyAssignment(value.machine, value.name, value, revision);
     for (const [name, { value, revision }] of this.globals)
       picture.applyGlobal(unitName(name), value, revision);
+    for (const key of this.orphans) {
+      const [machine = '', name = ''] = key.split(' ');
+      picture.applyOrphan(machineId(machine), unitName(name), true);
+    }
     for (const [name, pending] of this.pending) picture.applyPending(unitName(name), pending);
     for (const [name, { metadata, leaving }] of this.machines)
       picture.applyMachine(machineId(name), machineRecord(name, metadata, leaving));

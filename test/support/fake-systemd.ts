@@ -1,8 +1,8 @@
 // A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
 // `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop`, `# behind-fleetd` in the text choose; test/real/host.test.ts holds the same facts against a real one.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
+import type { Alarm, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
@@ -23,10 +23,19 @@ export class FakeSystemd implements Systemd {
   readonly linked = new Map<string, string>();
   readonly enabled = new Set<string>();
   readonly calls: string[] = [];
+  readonly alarmsSet = new Map<string, Alarm>();
+  /** Of whom a state was asked, in order. */
+  readonly looks: UnitName[] = [];
   /** The kind of the job that is pending on fleetd's own unit. */
   ownJob: string | undefined;
   readonly #changed = new Wake();
+  readonly #read: (path: string) => string | undefined;
   #invocations = 0;
+
+  /** `read` answers the text of a unit file; from the disk unless another is given. */
+  constructor(read: (path: string) => string | undefined = readFromDisk) {
+    this.#read = read;
+  }
 
   /** A unit that the host has from elsewhere. */
   addForeign(name: string): void {
@@ -50,7 +59,7 @@ export class FakeSystemd implements Systemd {
   enable(names: readonly UnitName[]): Promise<void> {
     this.calls.push(`enable ${names.join(' ')}`);
     const isBad = (name: string): boolean =>
-      readFileSync(this.linked.get(name) ?? '', 'utf8').includes('# bad-install');
+      this.#read(this.linked.get(name) ?? '')?.includes('# bad-install') === true;
     if (names.some(isBad))
       return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'bad [Install]'));
     for (const name of names) this.enabled.add(name);
@@ -71,9 +80,9 @@ export class FakeSystemd implements Systemd {
   reload(): Promise<void> {
     this.calls.push('reload');
     for (const [name, path] of this.linked) {
-      if (!existsSync(path)) continue; // a link that leads nowhere
+      const text = this.#read(path);
+      if (text === undefined) continue; // a link that leads nowhere
       const known = this.units.get(name);
-      const text = readFileSync(path, 'utf8');
       if (known === undefined) this.units.set(name, unit(text, path));
       else known.text = text;
     }
@@ -92,6 +101,8 @@ export class FakeSystemd implements Systemd {
     if (found === undefined)
       return Promise.reject(new FleetError('DBUS_CALL_FAILED', `unit '${name}' not found`));
     if (found.activeState === 'active') return Promise.resolve({ ended: Promise.resolve('done') });
+    if (isUnusable(found))
+      return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'bad unit file setting'));
     found.invocation = this.#invocations += 1;
     if (found.text.includes('# hang-start')) {
       found.activeState = 'activating';
@@ -158,12 +169,51 @@ export class FakeSystemd implements Systemd {
     return Promise.resolve();
   }
 
+  /** `# stop-timeout=5000` in the text, ms. */
+  stopTimeoutMs(name: UnitName): Promise<number | undefined> {
+    const found = /# stop-timeout=(\d+)/.exec(this.units.get(name)?.text ?? '');
+    return Promise.resolve(found === null ? undefined : Number(found[1]));
+  }
+
+  setAlarms(alarms: readonly Alarm[]): Promise<void> {
+    for (const alarm of alarms) this.alarmsSet.set(alarm.name, alarm);
+    return Promise.resolve();
+  }
+
+  clearAlarms(names: readonly string[]): Promise<void> {
+    for (const name of names) this.alarmsSet.delete(name);
+    return Promise.resolve();
+  }
+
+  alarms(prefix: string): Promise<readonly string[]> {
+    return Promise.resolve([...this.alarmsSet.keys()].filter((name) => name.startsWith(prefix)));
+  }
+
+  /** Runs the alarms that are due, as the real one does by itself: rm, systemctl stop and kill are understood. */
+  ring(nowMs: number): void {
+    for (const { name, atMs, commands } of this.alarmsSet.values()) {
+      if (atMs > nowMs) continue;
+      this.alarmsSet.delete(name);
+      for (const [program = '', ...args] of commands) {
+        const names = args.slice(args.indexOf('--') + 1);
+        if (program.endsWith('/rm')) for (const path of names) rmSync(path, { force: true });
+        else
+          for (const unitName of names) {
+            if (args.includes('stop')) void this.stop(unitName as UnitName);
+            else this.calls.push(`kill ${unitName}`);
+          }
+      }
+    }
+  }
+
   states(names: readonly UnitName[]): Promise<ReadonlyMap<UnitName, SystemdState>> {
+    this.looks.push(...names);
     return Promise.resolve(
       new Map(
         names.map((name): [UnitName, SystemdState] => {
           const found = this.units.get(name);
-          const loadState = found === undefined ? 'not-found' : 'loaded';
+          const read = found !== undefined && isUnusable(found) ? 'bad-setting' : 'loaded';
+          const loadState = found === undefined ? 'not-found' : read;
           const { activeState = 'inactive', subState = 'dead' } = found ?? {};
           return [name, { loadState, activeState, subState }];
         }),
@@ -203,6 +253,14 @@ export class FakeSystemd implements Systemd {
       };
     });
   }
+}
+
+function isUnusable({ text }: FakeUnit): boolean {
+  return text.includes('# bad-setting');
+}
+
+function readFromDisk(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 
 function unit(text: string, fragmentPath: string): FakeUnit {

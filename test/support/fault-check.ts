@@ -90,6 +90,9 @@ function untrueRows({ runs, states, machineIds, known }: Seen): readonly string[
   return [
     ...real.filter((row) => !tells.has(row)).map((row) => `no row says ${row}`),
     ...said.filter((row) => !is.has(row)).map((row) => `a row says ${row}`),
+    ...states
+      .filter(({ refusal }) => refusal !== undefined)
+      .map(({ name, refusal }) => `a row of ${name} says: ${refusal}`),
   ];
 }
 
@@ -134,7 +137,7 @@ export function breaches(
       .filter((line) => !left.has(keyOf(line)) || ![...dead, ...absent].includes(line.host))
       .map(({ unit, host, atMs }) => `${unit} was stopped on ${host} at ${clockOf(atMs)}`),
     ...happened
-      .filter((line) => line.what === 'starting' && counts(line.unit))
+      .filter((line) => line.what === 'started' && counts(line.unit))
       .filter((line) => before.has(keyOf(line)) && !dead.includes(line.host))
       .filter((line) => !left.has(keyOf(line)))
       .map(({ unit, host, atMs }) => `${unit} was started again on ${host} at ${clockOf(atMs)}`),
@@ -143,6 +146,23 @@ export function breaches(
       .filter(({ unit, host }) => counts(unit) && ![...dead, ...absent].includes(host))
       .map(({ unit, host }) => `${unit} was moved away from ${host}`),
   ];
+}
+
+/** ms for which a unit ran on two hosts, at most: it was started on one, and stopped on the other only later. 0 where none did. */
+export function ranTwiceMs(
+  happened: readonly Happened[],
+  known: ReadonlyMap<string, FaultUnit>,
+): number {
+  const single = happened.filter(({ unit }) => known.get(unit)?.global === false);
+  const starts = single.filter(({ what }) => what === 'started');
+  const overlaps = single
+    .filter(({ what }) => what === 'stopping')
+    .flatMap((stop) =>
+      starts
+        .filter(({ unit, host }) => unit === stop.unit && host !== stop.host)
+        .map((start) => stop.atMs - start.atMs),
+    );
+  return Math.round(Math.max(0, ...overlaps));
 }
 
 function changed(run: Run, now: Run | undefined): readonly string[] {

@@ -1,13 +1,15 @@
 // A lab with units of every kind, on which faults are tried one after the other: struck, healed, and then held against the promises.
 // Invariant: a fault begins and ends with cluster and hosts in full agreement; what it did in between is told from the hosts.
+import { writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FleetClient } from '../../src/api/client.ts';
 import { run } from '../../lab/script.ts';
-import { breaches, disagreements, type Allowed, type Seen } from './fault-check.ts';
+import { breaches, disagreements, ranTwiceMs, type Allowed, type Seen } from './fault-check.ts';
 import { Placements } from './fault-placements.ts';
 import type { Measured } from './fault-record.ts';
-import { happenedOn, runsOn, type Runs } from './fault-sight.ts';
+import { happenedOn, keyOf, runsOn, type Runs } from './fault-sight.ts';
 import { faultUnits, type FaultUnit } from './fault-units.ts';
 import { FaultWrites } from './fault-writes.ts';
 import { startLab, type Lab } from './lab.ts';
@@ -18,7 +20,6 @@ export interface FaultLabOptions {
   readonly members: number;
   readonly units: number;
   readonly ttlSec: number;
-  readonly config?: readonly string[];
 }
 
 /** One thing that goes wrong. */
@@ -79,7 +80,8 @@ export class FaultLab {
 
   /** Hosts with all units on them, at rest. Whoever starts it calls `end`. */
   static async start(options: FaultLabOptions): Promise<FaultLab> {
-    const { hosts, members, ttlSec, config = [] } = options;
+    const { hosts, members, ttlSec } = options;
+    const config = ['on_partition_ttl_min=3s']; // so short only for tests
     const lab = await startLab({ hosts, etcd: members, name: 'flt', ttl: `${ttlSec}s`, config });
     try {
       const rows = await lab.rows();
@@ -119,19 +121,20 @@ export class FaultLab {
     await this.agreement(60_000);
     const load = loadavg()[0]!;
     const before = await this.runs();
-    this.#placements.takeLeft();
+    await this.#placements.takeLeft();
     this.#faults += 1;
     const writes = new FaultWrites(
       fault.writes === false ? [] : hosts.map((host) => lab.socket(host)),
       `write-${this.#faults}`,
     );
+    process.stderr.write(`  ${fault.name}\n`);
     const sinceMs = Date.now();
     const toll = await this.#strike(fault, writes);
     const strickenMs = Date.now() - sinceMs;
     const healed = performance.now();
     const seen = await this.agreement(fault.agreeMs ?? 30_000);
     const agreeMs = Math.round(performance.now() - healed);
-    const left = this.#placements.takeLeft();
+    const left = await this.#placements.takeLeft();
     const happened = await happenedOn(lab, hosts, sinceMs);
     const known = this.#known;
     const wrong = [
@@ -139,29 +142,47 @@ export class FaultLab {
       ...writes.lost(seen.units),
     ];
     await writes.end();
-    if (wrong.length > 0) throw new Error(listed(`${fault.name} broke a promise`, wrong));
-    const moved = [...left].filter((key) => known.has(key.split(' ')[0]!)).length;
+    if (wrong.length > 0) {
+      await this.#keepJournals();
+      throw new Error(listed(`${fault.name} broke a promise`, wrong));
+    }
+    const counted = [...before.values()].filter(({ unit }) => known.has(unit));
+    const moved = counted.filter((run) => left.has(keyOf(run))).length;
     return {
       fault: fault.name,
-      ...{ units: this.options.units, hosts: hosts.length, members: this.members.length },
+      units: this.options.units,
+      hosts: hosts.length,
+      members: this.members.length,
       ttlSec: this.options.ttlSec,
       load: Number(load.toFixed(1)),
-      ...{ strickenMs, agreeMs, moved, kept: before.size - moved },
-      ...{ acknowledged: writes.acknowledged, refused: writes.refused },
+      strickenMs,
+      agreeMs,
+      moved,
+      kept: counted.length - moved,
+      twiceMs: ranTwiceMs(happened, known),
+      acknowledged: writes.acknowledged,
+      refused: writes.refused,
     };
   }
 
   async #strike(fault: Fault, writes: FaultWrites): Promise<Allowed> {
     const ending = new AbortController();
     const writing = writes.run(ending.signal);
-    let toll: Partial<Allowed>;
-    try {
-      toll = await fault.strike(this);
-    } finally {
+    const healed = async (): Promise<void> => {
       await fault.heal?.(this);
       ending.abort();
       await writing;
+    };
+    let toll: Partial<Allowed>;
+    try {
+      toll = await fault.strike(this);
+    } catch (error) {
+      await healed();
+      await this.#keepJournals();
+      await writes.end();
+      throw error;
     }
+    await healed();
     return { dead: [], absent: [], asked: new Set(), ...toll };
   }
 
@@ -177,8 +198,10 @@ export class FaultLab {
       } catch (error) {
         wrong = [error instanceof Error ? error.message : String(error)];
       }
-      if (performance.now() > deadline)
+      if (performance.now() > deadline) {
+        await this.#keepJournals();
         throw new Error(listed(`no agreement within ${withinMs} ms`, wrong));
+      }
       await delay(200);
     }
   }
@@ -194,10 +217,14 @@ export class FaultLab {
   }
 
   async etcdctl(...args: readonly string[]): Promise<string> {
-    const options = ['--endpoints', this.endpoints.join(','), '--command-timeout', '5s'];
+    return await this.etcdctlAt(this.endpoints.join(','), ...args);
+  }
+
+  async etcdctlAt(endpoints: string, ...args: readonly string[]): Promise<string> {
+    const options = ['--endpoints', endpoints, '--command-timeout', '5s'];
     const env = { ...process.env, ETCDCTL_API: '3' };
     const ended = await run('etcdctl', [...options, ...args], { env });
-    if (ended.status !== 0) throw new Error(`etcdctl ${args.join(' ')}: ${ended.stderr}`);
+    if (ended.status !== 0) throw new Error(`etcdctl ${args[0]} ${args[1]}: ${ended.stderr}`);
     return ended.stdout;
   }
 
@@ -212,6 +239,15 @@ export class FaultLab {
   /** Units of this test's own, which are there from now on. */
   learn(units: readonly FaultUnit[]): void {
     for (const unit of units) this.#known.set(unit.name, unit);
+  }
+
+  /** For whoever looks into a failure: the journals of all hosts, in the directory that FAULTS_JOURNALS names. */
+  async #keepJournals(): Promise<void> {
+    const directory = process.env['FAULTS_JOURNALS'];
+    if (directory === undefined) return;
+    const command = ['journalctl', '--no-pager', '-o', 'short-iso-precise'];
+    for (const host of this.hosts)
+      await writeFile(path.join(directory, `${host}.log`), await this.lab.out(host, ...command));
   }
 
   async #submit(): Promise<void> {

@@ -5,7 +5,7 @@ import { Mirror } from '../../src/store/mirror.ts';
 import { keysUnder, type Keys } from '../../src/registry/keys.ts';
 import { decode } from '../../src/registry/codec.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import type { Kv } from '../../src/store/kv.ts';
+import type { KeyValue, Kv } from '../../src/store/kv.ts';
 import { keyOf } from './fault-sight.ts';
 
 export class Placements {
@@ -47,8 +47,16 @@ export class Placements {
   }
 
   /** `keyOf` of what has left since the last call. */
-  takeLeft(): ReadonlySet<string> {
-    this.#take();
+  async takeLeft(): Promise<ReadonlySet<string>> {
+    // The watch may be behind: it may hang at a member that is gone.
+    const { placements } = this.#keys;
+    const { kvs } = await this.#kv.range(placements, {}, AbortSignal.timeout(10_000));
+    const now = new Map(kvs.map((kv) => [kv.key, kv]));
+    const gone = [...this.#at.keys()]
+      .map((unit) => placements + unit)
+      .filter((key) => !now.has(key));
+    for (const kv of kvs) this.#note(kv.key, kv);
+    for (const key of gone) this.#note(key, undefined);
     const left = this.#left;
     this.#left = new Set();
     return left;
@@ -63,20 +71,17 @@ export class Placements {
   async #follow(signal: AbortSignal): Promise<never> {
     for (;;) {
       await this.#mirror.changed(signal);
-      this.#take();
+      for (const { key, kv } of this.#mirror.takeChanges()) this.#note(key, kv);
     }
   }
 
-  #take(): void {
-    for (const { key, kv } of this.#mirror.takeChanges()) {
-      const unit = key.slice(this.#keys.placements.length);
-      const placed = kv === undefined ? undefined : decode('placement', key, kv.value);
-      const host =
-        placed === undefined || placed.release ? undefined : this.#hostOf(placed.machine);
-      const before = this.#at.get(unit);
-      if (before !== undefined && before !== host) this.#left.add(keyOf({ unit, host: before }));
-      if (host === undefined) this.#at.delete(unit);
-      else this.#at.set(unit, host);
-    }
+  #note(key: string, kv: KeyValue | undefined): void {
+    const unit = key.slice(this.#keys.placements.length);
+    const placed = kv === undefined ? undefined : decode('placement', key, kv.value);
+    const host = placed === undefined || placed.release ? undefined : this.#hostOf(placed.machine);
+    const before = this.#at.get(unit);
+    if (before !== undefined && before !== host) this.#left.add(keyOf({ unit, host: before }));
+    if (host === undefined) this.#at.delete(unit);
+    else this.#at.set(unit, host);
   }
 }

@@ -18,6 +18,8 @@ export interface Measured {
   /** Units that were placed elsewhere, and units that ran on untouched. */
   readonly moved: number;
   readonly kept: number;
+  /** For how long a unit ran on two hosts, at most: only where a host that was given up ran on behind a cut. */
+  readonly twiceMs: number;
   /** Writes during the fault: answered well, and all of them there afterwards; or refused, or without an answer. */
   readonly acknowledged: number;
   readonly refused: number;

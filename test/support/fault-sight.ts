@@ -21,16 +21,16 @@ export type Runs = ReadonlyMap<string, Run>;
 export interface Happened {
   readonly host: string;
   readonly unit: string;
-  readonly what: 'starting' | 'stopping';
+  readonly what: 'started' | 'stopping';
   /** ms since 1970. */
   readonly atMs: number;
 }
 
 const SHOWN = 'Id,LoadState,ActiveState,SubState,InvocationID,MainPID,FragmentPath';
 
-/** systemd's messages: sd-messages.h. */
+/** systemd's messages: sd-messages.h. Of a service that is up at once it says `Started` only, never `Starting`. */
 const MESSAGES: Readonly<Record<string, Happened['what']>> = {
-  '7d4958e842da4a758f6c1cdc7b36dcc5': 'starting',
+  '39f53479d3a045ac8e11786248231fbf': 'started',
   de5b426a63be47a7b6ac3eaac82e2f6f: 'stopping',
 };
 
@@ -82,7 +82,7 @@ function runIn(host: string, block: string): readonly Run[] {
   ];
 }
 
-/** What systemd on these hosts began to start and to stop since then (ms since 1970), in all boots. */
+/** What systemd on these hosts started and began to stop since then (ms since 1970), in all boots. */
 export async function happenedOn(
   lab: Lab,
   hosts: readonly string[],
@@ -95,7 +95,15 @@ export async function happenedOn(
       const ids = Object.keys(MESSAGES).map((id) => `MESSAGE_ID=${id}`);
       const text = await lab.out(
         host,
-        ...['journalctl', '--no-pager', '-q', '-o', 'json', fields, since, '_PID=1', ...ids],
+        'journalctl',
+        '--no-pager',
+        '-q',
+        '-o',
+        'json',
+        fields,
+        since,
+        '_PID=1',
+        ...ids,
       );
       return text
         .split('\n')
@@ -111,7 +119,7 @@ function happenedIn(host: string, line: string): Happened {
   return {
     host,
     unit: entry['UNIT'] ?? '',
-    what: MESSAGES[entry['MESSAGE_ID'] ?? ''] ?? 'starting',
+    what: MESSAGES[entry['MESSAGE_ID'] ?? ''] ?? 'started',
     atMs: Number(entry['_SOURCE_REALTIME_TIMESTAMP']) / 1000,
   };
 }

@@ -68,14 +68,20 @@ export function fleetdUpgraded(version: string): Fault {
   return {
     name: 'fleetd upgraded to another version, host by host',
     async strike(on) {
+      await on.shell(on.hosts, install(version));
+      // On a machine so busy that a fleetd needs longer to begin than its lease lasts, its units are given away by the rules.
+      const absent: string[] = [];
       for (const host of on.hosts) {
-        await on.shell([host], upgradeTo(version));
+        const began = performance.now();
+        await on.shell([host], 'systemctl restart fleet');
         await answers(on, host);
+        const sinceRenewalMs = performance.now() - began + (on.options.ttlSec * 1000) / 3;
+        if (sinceRenewalMs > on.options.ttlSec * 1000) absent.push(host);
       }
       const machines = await on.client().machines(AbortSignal.timeout(5_000));
       const old = machines.filter((machine) => machine.version !== version);
       if (old.length > 0) throw new Error(`${old.length} machines are not ${version}`);
-      return NOTHING;
+      return { absent };
     },
   };
 }
@@ -152,15 +158,14 @@ export function overload(forMs: number): Fault {
   };
 }
 
-function upgradeTo(version: string): string {
+function install(version: string): string {
   return `
     rm -rf /opt/next; mkdir -p /opt/next
     cp -r /opt/fleet/src /opt/fleet/agent /opt/fleet/package.json /opt/next/
     ln -s "$(readlink -f /opt/fleet/node_modules)" /opt/next/node_modules
     sed -i 's/"version": "[^"]*"/"version": "${version}"/' /opt/next/package.json
     sed 's,/opt/fleet/,/opt/next/,' /usr/bin/fleetd > /usr/bin/fleetd.new
-    chmod 755 /usr/bin/fleetd.new; mv /usr/bin/fleetd.new /usr/bin/fleetd
-    systemctl restart fleet`;
+    chmod 755 /usr/bin/fleetd.new; mv /usr/bin/fleetd.new /usr/bin/fleetd`;
 }
 
 async function answers(on: FaultLab, host: string): Promise<void> {

@@ -1,18 +1,27 @@
-// Throws texts at src/unitfile/ until one breaks a law: `npm run fuzz -- [--seed N] [--count N]`. Same seed, same texts.
+// Throws texts at src/unitfile/ and src/quadlet/ until one breaks a law: `npm run fuzz -- [--seed N] [--count N]`. Same seed, same texts.
 // `npm run fuzz -- api [--seed N] [--count N] [--rounds N] [--etcd]` throws requests at the API, and looks at its memory after each round.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { UnitName } from '../../src/model/unit.ts';
 import { checkUnitName, parseUnitName } from '../../src/unitfile/name.ts';
+import { checkQuadletLaws } from './quadlet-laws.ts';
 import { pick, randomFrom, type Random } from './random.ts';
 import { checkUnitLaws } from './unit-laws.ts';
 
 const INPUT_MAX_MS = 1000;
-const CORPUS = join(import.meta.dirname, '../../../shared/corpus/units');
+const CORPUS = join(import.meta.dirname, '../../../shared/corpus');
 const PIECES = [
   '[Unit]\n',
   '[X-Fleet]\n',
+  '[Container]\n',
+  '[Volume]\n',
+  'Image=localhost/a\n',
+  'Exec=a ',
+  'Volume=',
+  'Mount=type=bind,source=',
+  'x.volume:',
+  'Network=',
   '[Service]\n',
   '[Install]',
   '[',
@@ -69,6 +78,8 @@ const NAMES = [
   String.raw`a-b\x2dc@\x2fd.timer`,
 ].map(checkUnitName);
 
+const QUADLETS = ['web.container', 'data@.volume'] as const;
+
 function randomText(random: Random): string {
   const pieces = Array.from({ length: random(24) }, () =>
     random(8) === 0
@@ -107,7 +118,9 @@ function seedTexts(): readonly string[] {
     console.log('fuzz: no ../shared/corpus beside the project; mutating made-up units only');
     return made;
   }
-  const files = globSync('**/*.{service,timer}', { cwd: CORPUS }).sort();
+  const files = globSync('{units,quadlets}/**/*.{service,timer,container,volume}', {
+    cwd: CORPUS,
+  }).sort();
   return [...made, ...files.map((file) => readFileSync(join(CORPUS, file), 'utf8'))];
 }
 
@@ -142,6 +155,7 @@ function fuzzUnits(seed: number, count: number): number {
 function failureOf(text: string, name: UnitName, onAccepted: () => void): string | undefined {
   try {
     if (checkUnitLaws(text, name)) onAccepted();
+    for (const quadlet of QUADLETS) checkQuadletLaws(quadlet, text);
     return undefined;
   } catch (error) {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -150,6 +150,7 @@ function reasonOf(refusal: Refusal, { id }: SeenMachine): Reason {
     case 'replaces':
       return `${refusal.kind} ${refusal.with} on ${id}`;
     case 'leaving':
+    case 'capability':
     case 'host-name':
     case 'runtime':
       return `${refusal.kind} on ${id}`;

@@ -2,10 +2,17 @@
 import { join } from 'node:path';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import type { Disk } from '../../agent/disk.ts';
+import type { LeaseView } from '../../agent/cut-off.ts';
+import { DropIns } from '../../agent/drop-ins.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
 import { localDisk } from '../../agent/local-disk.ts';
+import { withQuadlets } from '../../agent/quadlet-dir.ts';
+import { withQuadletNames } from '../../agent/quadlet-systemd.ts';
+import type { FoundRuntimes } from '../../agent/runtimes.ts';
 import { openUnitDir } from '../../agent/unit-dir.ts';
+import { TokenFile } from '../../agent/token-file.ts';
+import { Permits } from '../../agent/permits.ts';
 import type { Systemd } from '../../agent/systemd.ts';
 import type { MachineId, Metadata } from '../../src/model/machine.ts';
 import type { UnitState } from '../../src/model/unit-state.ts';
@@ -17,8 +24,9 @@ import { silentLog } from '../../src/runtime/log.ts';
 import type { Kv, Operation } from '../../src/store/kv.ts';
 import { storedOptionsOf, optionsOf } from '../../src/unitfile/format.ts';
 import { hashOfOptions, sha256Of } from '../../src/unitfile/hash.ts';
+import { readUnit } from '../../src/registry/read-unit.ts';
 import { parseUnitName } from '../../src/unitfile/name.ts';
-import { parseUnitFile } from '../../src/unitfile/parse.ts';
+import { parseNamedFile } from '../../src/unitfile/quadlet-name.ts';
 
 export const MACHINE = 'a'.repeat(32) as MachineId;
 const forever = new AbortController().signal;
@@ -30,22 +38,46 @@ export interface TestHost {
   kill(): Promise<void>;
 }
 
+const alwaysHeld: LeaseView = {
+  ttlMs: 30_000,
+  deadlineMs: () => systemClock.bootMs() + 30_000,
+  renewed: (signal) => systemClock.sleep(2 ** 30, signal),
+};
+
 export interface TestHostOptions {
   /** Another one is a boot: what was carried out does not count any more. Default 'boot-1'. */
   readonly boot?: string;
+  /** Where that systemd looks for drop-ins of the runtime. */
+  readonly managerDirectory?: string;
+  /** Default: one of 30 s that is confirmed at any time. */
+  readonly lease?: LeaseView;
   /** Default: this machine's. */
   readonly disk?: Disk;
   readonly kv: Kv;
   readonly systemd: Systemd;
   readonly dir: string;
   readonly metadata?: Metadata;
+  /** What runs containers on the host; nothing unless given. */
+  readonly runtimes?: FoundRuntimes;
 }
 
 export const keys = keysUnder('/fleet-test/');
 
 /** Starts the host's loop on what `dir` holds of an earlier one. */
 export async function startHost(options: TestHostOptions): Promise<TestHost> {
-  const { kv, systemd, dir, metadata = {}, boot = 'boot-1', disk = localDisk } = options;
+  const {
+    kv,
+    systemd,
+    dir,
+    metadata = {},
+    boot = 'boot-1',
+    disk = localDisk,
+    managerDirectory,
+    lease = alwaysHeld,
+    runtimes = new Map(),
+  } = options;
+  const permits = new Permits(disk, join(dir, 'permit'));
+  const registry = { kv, keys, unreadable: () => undefined };
   const unitsDirectory = join(dir, 'units/');
   const carriedOut = await CarriedOutFile.open(join(dir, 'carried-out.json'), boot);
   const kept = await KeptDesired.open({
@@ -56,19 +88,38 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     log: silentLog,
   });
   const host = new Host({
-    registry: { kv, keys, unreadable: () => undefined },
-    systemd,
+    registry,
+    systemd: withQuadletNames(systemd),
     clock: systemClock,
     random: () => 0.5,
     log: silentLog,
     machine: MACHINE,
     incarnation: boot,
-    unitDir: await openUnitDir({
-      directory: unitsDirectory,
-      parseUnitName: (text) => parseUnitName(text).ok,
-    }),
+    unitDir: withQuadlets(
+      await openUnitDir({
+        directory: unitsDirectory,
+        parseUnitName: (text) => parseUnitName(text).ok,
+      }),
+      {
+        log: silentLog,
+        runtimes: () => runtimes,
+        user: false,
+        submitted: async (name, signal) => (await readUnit(registry, name, signal))?.text,
+      },
+    ),
     carriedOut,
     kept,
+    dropIns: new DropIns({
+      disk,
+      managerDirectory: managerDirectory ?? join(dir, 'systemd'),
+      environmentDirectory: join(dir, 'env'),
+      permits,
+    }),
+    permits,
+    lease,
+    isUser: true,
+    tokens: await TokenFile.open(join(dir, 'fence.json'), disk),
+    capabilities: () => ({ fence: 'yes', 'cut-off': 'yes' }),
     configuredMetadata: () => metadata,
   });
   const end = new AbortController();
@@ -91,7 +142,7 @@ function targetOf(
   desired: DesiredState,
   generation: number,
 ): UnitTarget {
-  const options = optionsOf(parseUnitFile(text).ok!);
+  const options = optionsOf(parseNamedFile(name, text).ok!);
   return {
     name: name as UnitName,
     hash: hashOfOptions(options),

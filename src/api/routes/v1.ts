@@ -2,11 +2,12 @@
 import { FleetError, isFleetError } from '../../model/errors.ts';
 import { parseMachineId } from '../../model/machine.ts';
 import { patchMetadata } from '../../registry/metadata.ts';
+import { destroyAll } from '../../registry/orphans.ts';
 import { listMachines } from '../../registry/read-machines.ts';
 import { listStates } from '../../registry/read-states.ts';
 import { readUnit } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
-import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
+import { notFound, putUnit } from '../../registry/units.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
 import { optionsJson } from '../options-cache.ts';
@@ -123,7 +124,7 @@ async function put(deps: RouteDeps, call: Call): Promise<Answer> {
 async function destroy(deps: RouteDeps, call: Call): Promise<Answer> {
   const { ok: name } = parseUnitName(call.params['name'] ?? '');
   if (name === undefined) throw notFound(call.params['name'] ?? '');
-  await destroyUnit(deps.registry, name, call.signal);
+  await destroyAll(deps.registry, name, call.signal);
   return { status: 204 };
 }
 

@@ -1,4 +1,6 @@
 // v2 of the API: whole texts, generations, reasons. What fleetctl speaks.
+import { adoptUnit, destroyAll } from '../../registry/orphans.ts';
+import { findOrphans } from '../../registry/read-orphans.ts';
 import { listHosts, listMachines, type MachineRow } from '../../registry/read-machines.ts';
 import { readBrake } from '../../registry/read-away.ts';
 import type { BrakeRecord } from '../../registry/codec.ts';
@@ -6,15 +8,16 @@ import { listStates } from '../../registry/read-states.ts';
 import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
-import { destroyUnit, notFound, putUnit } from '../../registry/units.ts';
+import { notFound, putUnit } from '../../registry/units.ts';
 import { evictMachine } from '../../registry/evict.ts';
 import { FleetError } from '../../model/errors.ts';
 import { parseMachineId, type Host } from '../../model/machine.ts';
 import { checkUnitName, parseUnitName } from '../../unitfile/name.ts';
 import type { Answer, Call, Route, RouteDeps } from '../call.ts';
+import { openApiDocument } from '../openapi.ts';
 import { explain, explainLeft } from '../explain.ts';
 import { pageToken, parsePageToken } from '../page-token.ts';
-import { parseLimit, parseV2Unit } from '../schema.ts';
+import { invalid, parseLimit, parseV2Unit } from '../schema.ts';
 import { v2State, v2Unit } from '../render.ts';
 import type { V2Machine, V2Unit, V2Version } from '../types.ts';
 import { fileOfText, refuseActiveTemplate } from '../unit-file.ts';
@@ -25,18 +28,23 @@ import { stateFilter } from './v1.ts';
 export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[] {
   const base = '/fleet/v2';
   const version: V2Version = { version: deps.daemon.version };
+  // Made when somebody asks for it first.
+  const make = (): object => openApiDocument(version.version);
+  let document: object | undefined;
   return [
     { method: 'GET', path: `${base}/units`, handle: (call) => getUnits(deps, call) },
     { method: 'GET', path: `${base}/units/:name`, handle: (call) => getUnit(deps, call) },
     { method: 'PUT', path: `${base}/units/:name`, handle: (call) => put(deps, call) },
     { method: 'DELETE', path: `${base}/units/:name`, handle: (call) => destroy(deps, call) },
     { method: 'GET', path: `${base}/units/:name/explain`, handle: (call) => getWhy(deps, call) },
+    { method: 'POST', path: `${base}/units/:name/adopt`, handle: (call) => adopt(deps, call) },
     { method: 'GET', path: `${base}/states`, handle: (call) => getStates(deps, call) },
     { method: 'GET', path: `${base}/machines`, handle: (call) => getMachines(deps, call) },
     { method: 'POST', path: `${base}/machines/:id/evict`, handle: (call) => evict(deps, call) },
     { method: 'GET', path: `${base}/events`, handle: (call) => events.open(call) },
     { method: 'GET', path: `${base}/version`, handle: () => ok(version) },
     { method: 'GET', path: `${base}/daemon`, handle: () => ok(deps.daemon) },
+    { method: 'GET', path: `${base}/openapi.json`, handle: () => ok((document ??= make())) },
   ];
 }
 
@@ -72,7 +80,11 @@ async function getWhy(deps: RouteDeps, call: Call): Promise<Answer> {
   if (name === undefined) throw notFound(text);
   const { registry, machines } = deps;
   const facts = await readUnit(registry, name, call.signal);
-  if (facts !== undefined) return ok(explain(facts, deps.clock.wallNow()));
+  if (facts !== undefined) {
+    const orphans = await findOrphans(registry, name, call.signal);
+    const nowMs = deps.clock.wallNow();
+    return ok(explain(facts, { nowMs, orphans: orphans.map(({ orphan }) => orphan) }));
+  }
   const left = await readLeft(registry, machines, name, call.signal);
   if (left === undefined) throw notFound(text);
   return ok(explainLeft(left));
@@ -111,8 +123,32 @@ async function destroy(deps: RouteDeps, call: Call): Promise<Answer> {
   const text = call.params['name'] ?? '';
   const { ok: name } = parseUnitName(text);
   if (name === undefined) throw notFound(text);
-  await destroyUnit(deps.registry, name, call.signal);
+  await destroyAll(deps.registry, name, call.signal);
   return { status: 204 };
+}
+
+async function adopt(deps: RouteDeps, call: Call): Promise<Answer> {
+  const name = checkUnitName(call.params['name'] ?? '');
+  const text = call.query.get('machineID') ?? '';
+  const machine = parseMachineId(text);
+  if (text !== '' && machine === undefined)
+    throw invalid('machineID', `'${text}' is not the full id of a machine`);
+  const { unit, revision, ...adopted } = await adoptUnit(
+    deps.registry,
+    {
+      name,
+      requestId: deps.newRequestId(),
+      fileOf: (file) => fileOfText(name, file),
+      ...(machine === undefined ? {} : { machine }),
+    },
+    call.signal,
+  );
+  const answer: V2Unit = {
+    ...v2Unit(unit),
+    revision: revision.toString(),
+    ...(adopted.machine === undefined ? {} : { machineID: adopted.machine }),
+  };
+  return { status: 201, json: JSON.stringify(answer) };
 }
 
 async function getStates(deps: RouteDeps, call: Call): Promise<Answer> {

@@ -35,6 +35,7 @@ export function convertContainer(draft: Draft): void {
   run.push('--name', name, '--rm', ...plainArguments(draft, DOCKER_CONTAINER));
   run.push(...dockerNetwork(draft), ...options(draft), ...securityArguments(draft));
   run.push(...readOnlyArguments(draft), ...exposeArguments(draft), ...fileArguments(draft));
+  if (draft.isFenced) run.push('--env', 'FLEET_GENERATION');
   checkVolumes(draft);
   run.push(...volumeArguments(draft), ...dockerMounts(draft), imageName);
   const exec = section.last('Exec');

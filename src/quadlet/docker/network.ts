@@ -1,8 +1,10 @@
 // `Network=` and `.network` for docker.
+import { quadletTypeOf } from '../../unitfile/quadlet-name.ts';
 import { cannot } from '../check-keys.ts';
+import { unlessThere } from '../create-once.ts';
 import type { Draft } from '../draft.ts';
 import { plainArguments } from '../keys.ts';
-import { quadletKindOf, resourceNameOf } from '../kinds.ts';
+import { resourceNameOf } from '../kinds.ts';
 import { oneshotDefaults } from '../podman/service.ts';
 import { useResource } from '../references.ts';
 import { subnetArguments } from '../subnets.ts';
@@ -14,7 +16,7 @@ export function dockerNetwork(draft: Draft): readonly string[] {
   if (second !== undefined) cannot(draft, second, 'a container begins in one network');
   if (first === undefined) return [];
   const [name = '', ...options] = first.value.split(':');
-  const kind = quadletKindOf(name);
+  const kind = quadletTypeOf(name);
   if (kind === 'network' || kind === 'container') {
     if (options.length > 0) cannot(draft, first, 'a network has no options of its own');
     const resource = useResource(draft, name, first.at) ?? name;
@@ -35,14 +37,7 @@ export function convertNetwork(draft: Draft): void {
   // docker would make another one of the same name: what is there already is kept, as podman's --ignore does.
   const create = [program, 'network', 'create'];
   create.push(...plainArguments(draft, DOCKER_NETWORK), ...subnetArguments(draft), name);
-  draft.service.addCommand('ExecStart', [
-    '/bin/sh',
-    '-c',
-    `"$$1" network inspect "$$2" >/dev/null 2>&1 && exit; shift 2; exec "$$@"`,
-    'sh',
-    program,
-    name,
-    ...create,
-  ]);
+  const look = [program, 'network', 'inspect', name] as const;
+  draft.service.addCommand('ExecStart', unlessThere(look, create));
   oneshotDefaults(draft, 'remains');
 }

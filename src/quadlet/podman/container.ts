@@ -37,6 +37,7 @@ export function convertContainer(draft: Draft): void {
   const autoUpdate = section.text('AutoUpdate') ?? '';
   if (autoUpdate !== '') command.push('--label', `io.containers.autoupdate=${autoUpdate}`);
   command.push(...exposeArguments(draft), ...environmentFiles(draft), ...mountArguments(draft));
+  if (draft.isFenced) command.push('--env', 'FLEET_GENERATION');
   command.push(...podArguments(draft), ...podmanArguments(draft));
   if (imageName !== undefined) command.push(imageName);
   else if (rootfs !== undefined) command.push('--rootfs', rootfs.value);

@@ -1,6 +1,6 @@
 // `Network=`: a mode, a network by its name, a `.network` file, or the network of another `.container`.
+import { quadletTypeOf } from '../../unitfile/quadlet-name.ts';
 import type { Draft } from '../draft.ts';
-import { quadletKindOf } from '../kinds.ts';
 import { useResource } from '../references.ts';
 
 export function networkArguments(draft: Draft): readonly string[] {
@@ -8,7 +8,7 @@ export function networkArguments(draft: Draft): readonly string[] {
     const colon = value.indexOf(':');
     const [name, options] =
       colon === -1 ? [value, ''] : [value.slice(0, colon), value.slice(colon)];
-    const kind = quadletKindOf(name);
+    const kind = quadletTypeOf(name);
     if (kind !== 'network' && kind !== 'container') return ['--network', value];
     const resource = useResource(draft, name, at) ?? name;
     if (kind === 'network') return ['--network', resource + options];

@@ -4,7 +4,7 @@ import type { KeyRules } from '../keys.ts';
 import { plainArguments } from '../keys.ts';
 import { resourceNameOf } from '../kinds.ts';
 import { subnetArguments } from '../subnets.ts';
-import { oneshotDefaults, podman, podmanArguments } from './service.ts';
+import { createOnce, oneshotDefaults, podman, podmanArguments } from './service.ts';
 
 export const PODMAN_NETWORK: KeyRules = {
   DisableDNS: ['boolean', '--disable-dns'],
@@ -31,12 +31,8 @@ export function convertNetwork(draft: Draft): void {
   const name = resourceNameOf(draft.name, 'network', draft.section) ?? '';
   if (draft.section.boolean('NetworkDeleteOnStop') === true)
     draft.service.addCommand('ExecStopPost', podman(draft, 'network', 'rm', name));
-  draft.service.addCommand('ExecStart', [
-    ...podman(draft, 'network', 'create', '--ignore'),
-    ...plainArguments(draft, PODMAN_NETWORK),
-    ...subnetArguments(draft),
-    ...podmanArguments(draft),
-    name,
-  ]);
+  const words = [...plainArguments(draft, PODMAN_NETWORK), ...subnetArguments(draft)];
+  words.push(...podmanArguments(draft));
+  draft.service.addCommand('ExecStart', createOnce(draft, 'network', words, name));
   oneshotDefaults(draft, 'remains');
 }

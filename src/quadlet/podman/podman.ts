@@ -1,4 +1,5 @@
 // podman: every kind and every key, since both are podman's own.
+import type { QuadletType } from '../../unitfile/name.ts';
 import type { RuntimeRules } from '../runtime.ts';
 import { convertBuild, PODMAN_BUILD } from './build.ts';
 import { convertContainer } from './container.ts';
@@ -9,9 +10,8 @@ import { convertNetwork, PODMAN_NETWORK } from './network.ts';
 import { convertPod, PODMAN_POD } from './pod.ts';
 import { convertVolume, PODMAN_VOLUME } from './volume.ts';
 import type { KindConverter } from '../runtime.ts';
-import type { QuadletKind } from '../kinds.ts';
 
-export const PODMAN_KINDS: Readonly<Record<QuadletKind, KindConverter>> = {
+export const PODMAN_KINDS: Readonly<Record<QuadletType, KindConverter>> = {
   container: { keys: PODMAN_CONTAINER, convert: convertContainer },
   volume: { keys: PODMAN_VOLUME, convert: convertVolume },
   network: { keys: PODMAN_NETWORK, convert: convertNetwork },

@@ -1,10 +1,25 @@
 // What the services of podman's files have in common: command, kill mode, environment, type.
+import { unlessThere } from '../create-once.ts';
 import type { Draft } from '../draft.ts';
 
 /** The beginning of a podman command: modules and arguments that stand before the verb. */
 export function podman(draft: Draft, ...words: readonly string[]): string[] {
   const modules = draft.section.all('ContainersConfModule').map(({ value }) => `--module=${value}`);
   return [draft.host.program, ...modules, ...draft.arguments('GlobalArgs'), ...words];
+}
+
+/** `podman NOUN create`, which leaves what is there as it is: by an option that podman has from 4.4 on, before by looking first. */
+export function createOnce(
+  draft: Draft,
+  noun: 'volume' | 'network',
+  words: readonly string[],
+  name: string,
+): readonly string[] {
+  const [major = 0, minor = 0] = (draft.host.version ?? '5').split('.').map(Number);
+  if (major > 4 || (major === 4 && minor >= 4))
+    return [...podman(draft, noun, 'create', '--ignore'), ...words, name];
+  const look = [draft.host.program, noun, 'exists', name] as const;
+  return unlessThere(look, [...podman(draft, noun, 'create'), ...words, name]);
 }
 
 /** Arguments for podman that no key stands for, as they are. */

@@ -4,7 +4,7 @@ import type { KeyRules } from '../keys.ts';
 import { plainArguments } from '../keys.ts';
 import { resourceNameOf } from '../kinds.ts';
 import { imageOf } from '../references.ts';
-import { oneshotDefaults, podman, podmanArguments } from './service.ts';
+import { createOnce, oneshotDefaults, podmanArguments } from './service.ts';
 
 export const PODMAN_VOLUME: KeyRules = {
   UID: ['text', '--uid'],
@@ -28,17 +28,20 @@ export const PODMAN_VOLUME: KeyRules = {
 export function convertVolume(draft: Draft): void {
   const { section } = draft;
   const driver = section.text('Driver');
-  draft.service.addCommand('ExecStart', [
-    ...podman(draft, 'volume', 'create', '--ignore'),
+  const image = section.last('Image');
+  if (image !== undefined && driver !== 'image') {
+    const hint = "Write 'Driver=image' too.";
+    draft.refuse(image.keyAt, "key Image can't be used without the image driver", hint);
+  }
+  const options = driver === 'image' ? imageOptions(draft) : mountOptions(draft);
+  const words = [
     ...(driver === undefined ? [] : ['--driver', driver]),
-    ...(driver === 'image' ? imageOptions(draft) : mountOptions(draft)).flatMap((option) => [
-      '--opt',
-      option,
-    ]),
+    ...options.flatMap((option) => ['--opt', option]),
     ...plainArguments(draft, PODMAN_VOLUME),
     ...podmanArguments(draft),
-    resourceNameOf(draft.name, 'volume', section) ?? '',
-  ]);
+  ];
+  const name = resourceNameOf(draft.name, 'volume', section) ?? '';
+  draft.service.addCommand('ExecStart', createOnce(draft, 'volume', words, name));
   oneshotDefaults(draft, 'remains');
 }
 

@@ -14,20 +14,33 @@ import {
   overload,
   systemdReexec,
 } from '../../support/faults.ts';
+import {
+  destroyedAtOnce,
+  frozenAndCut,
+  machineIdTwice,
+  rebootedAlone,
+} from '../../support/faults-hosts.ts';
+import { storeDiskFull, storeRestored } from '../../support/faults-store.ts';
 import { noLab } from '../../support/lab.ts';
 
 const faults: readonly Fault[] = [
-  etcdDown(7_000),
-  etcdFrozen('all', 4_000),
-  etcdFrozen('one', 3_000),
-  cut(['h3'], 6_000),
-  cutOneWay('h1', 'in', 6_000),
-  leaderKilled(1, 4_000),
+  etcdDown(6_500),
+  etcdFrozen('all', 3_500),
+  etcdFrozen('one', 1_500),
+  cut(['h3'], 5_000),
+  cutOneWay('h1', 'in', 5_000),
+  leaderKilled(1, 3_000),
   fleetdKilled(),
-  dbusKilled(2),
-  systemdReexec(2),
+  dbusKilled(1),
+  systemdReexec(1),
   fleetdUpgraded('9.9.9'),
-  overload(5_000),
+  machineIdTwice('h1', 'h3', 1_000),
+  rebootedAlone('h3', 4_000),
+  frozenAndCut(),
+  destroyedAtOnce(60),
+  overload(2_000),
+  storeDiskFull(1_000),
+  storeRestored(2_000),
 ];
 
 describe.skipIf(noLab() !== undefined)('a fault on real hosts', () => {

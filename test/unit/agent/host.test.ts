@@ -205,11 +205,11 @@ describe('Host', () => {
     await start();
     await quickly(async () => (await rowOf('a.service'))?.job === 'done');
     await cluster.lose('a.service');
-    await quickly(async () => (await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => (await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(await rowOf('a.service')).toBeUndefined();
     await cluster.assign({ 'a.service': service() });
     await quickly(async () => (await rowOf('a.service'))?.started === 1);
-    await quickly(async () => !(await cluster.keys()).includes(`orphan/${MACHINE}/a.service`));
+    await quickly(async () => !(await cluster.keys()).includes(`c/orphan/${MACHINE}/a.service`));
     expect(systemd.count('stop')).toBe(0);
     expect(systemd.count('start')).toBe(1);
   });
@@ -251,6 +251,23 @@ describe('Host', () => {
     await quickly(async () => (await rowOf('a.service'))?.activeState === 'active');
     expect(await rowOf('a.service')).not.toHaveProperty('result');
   });
+
+  it('Host looks at a file that systemd cannot use only when there is news', async () => {
+    await cluster.assign({ 'bad.service': service('# bad-setting\n'), 'good.service': service() });
+    await start();
+    await quickly(async () => (await rowOf('bad.service'))?.job === 'failed');
+    expect(await rowOf('bad.service')).toMatchObject({ loadState: 'bad-setting' });
+    await quickly(async () => (await rowOf('good.service'))?.job === 'done');
+    const settled = systemd.looks.length;
+    const isAlone = () => {
+      const last = systemd.looks.slice(settled).slice(-2);
+      return last.length === 2 && last.every((name) => name === 'good.service');
+    };
+    await eventually(isAlone, { timeoutMs: 14_000 });
+    expect(await rowOf('bad.service')).toMatchObject({ loadState: 'bad-setting' });
+    await cluster.assign({ 'bad.service': service('# mended\n') }, 'launched', 2);
+    await quickly(async () => (await rowOf('bad.service'))?.activeState === 'active');
+  }, 20_000);
 
   it('Host takes a stop and a new state for a unit that hangs in its start', async () => {
     await cluster.assign({ 'slow.service': service('# hang-start\n') });

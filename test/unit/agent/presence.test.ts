@@ -168,4 +168,18 @@ describe('Presence', () => {
     await eventually(() => one.presence.unavailable() !== undefined);
     expect(await stored()).toBeUndefined();
   });
+
+  it('Presence is sure of its key for a ttl from each renewal, and of nothing while the key is not there', async () => {
+    const one = await run('one');
+    expect(one.presence.deadlineMs()).toBe(-Infinity);
+    await one.presence.renewed(forever);
+    const first = one.presence.deadlineMs();
+    const leftMs = first - systemClock.bootMs();
+    expect(leftMs).toBeGreaterThan(1_000);
+    expect(leftMs).toBeLessThanOrEqual(2_000);
+    await one.presence.renewed(forever);
+    expect(one.presence.deadlineMs()).toBeGreaterThan(first);
+    await one.kill();
+    expect(one.presence.deadlineMs()).toBe(-Infinity);
+  });
 });

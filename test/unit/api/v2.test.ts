@@ -273,6 +273,27 @@ describe('v2 of the API', () => {
     expect((await lines()).join()).not.toMatch(/brake|judged/);
   });
 
+  it('explain says that the machine of a unit leaves', async () => {
+    const leaving = machineId(5);
+    await fixture.machine(leaving, { leaving: true });
+    const body = { text: TEXT, desiredState: 'launched' };
+    await fixture.call('PUT', path('stays.service'), body);
+    await fixture.place('stays.service', leaving);
+    await fixture.report('stays.service', leaving, { started: 1, job: 'done' });
+    expect((await fixture.get(`${path('stays.service')}/explain`)).json.lines).toEqual([
+      'machine 00050000 leaves the cluster: it stops stays.service and hands it over, and it is placed anew when that is done',
+    ]);
+    await fixture.call('DELETE', path('stays.service'));
+    const { keys } = fixture;
+    const name = 'stays.service' as never;
+    await fixture.removeAll([
+      keys.machine(leaving),
+      keys.placed(name),
+      keys.schedule(leaving, name),
+      keys.state(name, leaving),
+    ]);
+  });
+
   it('evict marks a machine that is absent, whatever is known of it, and no other', async () => {
     const call = async (id: string): Promise<unknown[]> => {
       const { status, json } = await fixture.call('POST', `/fleet/v2/machines/${id}/evict`);

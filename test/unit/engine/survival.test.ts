@@ -1,7 +1,9 @@
 // Machines that go away in clusters of 1 to 5: who is evicted when, and when nobody is. Real engines over the store in memory.
 import { afterEach, describe, expect, it } from 'vitest';
+import { encode } from '../../../src/registry/codec.ts';
 import type { Kv } from '../../../src/store/kv.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
+import { machineId } from '../../support/cluster.ts';
 import { EngineCluster } from '../../support/engine-cluster.ts';
 import { FaultyKv, unavailable } from '../../support/faulty-kv.ts';
 import { SimClock } from '../../support/sim-clock.ts';
@@ -177,6 +179,19 @@ describe('the leader among them', () => {
     expect(await moves(brake.untilMs - clock.wallNow() - 200)).toEqual([]);
     expect(await cluster.brake()).toEqual(brake);
     expect(await moves(2_500)).toHaveLength(3);
+  });
+
+  it('does not count what only an override of metadata speaks of', async () => {
+    await begin(3);
+    for (const n of [7, 8, 9]) {
+      const machine = machineId(`m${n}`);
+      const value = encode('metadata', { machine, key: 'role', value: 'web' });
+      const key = cluster.keys.metadata(machine, 'role');
+      await kv.txn({ then: [{ kind: 'put', key, value }] }, new AbortController().signal);
+    }
+    die('m1');
+    expect(await moves(8_500)).toEqual(['u1 on m2']);
+    expect(await cluster.brake()).toBeUndefined();
   });
 
   it('does not take what was evicted long ago for a part of what vanishes now', async () => {

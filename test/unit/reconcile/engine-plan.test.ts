@@ -330,3 +330,65 @@ describe('planEngine', () => {
     expect(planAll(picture).actions.map(line)).toEqual(['pending b.service (unreadable)']);
   });
 });
+
+describe('planEngine never places a unit beside its own orphan', () => {
+  table([
+    {
+      name: 'but where that runs, however loaded the machine is',
+      given: {
+        units: { 'a.service': { orphanOn: ['m2'] }, 'b.service': { on: 'm2' } },
+        machines: ['m1', 'm2'],
+      },
+      plan: ['place a.service on m2 (unplaced)'],
+    },
+    {
+      name: 'and waits where that machine may not take it',
+      given: {
+        units: { 'a.service': { orphanOn: ['m2'], metadata: ['role=web'] } },
+        machines: { m1: { metadata: { role: 'web' } }, m2: {} },
+      },
+      plan: ['pending a.service (orphan m2)'],
+    },
+    {
+      name: 'and waits for a person where there are two',
+      given: { units: { 'a.service': { orphanOn: ['m3', 'm2'] } }, machines: ['m1', 'm2', 'm3'] },
+      plan: ['pending a.service (orphan m2 m3)'],
+    },
+    {
+      name: 'and waits while nobody knows whether its machine is gone',
+      given: {
+        units: { 'a.service': { orphanOn: ['m2'] } },
+        machines: { m1: {}, m2: { presence: 'doubted' } },
+      },
+      plan: ['pending a.service (orphan m2)'],
+    },
+    {
+      name: 'and does not care for those of absent machines',
+      given: {
+        units: { 'a.service': { orphanOn: ['m2', 'm3'] } },
+        machines: { m1: {}, m2: { presence: 'absent' }, m3: {} },
+      },
+      plan: ['place a.service on m3 (unplaced)'],
+    },
+    {
+      name: 'when its own machine is absent',
+      given: {
+        units: { 'a.service': { on: 'm1', orphanOn: ['m3'] } },
+        machines: { m1: { presence: 'absent' }, m2: {}, m3: {} },
+      },
+      plan: ['evict a.service from m1 to m3 (machine-absent)'],
+    },
+    {
+      name: 'and leaves alone what is placed, and what nobody wants',
+      given: {
+        units: {
+          'a.service': { on: 'm1', orphanOn: ['m2'] },
+          'b.service': { destroyed: true, orphanOn: ['m2'] },
+          'c.service': { state: 'inactive', orphanOn: ['m2'] },
+        },
+        machines: ['m1', 'm2'],
+      },
+      plan: [],
+    },
+  ]);
+});

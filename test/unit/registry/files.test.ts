@@ -45,34 +45,33 @@ describe('collectFiles', () => {
   const files = async () =>
     (await fixture.kv.range(fixture.keys.files, {}, forever)).kvs.map(({ value }) => value).sort();
 
-  it('deletes what two collections found unnamed, and nothing that is named or put again', async () => {
+  const now = async () => (await fixture.kv.range(fixture.keys.files, {}, forever)).revision;
+
+  it('deletes what nothing names, unless it was put a short while ago', async () => {
     await put('launched', file('a'));
     await fixture.place(NAME, M1);
+    const placed = await now();
     await put(undefined, file('b')); // the host's copy names a still
-    const first = await collectFiles(registry, new Map(), forever);
-    expect([first.deleted, first.unnamed.size]).toEqual([0, 0]);
+    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([
+      0,
+      ['a', 'b'],
+    ]);
     await fixture.place(NAME, M1);
-    const second = await collectFiles(registry, first.unnamed, forever);
-    expect([second.deleted, await files()]).toEqual([0, ['a', 'b']]);
-    const third = await collectFiles(registry, second.unnamed, forever);
-    expect([third.deleted, await files()]).toEqual([1, ['b']]);
+    expect([await collectFiles(registry, placed, forever), await files()]).toEqual([1, ['b']]);
     await destroyUnit(registry, NAME, forever);
     await fixture.remove(fixture.keys.schedule(M1, NAME));
-    const fourth = await collectFiles(registry, third.unnamed, forever);
-    await put(undefined, file('b')); // named again between
-    expect([
-      (await collectFiles(registry, fourth.unnamed, forever)).deleted,
-      await files(),
-    ]).toEqual([0, ['b']]);
+    expect([await collectFiles(registry, placed, forever), await files()]).toEqual([0, ['b']]);
+    await put(undefined, file('b')); // named again
+    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([0, ['b']]);
   });
 
   it('deletes nothing while a record cannot be read', async () => {
     await put(undefined, file('a'));
     await put(undefined, file('b'));
-    const first = await collectFiles(registry, new Map(), forever);
-    expect(first.unnamed.size).toBe(1);
     await fixture.putRaw(fixture.keys.unit('z.service' as UnitName), 'nonsense');
-    const second = await collectFiles(registry, first.unnamed, forever);
-    expect([second.deleted, await files()]).toEqual([0, ['a', 'b']]);
+    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([
+      0,
+      ['a', 'b'],
+    ]);
   });
 });

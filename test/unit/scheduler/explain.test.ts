@@ -1,9 +1,16 @@
 // What a person reads about a unit that waits.
 import { describe, expect, it } from 'vitest';
-import type { Refusal } from '../../../src/model/refusal.ts';
+import type { Pending, Refusal } from '../../../src/model/refusal.ts';
 import { pendingSentences, refusalSentence } from '../../../src/scheduler/explain.ts';
 import { whyNot } from '../../../src/scheduler/why-not.ts';
-import { cluster, machineId, unitName } from '../../support/cluster.ts';
+import {
+  cluster,
+  line,
+  machineId,
+  machineRecord,
+  planAll,
+  unitName,
+} from '../../support/cluster.ts';
 
 describe('refusalSentence names the required and the actual value', () => {
   it.for<[Refusal, string]>([
@@ -58,6 +65,58 @@ describe('pendingSentences', () => {
       'machine 00000002 is leaving the cluster',
       'machine 00000003 runs b.service (a.service has Conflicts=b.service)',
     ]);
+  });
+
+  it('says once what all machines lack for a Quadlet file', () => {
+    const has = { has: ['podman'] } as const;
+    const picture = cluster({
+      units: {
+        'a.container': { options: [{ section: 'X-Fleet', name: 'Runtime', value: 'docker' }] },
+        'b.container': 'launched',
+        'c.pod': { metadata: ['role=web'] },
+      },
+      machines: { m1: has, m2: has, m3: { metadata: { role: 'web' } } },
+    });
+    const said = (name: string): readonly string[] | undefined => {
+      const unit = picture.unit(unitName(name));
+      return unit && pendingSentences(whyNot(picture, unit));
+    };
+    expect(said('a.container')).toEqual(['3 machines have no docker']);
+    expect(said('c.pod')?.at(-1)).toBe('machine 00000003 has no podman');
+    expect(planAll(picture).actions.map(line)).toEqual([
+      'pending a.container (runtime 3)',
+      'place b.container on m1 (unplaced)',
+      'pending c.pod (metadata 2, runtime 1)',
+    ]);
+    // It comes when one of them gets it.
+    picture.applyMachine(machineId('m2'), {
+      ...machineRecord('m2'),
+      capabilities: { docker: '20.10', podman: '1.0' },
+    });
+    picture.takeDirty(10);
+    expect(planAll(picture).actions.map(line)).toContain('place a.container on m2 (unplaced)');
+  });
+
+  it.for([
+    {
+      on: ['m1'],
+      lines: [
+        'machine 00000001 runs it already, unknown to the store (an orphan), and may not take it up',
+        'stop it there (systemctl stop a.service), and it is placed elsewhere; or end it everywhere: fleetctl destroy a.service',
+      ],
+    },
+    {
+      on: ['m1', 'm2'],
+      lines: [
+        'machines 00000001, 00000002 run it already, unknown to the store (orphans)',
+        'stop it on all but one of them (systemctl stop a.service), and it is taken up there; or end it everywhere: fleetctl destroy a.service',
+      ],
+    },
+  ])('says where orphans of it run, and what to do: $on', ({ on, lines }) => {
+    const name = unitName('a.service');
+    const orphans = on.map(machineId);
+    const pending = { name, generation: 1, counts: {}, machines: [], reason: 'orphan', orphans };
+    expect(pendingSentences(pending as Pending)).toEqual(lines);
   });
 
   it('names at most 20 machines and counts them all', () => {

@@ -44,8 +44,7 @@ function world() {
 
 /** Changes as words: `+a=1 -b`. */
 function words(mirror: Mirror): string {
-  return mirror
-    .takeChanges()
+  return [...mirror.takeChanges()]
     .map(({ key, kv }) => (kv === undefined ? `-${key.slice(3)}` : `+${key.slice(3)}=${kv.value}`))
     .join(' ');
 }
@@ -81,7 +80,7 @@ describe('Mirror', () => {
     const reader = (async () => {
       for (;;) {
         await mirror.changed(stop.signal);
-        wakes.push(mirror.takeChanges().length);
+        wakes.push([...mirror.takeChanges()].length);
       }
     })().catch(() => undefined);
     await clock.advance(0);
@@ -106,7 +105,7 @@ describe('Mirror', () => {
     await clock.advance(30);
     expect([mirror.size, mirror.synced]).toEqual([2499, true]);
     expect(mirror.get('/c/1')?.value).toBe('2');
-    expect(mirror.takeChanges().length).toBe(2500);
+    expect([...mirror.takeChanges()].length).toBe(2500);
     await end();
   });
 
@@ -129,7 +128,7 @@ describe('Mirror', () => {
     for (let n = 0; n < 15; n += 1)
       await write(store, ...Array.from({ length: 100 }, (_, i) => put(`/c/${n * 100 + i}`)));
     await clock.advance(0);
-    expect(mirror.takeChanges().length).toBe(1500);
+    expect([...mirror.takeChanges()].length).toBe(1500);
     kv.faults.rangeFailsAfterPages = 1;
     kv.cutWatches();
     await write(store, { kind: 'delete', key: '/c/0' }, put('/c/new'));

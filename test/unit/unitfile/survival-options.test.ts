@@ -27,6 +27,14 @@ describe('the options of survival', () => {
     { lines: 'BootWithoutStore=no\nBootWithoutStore=Yes', expected: { bootWithoutStore: true } },
     { lines: 'BootWithoutStore=no', expected: { bootWithoutStore: false } },
     { lines: 'Global=1', expected: { global: true } },
+    { lines: 'OnPartition=stop', expected: { fence: true, onPartition: 'stop' } },
+    { lines: 'OnPartition=stop\nOnPartition=keep', expected: {} },
+    { lines: 'Fence=yes', expected: { fence: true } },
+    { lines: 'Fence=yes\nFence=no\nBootWithoutStore=yes', expected: { bootWithoutStore: true } },
+    {
+      lines: 'Fence=yes\nBootWithoutStore=yes\nGlobal=yes',
+      expected: { fence: true, bootWithoutStore: true, global: true },
+    },
   ])('reads $lines', ({ lines, expected }) => {
     expect(read(lines)).toEqual(expected);
   });
@@ -40,7 +48,32 @@ describe('the options of survival', () => {
         "line 3, column 18: BootWithoutStore: 'if' is no boolean",
       ],
     },
-  ])('refuses $lines', ({ lines, expected }) => {
-    expect(read(lines)).toEqual(expected);
+    {
+      lines: 'Fence=yes\nBootWithoutStore=yes',
+      expected: [
+        "line 2, column 1: 'BootWithoutStore' cannot be combined with 'Fence' on a unit that several machines may run",
+      ],
+    },
+    {
+      lines: 'OnPartition=Stop\nOnPartition=stop keep',
+      expected: [
+        "line 1, column 13: OnPartition: 'Stop' is neither 'keep' nor 'stop'",
+        'line 2, column 18: OnPartition: it takes one value',
+      ],
+    },
+    {
+      lines: 'OnPartition=stop\nFence=no\nBootWithoutStore=yes',
+      expected: [
+        "line 2, column 1: 'Fence=no' cannot be combined with 'OnPartition=stop'",
+        "line 3, column 1: 'BootWithoutStore=yes' cannot be combined with 'OnPartition=stop'",
+      ],
+    },
+    {
+      lines: 'Fence=yes',
+      name: 'me.timer',
+      expected: ["line 1, column 1: 'Fence' is for services: the token is a variable of a process"],
+    },
+  ])('refuses $lines', ({ lines, name, expected }) => {
+    expect(read(lines, name)).toEqual(expected);
   });
 });

@@ -6,8 +6,8 @@ import { runDaemon } from '../../agent/daemon.ts';
 import type { MachineId } from '../../src/model/machine.ts';
 import type { Log } from '../../src/runtime/log.ts';
 import { Wake } from '../../src/runtime/wake.ts';
-import { FakeSystemd } from '../support/fake-systemd.ts';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { FakeSystemd } from './fake-systemd.ts';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 export interface HostOptions {
   readonly machine: MachineId;

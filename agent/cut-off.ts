@@ -1,0 +1,227 @@
+// Stops the units that have OnPartition=stop before others may start them: by timers of systemd, which fire also when fleetd is dead or frozen.
+// Invariant: at any time the timers that are set are of the last renewal that was confirmed, or of an earlier one.
+import { isFleetError } from '../src/model/errors.ts';
+import type { UnitName } from '../src/model/unit.ts';
+import { cutOffTimes, leadMs, type CutOffUnit } from '../src/reconcile/host-cut-off.ts';
+import type { CarriedOut } from '../src/reconcile/host-picture.ts';
+import { systemdNameOf } from '../src/unitfile/quadlet-name.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { Wake } from '../src/runtime/wake.ts';
+import type { CarriedOutFile } from './carried-out.ts';
+import type { Permits } from './permits.ts';
+import type { Alarm, Systemd } from './systemd.ts';
+
+/** What the host knows of its machine's lease. */
+export interface LeaseView {
+  readonly ttlMs: number;
+  /** `Clock.bootMs()` until which this machine is certainly not taken for gone; -Infinity while it is not registered. */
+  deadlineMs(): number;
+  /** Ends when a renewal was confirmed. One waiter. */
+  renewed(signal: AbortSignal): Promise<void>;
+}
+
+export interface CutOffDeps {
+  readonly systemd: Systemd;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly carriedOut: CarriedOutFile;
+  readonly permits: Permits;
+  readonly lease: LeaseView;
+  /** The manager is the user's. */
+  readonly isUser: boolean;
+  /** Units were found stopped: plan again. */
+  readonly wakePlan: () => void;
+}
+
+/** Begins the name of every alarm of this kind. */
+const PREFIX = 'fleet-cut-off-';
+/** ms between two tries to set alarms. */
+const AGAIN_MS = 200;
+
+/** The alarms of one host. `run` it beside the host's loops. */
+export class CutOff {
+  readonly #deps: CutOffDeps;
+  /** There may be alarms: of this fleetd, or of one before it. */
+  #mayBeSet = true;
+  /** The units that the alarms are for, and the deadline that they count from. */
+  #covered: ReadonlySet<UnitName> = new Set();
+  #deadlineMs = -Infinity;
+  #set = 0;
+  readonly #changed = new Wake();
+  /** Units that were down at the last renewal. */
+  readonly #ended = new Set<UnitName>();
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #stopTimeouts = new Map<UnitName, { hash: string; stopTimeoutMs: number | undefined }>();
+
+  constructor(deps: CutOffDeps) {
+    this.#deps = deps;
+  }
+
+  /** Sets the alarms anew at each confirmed renewal, until aborted; then they stay as they are. */
+  async run(signal: AbortSignal): Promise<never> {
+    const { clock, log } = this.#deps;
+    for (;;) {
+      try {
+        await this.#inTurn(() => this.#renew(signal));
+        await this.#untilNews(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isFleetError(error)) throw error;
+        const fields = { code: error.code, err: error.message };
+        if (this.#covered.size === 0) log.debug(fields, 'alarms cannot be looked up, trying again');
+        else log.error(fields, 'alarms cannot be set, the ones before stay; trying again');
+        await clock.sleep(AGAIN_MS, signal);
+      }
+    }
+  }
+
+  /** Units were loaded or taken away: with the last one of its kind the alarms go. */
+  unitsChanged(): void {
+    const watched = [...this.#watched()].length;
+    if (watched !== this.#covered.size) this.#changed.set();
+  }
+
+  /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */
+  permit(name: UnitName, signal: AbortSignal): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { permits } = this.#deps;
+      await this.#renew(signal, name);
+      if (!this.#covered.has(name)) return false;
+      const unit = await this.#unit(name, signal);
+      return await permits.grant(name, () => this.#isInTime(unit));
+    });
+  }
+
+  async #untilNews(signal: AbortSignal): Promise<void> {
+    await withChildSignal(signal, async (child) => {
+      const waits = [this.#deps.lease.renewed(child), this.#changed.changed(child)];
+      for (const wait of waits) wait.catch(() => undefined);
+      await Promise.race(waits);
+    });
+    signal.throwIfAborted();
+  }
+
+  #isInTime({ stopTimeoutMs }: CutOffUnit): boolean {
+    const { clock, lease } = this.#deps;
+    return clock.bootMs() < this.#deadlineMs - leadMs(lease.ttlMs, stopTimeoutMs);
+  }
+
+  /** Sets alarms for the newest deadline, where there is a newer one or a unit more; then takes the old ones away. */
+  async #renew(signal: AbortSignal, starting?: UnitName): Promise<void> {
+    const { systemd, lease } = this.#deps;
+    const names = [...this.#watched()].toSorted();
+    const deadlineMs = lease.deadlineMs();
+    const isNewer = deadlineMs > this.#deadlineMs;
+    const isMore = starting !== undefined && !this.#covered.has(starting);
+    if (names.length === 0) return await this.#clearAll(signal);
+    // Old alarms stay where there is no newer deadline: they are what stops the units.
+    if (deadlineMs === -Infinity || !(isNewer || isMore)) return;
+    const units = await Promise.all(names.map((name) => this.#unit(name, signal)));
+    const alarms = this.#alarmsFor(deadlineMs, units);
+    if (alarms === undefined) return;
+    // Asked, not remembered: a call that failed half way may have set some, and one that is forgotten would ring.
+    const before = await systemd.alarms(PREFIX, signal);
+    this.#mayBeSet = true;
+    await systemd.setAlarms(alarms, signal);
+    await systemd.clearAlarms(before, signal);
+    this.#covered = new Set(names);
+    this.#deadlineMs = deadlineMs;
+    await this.#noteStopped();
+    await this.#noteEnded(signal);
+  }
+
+  async #clearAll(signal: AbortSignal): Promise<void> {
+    if (!this.#mayBeSet) return;
+    const { systemd } = this.#deps;
+    await systemd.clearAlarms(await systemd.alarms(PREFIX, signal), signal);
+    this.#mayBeSet = false;
+    this.#covered = new Set();
+    this.#deadlineMs = -Infinity;
+  }
+
+  #alarmsFor(deadlineMs: number, units: readonly CutOffUnit[]): readonly Alarm[] | undefined {
+    const { clock, lease, permits, isUser } = this.#deps;
+    const now = clock.now();
+    const leftMs = deadlineMs - clock.bootMs(); // read after `now`: a pause in between only brings the alarms forward
+    if (leftMs <= 0) return undefined;
+    const { stops, killAtMs } = cutOffTimes({ deadlineMs, ttlMs: lease.ttlMs }, units);
+    const at = (timeMs: number): number => now + leftMs - (deadlineMs - timeMs);
+    this.#set += 1;
+    const name = `${PREFIX}${Math.round(clock.bootMs())}-${this.#set}`;
+    const systemctl = ['/bin/systemctl', ...(isUser ? ['--user'] : [])];
+    const all = units.map((unit) => systemdNameOf(unit.name));
+    return [
+      ...stops.map(({ atMs, names }, index) => ({
+        name: `${name}-stop-${index}`,
+        atMs: at(atMs),
+        commands: [
+          ['/bin/rm', '-f', '--', ...names.flatMap((unit) => permits.filesOf(unit))],
+          [...systemctl, 'stop', '--no-block', '--', ...names.map(systemdNameOf)],
+        ],
+      })),
+      {
+        name: `${name}-kill`,
+        atMs: at(killAtMs),
+        commands: [[...systemctl, 'kill', '--signal=KILL', '--', ...all]],
+      },
+    ];
+  }
+
+  /** Units whose permit is gone were stopped by an alarm: what still asks for them starts them again. */
+  async #noteStopped(): Promise<void> {
+    const { carriedOut, permits, wakePlan, log } = this.#deps;
+    let found = 0;
+    for (const name of this.#watched()) {
+      if (this.#ended.has(name) || (await permits.has(name))) continue;
+      const done = carriedOut.records.get(name);
+      if (done?.started === undefined) continue;
+      log.warn({ unit: name }, 'a unit was stopped because this host was cut off');
+      carriedOut.set(asStopped(done));
+      found += 1;
+    }
+    if (found === 0) return;
+    await carriedOut.save();
+    wakePlan();
+  }
+
+  /** What is down although it has its permit has ended by itself: an alarm that rings later does not stop it, and nobody starts it again. */
+  async #noteEnded(signal: AbortSignal): Promise<void> {
+    const { carriedOut, systemd } = this.#deps;
+    const settled = [...this.#watched()].filter((name) => {
+      const { started, job } = carriedOut.records.get(name) ?? {};
+      return started !== undefined && job !== 'running';
+    });
+    this.#ended.clear();
+    if (settled.length === 0) return;
+    for (const [name, { activeState }] of await systemd.states(settled, signal))
+      if (activeState === 'inactive' || activeState === 'failed') this.#ended.add(name);
+  }
+
+  *#watched(): Iterable<UnitName> {
+    for (const { name, stopsCutOff } of this.#deps.carriedOut.records.values())
+      if (stopsCutOff === true) yield name;
+  }
+
+  async #unit(name: UnitName, signal: AbortSignal): Promise<CutOffUnit> {
+    const { systemd, carriedOut } = this.#deps;
+    const hash = carriedOut.records.get(name)?.hash ?? '';
+    const known = this.#stopTimeouts.get(name);
+    if (known?.hash === hash) return { name, stopTimeoutMs: known.stopTimeoutMs };
+    const stopTimeoutMs = await systemd.stopTimeoutMs(name, signal);
+    this.#stopTimeouts.set(name, { hash, stopTimeoutMs });
+    return { name, stopTimeoutMs };
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+function asStopped(done: CarriedOut): CarriedOut {
+  const { started: _started, job: _job, result: _result, ...rest } = done;
+  return { ...rest, desiredState: 'loaded', stopped: true };
+}

@@ -1,0 +1,99 @@
+// `failover`: one of three hosts dies, or shuts down in good order, with its share of 500 units.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Lab } from '../support/lab.ts';
+import { machines } from '../support/lab.ts';
+import type { Bench, Benchmark, Figure, Findings } from './figures.ts';
+import { activeOn, inLab, names, script, writeUnits } from './lab.ts';
+
+const COUNT = 500;
+const UNITS = { directory: '/root/over', prefix: 'over', count: COUNT };
+/** ms between two looks at the hosts that are left */
+const LOOK_MS = 50;
+/** With a ttl of 30 s a run takes three quarters of a minute. */
+const RUNS_AT_30_S = 2;
+
+export const failover: Benchmark = {
+  name: 'failover',
+  about:
+    'Three hosts with 500 units; the power of one is cut (or it is shut down in good order) until all units run on the other two. The leader of the engine is on any of them.',
+  run: runFailover,
+};
+
+async function runFailover(bench: Bench): Promise<Findings> {
+  const figures: Figure[] = [];
+  for (const [ttlSec, runs] of [
+    [3, bench.runs],
+    [30, Math.min(bench.runs, RUNS_AT_30_S)],
+  ] as const)
+    figures.push(
+      ...(await inLab(3, (lab) => measure(lab, { ...bench, runs, ttlSec }), { ttl: `${ttlSec}s` })),
+    );
+  return { figures };
+}
+
+async function measure(
+  lab: Lab,
+  { runs, say, ttlSec }: Bench & { ttlSec: number },
+): Promise<readonly Figure[]> {
+  await writeUnits(lab, 'h1', UNITS);
+  await script(lab, 'h1', `cd ${UNITS.directory}; fleetctl start ${names(UNITS)} >/dev/null`);
+  const plain: number[] = [];
+  const leading: number[] = [];
+  const orderly: number[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const victim = lab.hosts[(run % 2) + 1] ?? 'h2'; // units were submitted on h1
+    const leads = (await leaderOf(lab)) === victim;
+    const took = await untilElsewhere(lab, victim, () => lab.kill(victim));
+    (leads ? leading : plain).push(took);
+    await back(lab, victim);
+    if (ttlSec === 3) {
+      orderly.push(await untilElsewhere(lab, victim, () => lab.halt(victim)));
+      await back(lab, victim);
+    }
+    say(
+      `failover: ttl ${ttlSec} s, run ${run + 1}: ${took.toFixed(2)} s${leads ? ', it led' : ''}`,
+    );
+  }
+  const figures: Figure[] = [];
+  const add = (what: string, values: readonly number[], atMost: number): void => {
+    if (values.length > 0) figures.push({ what, unit: 's', values, goal: { atMost } });
+  };
+  add(`power cut, ttl ${ttlSec} s`, plain, ttlSec + 1);
+  add(`power cut of the leader, ttl ${ttlSec} s`, leading, ttlSec + 7);
+  add('shut down in good order', orderly, 1.5);
+  return figures;
+}
+
+/** Seconds from when `end` begins until the other hosts run every unit. */
+async function untilElsewhere(lab: Lab, victim: string, end: () => Promise<void>): Promise<number> {
+  const left = lab.hosts.filter((host) => host !== victim);
+  const began = performance.now();
+  const ending = end();
+  for (;;) {
+    const counts = await Promise.all(left.map((host) => activeOn(lab, host, UNITS.prefix)));
+    if (counts.reduce((sum, count) => sum + count, 0) === COUNT) break;
+    if (performance.now() - began > 120_000)
+      throw new Error(`units are lost: ${counts.join(', ')}`);
+    await delay(LOOK_MS);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  await ending;
+  return seconds;
+}
+
+/** Boots it again and gives it a share anew, so that the next run begins as this one did. */
+async function back(lab: Lab, victim: string): Promise<void> {
+  await lab.boot(victim);
+  await machines(lab, 'h1', lab.hosts.length);
+  await script(lab, 'h1', `fleetctl destroy ${names(UNITS)} >/dev/null`);
+  await script(lab, 'h1', `cd ${UNITS.directory}; fleetctl start ${names(UNITS)} >/dev/null`);
+}
+
+/** The host whose engine leads, by the store's `leader` key. */
+async function leaderOf(lab: Lab): Promise<string | undefined> {
+  const [row] = await lab.rows();
+  const net = row?.address.split('.').slice(0, 3).join('.');
+  const text = `ETCDCTL_API=3 etcdctl --endpoints=http://${net}.1:2379 get /_coreos.com/fleet/leader --print-value-only`;
+  const { machine } = JSON.parse(await script(lab, 'h1', text)) as { machine: string };
+  return (await lab.rows()).find(({ machineId }) => machineId === machine)?.host;
+}

@@ -1,0 +1,116 @@
+// `npm run bench -- NAME… [--json FILE] [--runs N]`: measures, and prints what was found; `all` also writes docs/benchmarks.md.
+import { readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { agents } from './agents.ts';
+import { cellsOf, COLUMNS, type Benchmark, type Findings } from './figures.ts';
+import { failover } from './failover.ts';
+import { idle } from './idle.ts';
+import { list } from './list.ts';
+import { loop } from './loop.ts';
+import { memory } from './memory.ts';
+import { nomi } from './nomi.ts';
+import { plan } from './plan.ts';
+import { replan } from './replan.ts';
+import { startMany, stopMany } from './many.ts';
+import { startOne } from './start-one.ts';
+import { surroundings, surroundingsLine, type Surroundings } from './surroundings.ts';
+import { writePage, type Measured } from './page.ts';
+
+const BENCHMARKS: readonly Benchmark[] = [
+  startOne,
+  startMany,
+  stopMany,
+  nomi,
+  failover,
+  list,
+  idle,
+  memory,
+  plan,
+  replan,
+  loop,
+  agents,
+];
+
+const USAGE = `usage: npm run bench -- NAME… [--runs N] [--json FILE]
+  NAME: all, ${BENCHMARKS.map(({ name }) => name).join(', ')}
+       npm run bench -- page FILE…    writes docs/benchmarks.md from such files`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: 'string' }, runs: { type: 'string', default: '5' } },
+  });
+  if (positionals[0] === 'page') return await pageOf(positionals.slice(1));
+  const isAll = positionals.includes('all');
+  const known = BENCHMARKS.filter(({ name }) => isAll || positionals.includes(name));
+  const unknown = positionals.find((name) => name !== 'all' && !known.some((b) => b.name === name));
+  const runs = Number(values.runs);
+  if (positionals.length === 0 || unknown !== undefined || !(runs >= 1)) {
+    process.stderr.write(`${USAGE}\n`);
+    return 2;
+  }
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const around = surroundings();
+  process.stdout.write(`${surroundingsLine(around)}\n`);
+  const results: Measured[] = [];
+  let failed = 0;
+  for (const benchmark of known) {
+    process.stdout.write(`\n${benchmark.name}: ${benchmark.about}\n`);
+    try {
+      const findings = await benchmark.run({ runs, say });
+      results.push({ name: benchmark.name, about: benchmark.about, ...findings });
+      process.stdout.write(tableOf(findings));
+    } catch (error) {
+      failed += 1; // the others are measured all the same
+      say(`${benchmark.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+    }
+  }
+  const run: Run = { surroundings: around, results };
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(run, null, 2)}\n`);
+  if (isAll && failed === 0) await writePage(around, results);
+  return failed === 0 ? 0 : 1;
+}
+
+/** Writes the page from what earlier runs have put into files; of a benchmark that is in several, the last counts. */
+async function pageOf(files: readonly string[]): Promise<number> {
+  const results = new Map<string, Measured>();
+  let around: Surroundings | undefined;
+  for (const file of files) {
+    const run = JSON.parse(await readFile(file, 'utf8')) as Run; // written below
+    around = run.surroundings;
+    for (const result of run.results) results.set(result.name, result);
+  }
+  if (around === undefined) {
+    process.stderr.write(`${USAGE}\n`);
+    return 2;
+  }
+  const inOrder = BENCHMARKS.flatMap(({ name }) => results.get(name) ?? []);
+  await writePage(around, inOrder);
+  return 0;
+}
+
+/** What `--json` writes. */
+interface Run {
+  readonly surroundings: Surroundings;
+  readonly results: readonly Measured[];
+}
+
+/** Aligned columns. */
+function tableOf({ figures }: Findings): string {
+  const rows = [COLUMNS, ...figures.map(cellsOf)];
+  const widths = COLUMNS.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `  ${line}\n`)
+    .join('');
+}
+
+process.exitCode = await main(process.argv.slice(2));

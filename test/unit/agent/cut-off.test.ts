@@ -1,0 +1,249 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LeaseView } from '../../../agent/cut-off.ts';
+import { localDisk } from '../../../agent/local-disk.ts';
+import { Permits } from '../../../agent/permits.ts';
+import { FleetError } from '../../../src/model/errors.ts';
+import type { UnitName } from '../../../src/model/unit.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { Wake } from '../../../src/runtime/wake.ts';
+import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FakeSystemd } from '../../support/fake-systemd.ts';
+import { FaultyKv } from '../../support/faulty-kv.ts';
+import { Cluster, MACHINE, startHost, type TestHost } from '../../support/test-host.ts';
+
+const TTL_MS = 30_000;
+const stops = (mark = '', ...options: string[]): string =>
+  [mark, '[Service]', 'ExecStart=/bin/true', '[X-Fleet]', 'OnPartition=stop', ...options, ''].join(
+    '\n',
+  );
+const plain = '[Service]\nExecStart=/bin/true\n';
+
+/** A lease that the test renews. */
+class HandLease implements LeaseView {
+  readonly ttlMs = TTL_MS;
+  readonly #wake = new Wake();
+  #deadlineMs = -Infinity;
+
+  deadlineMs(): number {
+    return this.#deadlineMs;
+  }
+
+  renew(leftMs = TTL_MS): void {
+    this.#deadlineMs = systemClock.bootMs() + leftMs;
+    this.#wake.set();
+  }
+
+  renewed(signal: AbortSignal): Promise<void> {
+    return this.#wake.changed(signal);
+  }
+}
+
+let kv: FaultyKv;
+let close: () => Promise<void>;
+let systemd: FakeSystemd;
+let cluster: Cluster;
+let lease: HandLease;
+let dir: string;
+let running: TestHost[];
+
+const start = async (boot = 'boot-1'): Promise<TestHost> => {
+  const host = await startHost({ kv, systemd, dir, boot, lease });
+  running.push(host);
+  return host;
+};
+const quickly = <T>(check: () => T | Promise<T>) =>
+  eventually(check, { timeoutMs: 4000, everyMs: 5 });
+const permit = (name: string): boolean => existsSync(join(dir, 'permit', name));
+const tokenOf = (name: string): number =>
+  Number(readFileSync(join(dir, 'env', name), 'utf8').split('=')[1]);
+/** Alarms as 'stop a b 10 s before', sorted. */
+const alarms = (): string[] =>
+  [...systemd.alarmsSet.values()]
+    .map(({ atMs, commands }) => {
+      const last = commands.at(-1) ?? [];
+      const verb = last.find((word) => word === 'stop' || word === 'kill');
+      const names = last.slice(last.indexOf('--') + 1).join(' ');
+      const leftMs = lease.deadlineMs() - systemClock.bootMs() - (atMs - systemClock.now());
+      return `${verb} ${names} ${(leftMs / 1000).toFixed(0)} s before`;
+    })
+    .toSorted();
+const steady = (name: string): Promise<unknown> =>
+  quickly(async () => (await cluster.row(name))?.job === 'done');
+
+beforeEach(() => {
+  const store = openEmbeddedStore({ memory: true, clock: systemClock });
+  close = () => store.close();
+  kv = new FaultyKv(store, systemClock);
+  systemd = new FakeSystemd();
+  cluster = new Cluster(kv);
+  lease = new HandLease();
+  dir = mkdtempSync(join(tmpdir(), 'fleet-cut-'));
+  running = [];
+});
+afterEach(async () => {
+  for (const host of running) await host.kill();
+  await close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+describe('Host with units that stop when it is cut off', () => {
+  it('starts one only with alarms set, and sets them anew at each renewal', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# stop-timeout=2000') });
+    await start();
+    await steady('a.service');
+    await steady('b.service');
+    expect(alarms()).toEqual([
+      'kill a.service b.service 1 s before',
+      'stop a.service 10 s before',
+      'stop b.service 3 s before',
+    ]);
+    const names = [...systemd.alarmsSet.keys()];
+    expect(readFileSync(join(dir, 'systemd/a.service.d/50-fleet.conf'), 'utf8')).toContain(
+      `[Unit]\nAssertPathExists=${dir}/permit/a.service\n`,
+    );
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => !names.some((name) => systemd.alarmsSet.has(name)));
+    await quickly(() => systemd.alarmsSet.size === 3);
+  });
+
+  it('starts again what an alarm has stopped, when the lease is renewed and its key is still there', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'keeps.service': plain });
+    await start();
+    await steady('a.service');
+    const before = tokenOf('a.service');
+    kv.faults.fails = new FleetError('STORE_UNAVAILABLE', 'cut off');
+    systemd.ring(systemClock.now() + TTL_MS);
+    expect([systemd.active(), permit('a.service')]).toEqual([['keeps.service'], false]);
+    kv.faults.fails = undefined;
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => systemd.active().length === 2);
+    expect(tokenOf('a.service')).toBeGreaterThan(before);
+    expect([systemd.count('start a.service'), systemd.count('start keeps')]).toEqual([2, 1]);
+    expect(permit('a.service')).toBe(true);
+  });
+
+  it('does so also where fleetd was dead when the alarm rang', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops() });
+    const first = await start();
+    await steady('a.service');
+    await first.kill();
+    systemd.ring(systemClock.now() + TTL_MS);
+    expect(systemd.active()).toEqual([]);
+    await start();
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => systemd.active().includes('a.service'));
+  });
+
+  it('starts nothing again that had ended by itself before', async () => {
+    lease.renew();
+    await cluster.assign({ 'once.service': stops('# oneshot'), 'a.service': stops() });
+    await start();
+    await steady('once.service');
+    await steady('a.service');
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => alarms().some((line) => line.startsWith('stop a.service once.service 10')));
+    systemd.ring(systemClock.now() + TTL_MS + 1000);
+    expect([permit('once.service'), permit('a.service')]).toEqual([false, false]);
+    lease.renew(TTL_MS + 2000);
+    await quickly(() => systemd.active().includes('a.service'));
+    await quickly(async () => (await cluster.row('once.service'))?.job === 'done');
+    expect(systemd.count('start once.service')).toBe(1);
+  });
+
+  it('takes it away instead where it was placed elsewhere meanwhile', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops() });
+    await start();
+    await steady('a.service');
+    systemd.ring(systemClock.now() + TTL_MS);
+    await cluster.release('a.service');
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => systemd.linked.size === 0);
+    await quickly(() => systemd.alarmsSet.size === 0);
+    expect(systemd.count('start a.service')).toBe(1);
+    expect([permit('a.service'), existsSync(join(dir, 'systemd/a.service.d'))]).toEqual([
+      false,
+      false,
+    ]);
+  });
+
+  it('starts none without a lease, nor where the time left is that of stopping', async () => {
+    await cluster.assign({ 'a.service': stops(), 'plain.service': plain });
+    await start();
+    await steady('plain.service');
+    await quickly(() => systemd.linked.has('a.service'));
+    lease.renew(9_000);
+    await quickly(() => existsSync(join(dir, 'env/a.service')));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect([systemd.count('start a.service'), permit('a.service')]).toEqual([0, false]);
+    lease.renew();
+    await quickly(() => systemd.active().includes('a.service'));
+  });
+
+  it('leaves the alarms in their place while renewals fail and when fleetd ends', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops() });
+    const first = await start();
+    await steady('a.service');
+    await quickly(() => systemd.alarmsSet.size === 2);
+    const names = [...systemd.alarmsSet.keys()];
+    await first.kill();
+    expect([...systemd.alarmsSet.keys()]).toEqual(names);
+    lease = new HandLease();
+    const { host } = await start();
+    await quickly(() => (host.dump() as { synced: boolean }).synced);
+    expect([...systemd.alarmsSet.keys()]).toEqual(names);
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => !systemd.alarmsSet.has(names[0]!) && systemd.alarmsSet.size === 2);
+    expect(systemd.count('start a.service')).toBe(1);
+  });
+
+  it('starts none from the disk', async () => {
+    lease.renew();
+    const pinned = `MachineID=${MACHINE}`;
+    await cluster.assign({
+      'a.service': stops('', pinned),
+      'b.service': `${plain}[X-Fleet]\n${pinned}\n`,
+    });
+    const first = await start();
+    await steady('a.service');
+    await steady('b.service');
+    await first.kill();
+    systemd = new FakeSystemd();
+    for (const name of ['units', 'permit', 'env', 'systemd'])
+      rmSync(join(dir, name), { recursive: true });
+    kv.faults.fails = new FleetError('STORE_UNAVAILABLE', 'away');
+    const { host } = await start('boot-2');
+    host.startFromDisk();
+    await quickly(() => systemd.active().includes('b.service'));
+    expect(systemd.linked.has('a.service')).toBe(false);
+  });
+});
+
+describe('Permits', () => {
+  const name = 'a.service' as UnitName;
+
+  it('grants nothing where the timer has fired since the time was looked at', async () => {
+    const permits = new Permits(localDisk, join(dir, 'permit'));
+    const [offer = ''] = permits.filesOf(name);
+    const fires = (): boolean => {
+      rmSync(offer);
+      return true;
+    };
+    expect(await permits.grant(name, fires)).toBe(false);
+    expect(await permits.has(name)).toBe(false);
+    expect(await permits.grant(name, () => false)).toBe(false);
+    expect(existsSync(offer)).toBe(false);
+    expect(await permits.grant(name, () => true)).toBe(true);
+    expect(await permits.has(name)).toBe(true);
+    await permits.remove(name);
+    expect(await permits.has(name)).toBe(false);
+  });
+});
