@@ -16,7 +16,10 @@ export type Place =
   | Readonly<{ kind: 'machine' | 'host'; machine: string }>
   | Readonly<{ kind: 'metadata'; machine: string; key: string }>
   | Readonly<{ kind: 'file'; sha256: string }>
-  | Readonly<{ kind: 'leader' | 'format' | 'brake' }>;
+  | Readonly<{ kind: (typeof SINGLE)[number] }>;
+
+/** Keys that stand alone. */
+const SINGLE = ['leader', 'format', 'brake', 'history'] as const;
 
 const root = KEYS.leader.slice(0, -'leader'.length);
 
@@ -24,7 +27,8 @@ const root = KEYS.leader.slice(0, -'leader'.length);
 export function placeOf(key: string): Place {
   const parts = key.slice(root.length).split('/');
   const [first = '', second = '', third = '', fourth = ''] = parts;
-  if (first === 'leader' || first === 'format' || first === 'brake') return { kind: first };
+  const single = SINGLE.find((kind) => kind === first);
+  if (single !== undefined) return { kind: single };
   if (first === 'file') return { kind: 'file', sha256: second };
   if (first === 'pending') return { kind: 'pending', name: second };
   if (first === 'state') return { kind: 'state', name: second, machine: third };
@@ -106,6 +110,7 @@ export class Contents {
         this.leader = kv?.createRevision;
         break;
       case 'brake':
+      case 'history':
       case 'host':
       case 'format':
         break;

@@ -68,14 +68,15 @@ class World {
     });
     this.#store = new SimStore(this.#clock, {
       committed: (writes, revision, actor) => {
-        this.#counts.commits += 1;
-        for (const { key, kv } of writes) this.#mark(`${revision} ${key} ${kv?.value ?? ''}`);
-        if (this.#tells) {
-          const who = actor === undefined ? 'store' : `${actor.process.machine.name} ${actor.role}`;
-          for (const { key, kv } of writes)
-            this.#say(who, `${revision}: ${toldWrite(key, kv?.value)}`);
-        }
         try {
+          this.#counts.commits += 1;
+          for (const { key, kv } of writes) this.#mark(`${revision} ${key} ${kv?.value ?? ''}`);
+          if (this.#tells) {
+            const who =
+              actor === undefined ? 'store' : `${actor.process.machine.name} ${actor.role}`;
+            for (const { key, kv } of writes)
+              this.#say(who, `${revision}: ${toldWrite(key, kv?.value)}`);
+          }
           this.#safety.committed(writes, revision, actor);
           this.#rest.wrote(writes);
         } catch (error) {

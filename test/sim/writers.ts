@@ -17,6 +17,7 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   orphan: ['agent'],
   leader: ['engine', 'store'],
   brake: ['engine'],
+  history: ['engine'],
   format: ['agent'],
 };
 
