@@ -92,8 +92,11 @@ export interface Kv {
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
 
   grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId>;
-  /** Renews once. Answers the seconds now left; throws STORE_LEASE_GONE when the store does not know the lease. */
-  renewLease(id: LeaseId, signal: AbortSignal): Promise<number>;
+  /**
+   * Renews once. Answers the seconds now left; throws STORE_LEASE_GONE when the store does not know the lease. In `withinMs` more than one
+   * member is tried; without it the store's own bounds hold.
+   */
+  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<number>;
   /**
    * Seconds left, whole ones, rounded down: 0 also where it has ended and its keys are about to go. STORE_LEASE_GONE as above. Renews nothing.
    */

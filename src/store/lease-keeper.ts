@@ -130,8 +130,9 @@ export class LeaseKeeper {
     let error: FleetError | undefined;
     try {
       const leftSec = await withChildSignal(signal, async (scope) => {
-        const late = clock.sleep((ttlSec * 1000) / 3, scope);
-        const answer = kv.renewLease(id, scope);
+        const withinMs = (ttlSec * 1000) / 3;
+        const late = clock.sleep(withinMs, scope);
+        const answer = kv.renewLease(id, scope, withinMs);
         try {
           return await Promise.race([answer, late]);
         } finally {

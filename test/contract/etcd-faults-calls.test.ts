@@ -1,5 +1,8 @@
 // What can happen to calls on real etcd. "Difference" names the line of src/store/etcd/ without which the test fails.
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { LeaseKeeper } from '../../src/store/lease-keeper.ts';
 import { etcdMissing, startEtcd, startTcpProxy } from '../support/etcd.ts';
 import { failureOf, never, openStore, Reader, revisionOf } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
@@ -102,6 +105,35 @@ describe.skipIf(etcdMissing !== undefined).concurrent(`calls on etcd ${etcdMissi
     }
     for (const member of etcd.members) member.thaw();
     await eventually(() => kv.renewLease(lease, never));
+  });
+
+  // Difference: members.ts, `withinMs`: a try that lasts as long as the renewal may is given up by its caller, and the member is never left.
+  it('a frozen member: a lease of 3 s that is renewed through it is kept through another', async () => {
+    await using etcd = await startEtcd({ members: 3 });
+    const leader = await etcd.leader();
+    const follower = etcd.members.find((member) => member !== leader)!;
+    const others = etcd.members.filter((member) => member !== follower);
+    const endpoints = [follower, ...others].map(({ endpoint }) => endpoint);
+    await using kv = await openStore(endpoints, { requestTimeoutMs: 1000 });
+    const events: string[] = [];
+    const keeper = new LeaseKeeper({
+      kv,
+      ttlSec: 3,
+      clock: systemClock,
+      random: Math.random,
+      log: ({ kind }) => events.push(kind),
+    });
+    await keeper.acquire(never);
+    const end = new AbortController();
+    const kept = keeper.run(end.signal).catch(() => undefined);
+    const since = keeper.answeredSince();
+    follower.freeze();
+    await delay(6000);
+    follower.thaw();
+    expect(events).not.toContain('overdue');
+    expect([keeper.state, keeper.answeredSince()]).toEqual(['held', since]);
+    end.abort();
+    await kept;
   });
 
   // Difference: members.ts; what was acknowledged is there, and what was not fails as ambiguous or not at all.

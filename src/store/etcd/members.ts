@@ -14,6 +14,8 @@ export interface CallOptions {
   /** 'always': reads, and writes that do no more when done twice. 'unlessSent': never after a failure that leaves it open. */
   readonly resend: 'always' | 'unlessSent';
   readonly signal: AbortSignal;
+  /** Bounds the call; one try takes at most two fifths of it, so that other members have their turn. */
+  readonly withinMs?: number;
 }
 
 export interface MembersOptions {
@@ -55,10 +57,11 @@ export class Members {
   /** Tries on member after member until one answers, the answer is final, or the time is over. Throws FleetErrors and the signal's reason. */
   async call<Answer>(
     attempt: (member: Member, limits: Try) => Promise<Answer>,
-    { resend, signal }: CallOptions,
+    { resend, signal, withinMs = Infinity }: CallOptions,
   ): Promise<Answer> {
-    const { clock, members, requestTimeoutMs } = this.#options;
-    const deadline = clock.now() + requestTimeoutMs * (members.length + 1);
+    const { clock, members } = this.#options;
+    const requestTimeoutMs = Math.min(this.#options.requestTimeoutMs, withinMs * 0.4);
+    const deadline = clock.now() + Math.min(requestTimeoutMs * (members.length + 1), withinMs);
     for (let tries = 1; ; tries += 1) {
       signal.throwIfAborted();
       if (this.closed) throw closedError();

@@ -125,14 +125,14 @@ export class EtcdStore implements Kv {
     );
   }
 
-  renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<number> {
     return this.#parts.members.call(
       async (member, limits) => {
         const leftSec = await member.keepAlive(id, limits);
         if (leftSec <= 0) throw leaseGone(id);
         return leftSec;
       },
-      { resend: 'always', signal },
+      { resend: 'always', signal, ...(withinMs === undefined ? {} : { withinMs }) },
     );
   }
 
