@@ -264,7 +264,8 @@ export class Safety {
       const at = `${place.name} ${place.machine}`;
       const unit = by.systemd.units.get(place.name);
       // A row may come late: fleet has stopped the unit meanwhile.
-      const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      const isFresh = unit === undefined || unit.invocations === 0;
+      const isOver = isFresh || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
       if (row.started !== undefined && !isOver)
         this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
     }
