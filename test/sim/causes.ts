@@ -49,8 +49,7 @@ export class Causes {
     const after = JSON.parse(kv.value) as Assignment;
     if (isCause(before, after) || (before === undefined && this.#runsAnother(machine, after)))
       this.#stops.set(at, this.#world.now());
-    if (!after.release && after.desiredState === 'launched')
-      this.#starts.set(at, this.#world.now());
+    if (isLaunched(after) || isLaunched(before)) this.#starts.set(at, this.#world.now());
   }
 
   /** The machine still runs what no key spoke of. */
@@ -71,8 +70,7 @@ export class Causes {
       const at = `${name} ${machine.id}`;
       const isOther = before === undefined && this.#runsAnother(machine.id, after);
       if (isStop || isOther) this.#stops.set(at, this.#world.now());
-      if (!after.release && after.desiredState === 'launched')
-        this.#starts.set(at, this.#world.now());
+      if (isLaunched(after) || isLaunched(before)) this.#starts.set(at, this.#world.now());
     }
   }
 
@@ -101,4 +99,9 @@ function isCause(
   if (before === undefined) return false;
   const isLowered = before.desiredState === 'launched' && after.desiredState !== 'launched';
   return before.hash !== after.hash || isLowered;
+}
+
+/** What was asked for until now may still be acted on by who has not heard. */
+function isLaunched(target: Assignment | GlobalUnit | undefined): boolean {
+  return target?.release === false && target.desiredState === 'launched';
 }

@@ -32,10 +32,10 @@ export function placeOf(key: string): Place {
   if (first === 'file') return { kind: 'file', sha256: second };
   if (first === 'pending') return { kind: 'pending', name: second };
   if (first === 'state') return { kind: 'state', name: second, machine: third };
-  if (first === 'orphan') return { kind: 'orphan', machine: second, name: third };
   if (second === 'unit' || second === 'placed' || second === 'global')
     return { kind: second, name: third };
-  if (second === 'schedule') return { kind: 'schedule', machine: third, name: fourth };
+  if (second === 'schedule' || second === 'orphan')
+    return { kind: second, machine: third, name: fourth };
   if (second === 'metadata') return { kind: 'metadata', machine: third, key: fourth };
   if (second === 'machine' || second === 'host') return { kind: second, machine: third };
   throw new Error(`a key that nobody should write: ${key}`);

@@ -112,25 +112,11 @@ export const mutants: readonly Mutant[] = [
       "if (done.stopped !== true) {\n      draft.add({ kind: 'stop', unit: name, because });\n      if (assigned !== undefined) draft.add({ kind: 'hand-over', unit: name, because, revision: assigned });\n      return;\n    }",
   },
   {
-    name: 'restored-store-obeyed',
-    fault: 'what a restored backup says of a unit is carried out like news',
-    file: 'src/reconcile/host-plan.ts',
-    find: 'if (target.generation < newest) return planOlder(draft, target, done);',
-    replace: '',
-  },
-  {
     name: 'swap-without-stop',
     fault: 'a new version is linked over the running one, which is never stopped',
     file: 'src/reconcile/host-plan.ts',
     find: "    if (launch && done.stopped !== true)\n      return draft.add({ kind: 'stop', unit: done.name, because: 'swap' });\n",
     replace: '',
-  },
-  {
-    name: 'present-machine-not-asked',
-    fault: 'a unit is placed although another machine that is there still holds its key',
-    file: 'src/reconcile/engine-decision.ts',
-    find: "if (picture.machine(id)?.presence !== 'absent') return true;",
-    replace: 'if (picture.machine(id) === undefined) return true;',
   },
   {
     name: 'files-collected-too-early',

@@ -172,6 +172,9 @@ export class Safety {
     const at = `${unit.name} ${machine.id}`;
     this.#told.delete(at);
     if (machine.isLeaving) return;
+    const asked = this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
+    const isWrong = asked?.release === true || asked?.desiredState === 'inactive';
+    if (isWrong) return; // started from what is on the disk, it may be old
     const cause = this.#causes.stopAsked(unit.name, machine.id);
     const forbidden = this.contents.globals.has(unit.name)
       ? this.#causes.forbidden(unit.name, machine.id)
@@ -264,7 +267,9 @@ export class Safety {
       const at = `${place.name} ${place.machine}`;
       const unit = by.systemd.units.get(place.name);
       // A row may come late: fleet has stopped the unit meanwhile.
-      const isOver = unit === undefined || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      const isFresh = unit === undefined || unit.invocations === 0;
+      const isOver = isFresh || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      if (row.started === undefined) this.#told.delete(at);
       if (row.started !== undefined && !isOver)
         this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
     }

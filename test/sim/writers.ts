@@ -14,7 +14,7 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   file: ['api', 'engine'],
   state: ['agent', 'engine'],
   pending: ['api', 'engine'],
-  orphan: ['agent'],
+  orphan: ['agent', 'engine', 'api'],
   leader: ['engine', 'store'],
   brake: ['engine'],
   history: ['engine'],
