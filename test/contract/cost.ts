@@ -199,6 +199,9 @@ export function costSuite(kind: string, open: () => Promise<Kv & AsyncDisposable
     });
 
     it('an idle cluster asks for nothing but its leases', async () => {
+      // The leader looks at the store's history when it begins, and every five minutes.
+      const looked = async () => (await store.range(keys.history, {}, never)).kvs.length > 0;
+      await eventually(looked, { timeoutMs: 15_000 });
       await quiet(fleet);
       const parties = [fleet.api, fleet.engine, fleet.host, fleet.other];
       for (const party of parties) party.take();

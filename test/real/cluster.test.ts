@@ -223,8 +223,11 @@ async function revisions(lab: Lab): Promise<readonly string[]> {
     );
   });
   const { kvs } = JSON.parse(json) as { kvs: { key: string; mod_revision: number }[] };
-  return kvs
-    .map(({ key, mod_revision }) => `${Buffer.from(key, 'base64').toString()} ${mod_revision}`)
-    .filter((line) => !/\/c\/machine\/|\/leader |\/c\/host\//.test(line))
-    .sort();
+  return (
+    kvs
+      .map(({ key, mod_revision }) => `${Buffer.from(key, 'base64').toString()} ${mod_revision}`)
+      // `history` is the leader's: when it looked last for what can be forgotten.
+      .filter((line) => !/\/c\/machine\/|\/leader |\/history |\/c\/host\//.test(line))
+      .sort()
+  );
 }
