@@ -11,6 +11,7 @@ const steps: readonly (readonly [name: string, command: string, ...args: string[
     'vitest',
     'run',
     '--reporter=default',
+    '--maxWorkers=4', // they wait more than they compute
     ...projects('unit', 'property', 'cli', 'tidy'),
   ],
 ];
