@@ -188,15 +188,19 @@ export class CutOff {
 
   /** What is down although it has its permit has ended by itself: an alarm that rings later does not stop it, and nobody starts it again. */
   async #noteEnded(signal: AbortSignal): Promise<void> {
-    const { carriedOut, systemd } = this.#deps;
+    const { carriedOut, systemd, permits } = this.#deps;
     const settled = [...this.#watched()].filter((name) => {
       const { started, job } = carriedOut.records.get(name) ?? {};
       return started !== undefined && job !== 'running';
     });
+    const known = new Set(this.#ended);
     this.#ended.clear();
     if (settled.length === 0) return;
-    for (const [name, { activeState }] of await systemd.states(settled, signal))
-      if (activeState === 'inactive' || activeState === 'failed') this.#ended.add(name);
+    for (const [name, { activeState }] of await systemd.states(settled, signal)) {
+      if (activeState !== 'inactive' && activeState !== 'failed') continue;
+      // An alarm takes the permit before it stops: one that rang just now has left none.
+      if (known.has(name) || (await permits.has(name))) this.#ended.add(name);
+    }
   }
 
   *#watched(): Iterable<UnitName> {
