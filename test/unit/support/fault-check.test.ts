@@ -22,8 +22,13 @@ function runs(...lines: readonly string[]): Runs {
     lines.map((line): [string, Run] => {
       const [unit = '', host = '', invocation = 'i1'] = line.split(' ');
       const run: Run = {
-        ...{ unit, host, invocation, pid: 10 },
-        ...{ load: 'loaded', active: 'active', sub: 'running' },
+        unit,
+        host,
+        invocation,
+        pid: 10,
+        load: 'loaded',
+        active: 'active',
+        sub: 'running',
       };
       return [`${unit} ${host}`, run];
     }),
@@ -92,13 +97,24 @@ it('ranTwiceMs tells how long a unit ran on a host that had lost it', () => {
 
 describe('disagreements', () => {
   const unit = {
-    ...{ name: 'plain-1.service', hash: '', sha256: '', description: '', generation: 1 },
-    ...{ global: false, desiredState: 'launched' as const, currentState: 'launched' as const },
+    name: 'plain-1.service',
+    hash: '',
+    sha256: '',
+    description: '',
+    generation: 1,
+    global: false,
+    desiredState: 'launched' as const,
+    currentState: 'launched' as const,
     machineID: machineIds.get('h1')!,
   };
   const row = {
-    ...{ name: unit.name, hash: '', machineID: unit.machineID, generation: 1 },
-    ...{ systemdLoadState: 'loaded', systemdActiveState: 'active', systemdSubState: 'running' },
+    name: unit.name,
+    hash: '',
+    machineID: unit.machineID,
+    generation: 1,
+    systemdLoadState: 'loaded',
+    systemdActiveState: 'active',
+    systemdSubState: 'running',
   };
   const well: Seen = {
     machineIds,
