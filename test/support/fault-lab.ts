@@ -158,7 +158,7 @@ export class FaultLab {
       strickenMs,
       agreeMs,
       moved,
-      kept: counted.length - moved,
+      kept: counted.filter((run) => !left.has(keyOf(run)) && !toll.dead.includes(run.host)).length,
       twiceMs: ranTwiceMs(happened, known),
       acknowledged: writes.acknowledged,
       refused: writes.refused,

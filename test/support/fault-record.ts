@@ -15,7 +15,7 @@ export interface Measured {
   readonly strickenMs: number;
   /** From the heal until every unit was as wanted and every row true, at the latest: it is looked every 200 ms. */
   readonly agreeMs: number;
-  /** Units that were placed elsewhere, and units that ran on untouched. */
+  /** Units that were placed elsewhere, and units that were held to be untouched: all others on hosts that kept their power. */
   readonly moved: number;
   readonly kept: number;
   /** For how long a unit ran on two hosts, at most: only where a host that was given up ran on behind a cut. Absent: not looked at. */

@@ -37,13 +37,13 @@ export function machineIdTwice(original: string, copy: string, forMs: number): F
 }
 
 /**
- * A host is cut off until its units were moved, and then reboots, with no store in reach: global units and those that may run nowhere
- * else begin without it, what was moved does not.
+ * A host is cut off, and then reboots with no store in reach: global units and those that may run nowhere else begin without it, others do
+ * not. Whether those were moved before that is not waited for.
  */
 export function rebootedAlone(host: string, aloneMs: number): Fault {
   const pinned = 'pinned.service';
   return {
-    name: 'a host reboots without etcd in reach, after its units were moved',
+    name: 'a host reboots while it is cut off from etcd',
     async strike(on) {
       const text = `${sleeper(pinned)}[X-Fleet]\nMachineID=${on.machineIds.get(host)}\n`;
       const unit = { text, desiredState: 'launched' } as const;
