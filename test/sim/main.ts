@@ -40,7 +40,13 @@ function say(text: string): void {
 
 /** The results of these seeds, as one process runs them. */
 async function runSeeds(from: number, to: number, mutant?: string): Promise<readonly SeedResult[]> {
-  const args = [...NODE_OPTIONS, PROCESS, String(from), String(to), ...(mutant === undefined ? [] : [mutant])];
+  const args = [
+    ...NODE_OPTIONS,
+    PROCESS,
+    String(from),
+    String(to),
+    ...(mutant === undefined ? [] : [mutant]),
+  ];
   const stdio = ['ignore', 'pipe', 'inherit'] as const;
   const timeout = PATIENCE_SECONDS * 1000;
   const env = { ...process.env, NODE_COMPILE_CACHE: COMPILED };
@@ -135,6 +141,10 @@ async function runMutants(only: string | undefined): Promise<number> {
             : found.seed === 0
               ? 'its plan'
               : `seed ${found.seed}`;
+      appendFileSync(
+        RESULTS,
+        `${JSON.stringify({ commit: commit(), mutant: name, found: how })}\n`,
+      );
       say(`${name.padEnd(28)} ${how.padEnd(10)} ${fault}`);
       if (found !== undefined) say(`${' '.repeat(40)}${found.violations[0]?.split('\n', 1)[0]}`);
     });
