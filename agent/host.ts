@@ -17,7 +17,7 @@ import type { CarriedOutFile } from './carried-out.ts';
 import { CutOff, type LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
-import { HandOvers } from './hand-overs.ts';
+import { HandOvers, type Announced } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostMirrors } from './host-mirrors.ts';
 import { HostQuestions } from './host-questions.ts';
@@ -165,9 +165,10 @@ export class Host {
     }
   }
 
-  /** From now on everything is stopped and handed over; `run` has to go on meanwhile. */
-  leave(): void {
+  /** From now on everything is stopped and handed over, once `announced` answers; `run` has to go on meanwhile. */
+  leave(announced?: Announced): void {
     this.#isLeaving = true;
+    if (announced !== undefined) this.#handOvers.leave(announced);
     this.#desired.leave(this.#deps.carriedOut.records.keys());
     this.#wake.set();
   }
