@@ -79,7 +79,7 @@ describe.skipIf(noLab() !== undefined)('the Debian package', () => {
     );
     expect(started.status, started.stderr).toBe(0);
     const [units, fleetd] = [await runs(), await mainPid('fleet')];
-    expect(units.match(/^ActiveState=active$/gm)).toHaveLength(COUNT);
+    expect(await active()).toBe(COUNT);
 
     await install('2.0.2');
     expect(await lab.out('h1', 'fleetctl', 'version')).toBe('fleetctl version 2.0.2');
@@ -87,7 +87,7 @@ describe.skipIf(noLab() !== undefined)('the Debian package', () => {
     await machines(lab, 'h1', 1);
     await eventually(async () => {
       const listed = await lab.fleetctl('h1', 'list-units', '--no-legend', '--fields', 'sub');
-      return listed.stdout.trim().split('\n').join() === names.map(() => 'running').join();
+      return listed.stdout === 'running\n'.repeat(COUNT);
     });
     expect(await runs()).toBe(units);
     expect(await lab.out('h1', 'cat', '/etc/fleet/fleet.conf')).toContain('etcd_servers=');
@@ -101,7 +101,7 @@ describe.skipIf(noLab() !== undefined)('the Debian package', () => {
     const enabled = await lab.exec('h1', 'systemctl', 'is-enabled', 'fleet.service');
     expect(enabled.stdout).toBe('disabled\n');
     await lab.out('h1', 'systemctl', 'enable', '--now', 'fleet.service');
-    await eventually(async () => (await runs()).match(/^ActiveState=active$/gm)?.length === COUNT);
+    await eventually(async () => (await active()) === COUNT, { timeoutMs: 60_000 });
   });
 
   it('is removed in order: its units stop, the configuration stays', async () => {
@@ -148,6 +148,10 @@ describe.skipIf(noLab() !== undefined)('the Debian package', () => {
       'Id,InvocationID,MainPID,ActiveState',
       ...names,
     );
+  }
+
+  async function active(): Promise<number> {
+    return (await runs()).match(/^ActiveState=active$/gm)?.length ?? 0;
   }
 
   /** Files of fleet on the host, besides what dpkg and apt know and log of every package. */
