@@ -76,8 +76,8 @@ async function asFunction(chunk: string): Promise<string> {
 function versionPlugin(version: string): Plugin {
   return {
     name: 'version',
-    setup: ({ onLoad }) =>
-      onLoad({ filter: /\/src\/runtime\/version\.ts$/ }, () => ({
+    setup: (build) =>
+      build.onLoad({ filter: /\/src\/runtime\/version\.ts$/ }, () => ({
         contents: `export const VERSION = ${JSON.stringify(version)};`,
       })),
   };
@@ -86,8 +86,8 @@ function versionPlugin(version: string): Plugin {
 /** etcd3 reads its .proto files when it is loaded: here they are read now, and stand in the code as data. */
 const protoPlugin: Plugin = {
   name: 'proto',
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /\/etcd3\/lib\/connection-pool\.js$/ }, async ({ path: file }) => ({
+  setup: (build) =>
+    build.onLoad({ filter: /\/etcd3\/lib\/connection-pool\.js$/ }, async ({ path: file }) => ({
       contents: withProtos(await readFile(file, 'utf8'), protosOf(file)),
     })),
 };

@@ -1,6 +1,6 @@
 // Completions of fleetctl for bash, zsh and fish, made from its commands and options: they offer what it takes.
 // Invariant: what is offered of the cluster comes from fleetctl itself, which is asked with a short timeout and says nothing when it fails.
-import { argumentForms, commands, type CommandDefinition } from '../../cli/definition.ts';
+import { commands, type CommandDefinition } from '../../cli/definition.ts';
 import { globalOptions, type OptionDefinition } from '../../cli/options.ts';
 
 /** What a word stands for, and so where its completions come from. */
@@ -38,7 +38,7 @@ function sourceOf({ takes }: CommandDefinition): Source {
 }
 
 /** In the order of help, `help` and `version` too. */
-export function offeredCommands(): readonly OfferedCommand[] {
+function offeredCommands(): readonly OfferedCommand[] {
   const own = commands.map((command) => ({
     name: command.name,
     description: command.description,
