@@ -36,6 +36,8 @@ export interface UpOptions {
   readonly tcpPort?: number;
   /** false: bare hosts. */
   readonly fleet: boolean;
+  /** false: hosts that see neither the project nor its Node. */
+  readonly project?: boolean;
   /** Another program in the place of fleetd, below the project. */
   readonly fleetd?: string;
   readonly say: (line: string) => void;
@@ -69,7 +71,10 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
   for (const host of names) await writeSeed(path.join(seed, host), await seedOf(host));
 
   await Promise.all([
-    labScript(lab, ['up', String(options.hosts)], { LAB_SEED: seed, LAB_BIND: await binds() }),
+    labScript(lab, ['up', String(options.hosts)], {
+      LAB_SEED: seed,
+      LAB_BIND: await binds(options.project ?? true),
+    }),
     kept.etcd === 'shared' ? startShared(lab, servers) : undefined,
   ]);
   if (kept.members.length > 0) await etcdAnswers(servers);
@@ -128,16 +133,21 @@ async function unitFiles(): Promise<{
 }
 
 /** This machine's files that hosts see: the project, its Node (theirs may be too old), etcd. */
-async function binds(): Promise<string> {
+async function binds(project: boolean): Promise<string> {
+  const all = project ? await projectBinds() : [];
+  for (const name of ['etcd', 'etcdctl'])
+    if (existsSync(`/usr/bin/${name}`)) all.push(`/usr/bin/${name}`);
+  return all.join('\n');
+}
+
+async function projectBinds(): Promise<string[]> {
   const modules = await realpath(path.join(projectDir, 'node_modules'));
   const all = [
     `${projectDir}:${hostProjectDir}`,
     `${path.join(modules, 'node/bin/node')}:/usr/local/bin/node`,
   ];
   if (path.dirname(modules) !== projectDir) all.push(modules); // reached by a link: it must lead there on hosts too
-  for (const name of ['etcd', 'etcdctl'])
-    if (existsSync(`/usr/bin/${name}`)) all.push(`/usr/bin/${name}`);
-  return all.join('\n');
+  return all;
 }
 
 async function startShared(lab: LabName, servers: readonly string[]): Promise<void> {

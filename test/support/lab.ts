@@ -22,6 +22,8 @@ export interface LabOptions {
   readonly tcpPort?: number;
   /** false: hosts without fleet. */
   readonly fleet?: boolean;
+  /** false: hosts that see neither the project nor its Node. */
+  readonly project?: boolean;
   /** Another program as fleetd: a path below the project. */
   readonly fleetd?: string;
 }
@@ -99,6 +101,7 @@ export async function startLab(options: LabOptions): Promise<Lab & { down(): Pro
       config: options.config ?? [],
       service: options.service ?? [],
       fleet: options.fleet ?? true,
+      project: options.project ?? true,
       ...(options.tcpPort === undefined ? {} : { tcpPort: options.tcpPort }),
       ...(options.fleetd === undefined ? {} : { fleetd: options.fleetd }),
       say: () => undefined,
