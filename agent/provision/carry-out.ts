@@ -52,7 +52,7 @@ export async function carryOut(
       continue;
     }
     try {
-      undos.push(await ofHost(change, signal));
+      await ofHost(change, (undo) => undos.push(undo), signal);
     } catch (error) {
       throw await takenBack(error, undos);
     }
@@ -89,26 +89,35 @@ function isExpected(error: unknown): boolean {
   return isFleetError(error) || (error instanceof Error && 'syscall' in error);
 }
 
-async function ofHost(change: Exclude<Change, UnitChange>, signal: AbortSignal): Promise<Undo> {
+/** Hears how to take back each step, at once after it. */
+type Done = (undo: Undo) => unknown;
+
+async function ofHost(
+  change: Exclude<Change, UnitChange>,
+  done: Done,
+  signal: AbortSignal,
+): Promise<unknown> {
   switch (change.kind) {
     case 'hostname':
-      return await renameHost(change.to);
+      return await renameHost(change.to, done, signal);
     case 'group':
-      return await makeGroup(change.group, signal);
+      return done(await makeGroup(change.group, signal));
     case 'user':
-      return await makeUser(change.user, signal);
+      return done(await makeUser(change.user, signal));
     case 'password':
-      return await password(change.user, change.passwordHash, signal);
+      return done(await password(change.user, change.passwordHash, signal));
     case 'keys':
-      return await addKeys(change.user, change.keys);
-    case 'directory':
-      return await putDirectory(change.path, { mode: change.mode, ...(await idsNow(change)) });
+      return await addKeys(change.user, change.keys, done);
+    case 'directory': {
+      const { path, mode } = change;
+      return done(await putDirectory(path, { mode, ...(await idsNow(change)) }));
+    }
     case 'file': {
       const { path, contents, mode } = change;
-      return await putFile(path, contents, { mode, ...(await idsNow(change)) });
+      return done(await putFile(path, contents, { mode, ...(await idsNow(change)) }));
     }
     case 'link':
-      return await putLink(change.link.path, change.link.target, change.link.hard);
+      return done(await putLink(change.link.path, change.link.target, change.link.hard));
   }
 }
 
@@ -123,14 +132,11 @@ async function idsNow(
 }
 
 /** The kernel's name of the host, and the one of the next boot. */
-async function renameHost(to: string): Promise<Undo> {
+async function renameHost(to: string, done: Done, signal: AbortSignal): Promise<void> {
   const before = hostname();
-  const undo = await putFile('/etc/hostname', Buffer.from(`${to}\n`), ROOT_FILE);
-  await writeFile('/proc/sys/kernel/hostname', to);
-  return async () => {
-    await writeFile('/proc/sys/kernel/hostname', before);
-    await undo();
-  };
+  done(await putFile('/etc/hostname', Buffer.from(`${to}\n`), ROOT_FILE));
+  await runTool(['hostname', to], { signal });
+  done(async () => void (await runTool(['hostname', before], { signal: never() })));
 }
 
 const ROOT_FILE = { uid: 0, gid: 0, mode: 0o644 };
@@ -142,19 +148,15 @@ async function password(user: string, passwordHash: string, signal: AbortSignal)
 }
 
 /** Behind those that are there; the file and its directory are the user's alone. */
-async function addKeys(user: string, keys: readonly string[]): Promise<Undo> {
+async function addKeys(user: string, keys: readonly string[], done: Done): Promise<void> {
   const { uid, gid, home } = accountOf(user, await readAccounts());
   const path = keysPath(home);
-  const undoDirectory = await putDirectory(dirname(path), { uid, gid, mode: 0o700 });
+  done(await putDirectory(dirname(path), { uid, gid, mode: 0o700 }));
   const found = await standingAt(await trustedPath(path));
   const before = found.kind === 'file' ? found.contents.toString('utf8') : '';
   const gap = before === '' || before.endsWith('\n') ? '' : '\n';
   const text = `${before}${gap}${keys.map((key) => `${key.trim()}\n`).join('')}`;
-  const undoFile = await putFile(path, Buffer.from(text), { uid, gid, mode: 0o600 });
-  return async () => {
-    await undoFile();
-    await undoDirectory();
-  };
+  done(await putFile(path, Buffer.from(text), { uid, gid, mode: 0o600 }));
 }
 
 function accountOf(user: string, accounts: Accounts): { uid: number; gid: number; home: string } {

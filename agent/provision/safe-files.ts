@@ -90,7 +90,7 @@ export async function putFile(path: string, contents: Uint8Array, owner: Ownersh
   const before = await standingAt(real);
   if (before.kind === 'directory' || before.kind === 'other')
     throw wrong(`'${path}' is there already, and no file`);
-  await replaceByFile(real, contents, owner);
+  await orUndo(undo, () => replaceByFile(real, contents, owner));
   return async () => {
     await putBack(real, before);
     await undo();
@@ -103,10 +103,12 @@ export async function putLink(path: string, target: string, hard: boolean): Prom
   const before = await standingAt(real);
   if (before.kind === 'directory' || before.kind === 'other')
     throw wrong(`'${path}' is there already, and no link`);
-  const temporary = temporaryBeside(real);
-  await (hard ? link(await trustedPath(target), temporary) : symlink(target, temporary));
-  await rename(temporary, real);
-  await syncDirectory(dirname(real));
+  await orUndo(undo, async () => {
+    const temporary = temporaryBeside(real);
+    await (hard ? link(await trustedPath(target), temporary) : symlink(target, temporary));
+    await rename(temporary, real);
+    await syncDirectory(dirname(real));
+  });
   return async () => {
     await putBack(real, before);
     await undo();
@@ -127,6 +129,16 @@ export async function putDirectory(path: string, owner: Ownership): Promise<Undo
     else await own(real, before);
     await undo();
   };
+}
+
+/** A step that fails leaves no directories behind that were made for it. */
+async function orUndo(undo: Undo, step: () => Promise<void>): Promise<void> {
+  try {
+    await step();
+  } catch (error) {
+    await undo();
+    throw error;
+  }
 }
 
 async function own(path: string, { uid, gid, mode }: Ownership): Promise<void> {
