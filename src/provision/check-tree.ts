@@ -55,10 +55,10 @@ function sayIssue(issue: z.core.$ZodIssue, tree: SourceTree, problems: Problems)
     }
     return;
   }
-  const name = pathText(path, tree);
+  const name = path.length === 0 ? 'the file' : `'${pathText(path, tree)}'`;
   if (issue.code === 'invalid_type')
-    problems.error(tree.place(path), `'${name}' ${typeWords(issue, path, tree)}`);
-  else problems.error(tree.place(path), `'${name}' ${issue.message}`);
+    problems.error(tree.place(path), `${name} ${typeWords(issue, path, tree)}`);
+  else problems.error(tree.place(path), `${name} ${issue.message}`);
 }
 
 const TYPE_WORDS: Readonly<Record<string, string>> = {

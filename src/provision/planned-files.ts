@@ -40,7 +40,7 @@ function unitFiles(unit: PlannedUnit): readonly PlannedFile[] {
 }
 
 function fleetFiles(fleet: ProvisionPlan['fleet']): readonly PlannedFile[] {
-  const all = Object.entries(fleet);
+  const all = Object.entries(fleet).toSorted(([a], [b]) => (a < b ? -1 : 1));
   if (all.length === 0) return [];
   const open = all.filter(([key]) => !SECRETS.has(key));
   const secret = all.filter(([key]) => SECRETS.has(key));
