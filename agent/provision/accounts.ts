@@ -61,7 +61,7 @@ export async function makeUser(user: PlannedUser, signal: AbortSignal): Promise<
 }
 
 /** The words of useradd(8). */
-export function useraddOptions(user: PlannedUser): readonly string[] {
+function useraddOptions(user: PlannedUser): readonly string[] {
   const option = (name: string, value: string | undefined): readonly string[] =>
     value === undefined ? [] : [name, value];
   return [

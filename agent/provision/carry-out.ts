@@ -24,7 +24,7 @@ import {
 import { runTool } from './tools.ts';
 
 /** Which commands this boot has seen: with the boot it ends. */
-export const MARKS_FILE = '/run/fleet/provisioned.json';
+const MARKS_FILE = '/run/fleet/provisioned.json';
 
 export interface CarryOut {
   /** Hears of each change before it is made. */

@@ -15,7 +15,7 @@ export interface SourceFile {
 }
 
 /** Files that a host may have been given before its first boot; the first that is there counts. */
-export const BOOT_FILES = ['/etc/fleet/cloud-config.yaml', '/etc/fleet/ignition.json'] as const;
+const BOOT_FILES = ['/etc/fleet/cloud-config.yaml', '/etc/fleet/ignition.json'] as const;
 /** Where a config drive may be mounted already, and the device that OpenStack gives it. */
 const DRIVE_DIRS = ['/media/configdrive', '/mnt/configdrive'] as const;
 const DRIVE_DEVICE = '/dev/disk/by-label/config-2';

@@ -132,7 +132,7 @@ const encodingField = z
     ],
     { error: 'must be base64, gzip or gzip+base64' },
   )
-  .transform((word) => ({ base64: /64$/.test(word), gzip: /^gz/.test(word) }));
+  .transform((word) => ({ base64: word.endsWith('64'), gzip: word.startsWith('gz') }));
 
 const unitField = keyed({
   name: hostUnitField,

@@ -48,7 +48,7 @@ export const pathField = z.string().refine(isCleanPath, {
 });
 
 /** Says whether the path is absolute, and written as it is. */
-export function isCleanPath(path: string): boolean {
+function isCleanPath(path: string): boolean {
   const parts = path.split('/').slice(1);
   return (
     path.startsWith('/') &&

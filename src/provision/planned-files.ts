@@ -23,7 +23,7 @@ export function plannedFiles(plan: ProvisionPlan): readonly PlannedFile[] {
 }
 
 /** The directory of a unit's file: systemd-networkd has its own. */
-export function unitDirectory({ name, runtime }: Pick<PlannedUnit, 'name' | 'runtime'>): string {
+function unitDirectory({ name, runtime }: Pick<PlannedUnit, 'name' | 'runtime'>): string {
   return `${runtime ? '/run' : '/etc'}/systemd/${isNetworkFile(name) ? 'network' : 'system'}`;
 }
 

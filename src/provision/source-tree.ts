@@ -117,8 +117,8 @@ class Reader {
     if (!isScalar(node)) return this.#kind === 'json' ? null : '';
     const { value } = node;
     if (this.#kind === 'yaml') return yamlText(node);
-    if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
-    return String(value);
+    const isPlain = typeof value === 'number' || typeof value === 'boolean' || value === null;
+    return isPlain ? value : yamlText(node);
   }
 
   places(): Omit<SourceTree, 'value'> {

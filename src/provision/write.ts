@@ -108,4 +108,4 @@ function cloudInit(host: NewHost): string {
 }
 
 /** Where fleet-provision.service looks first. */
-export const CLOUD_CONFIG_FILE = '/etc/fleet/cloud-config.yaml';
+const CLOUD_CONFIG_FILE = '/etc/fleet/cloud-config.yaml';
