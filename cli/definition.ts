@@ -8,6 +8,7 @@ import {
   jsonOption,
   journalOptions,
   listOptions,
+  loadImageOptions,
   sshOptions,
   sshPortOption,
   statusOptions,
@@ -47,6 +48,7 @@ export const argumentForms = {
   UNIT: { declared: '<UNIT>', shown: ' UNIT' },
   MACHINE: { declared: '<MACHINE>', shown: ' MACHINE' },
   UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
+  FILE: { declared: '<FILE> [MACHINE...]', shown: ' FILE [MACHINE…]' },
   SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
   COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
 } as const;
@@ -170,6 +172,17 @@ export const commands: readonly CommandDefinition[] = [
     options: [],
     run: async ({ context, args: [machine = ''] }) =>
       (await import('./commands/evict.ts')).evict(context, machine),
+  },
+  {
+    name: 'load-image',
+    takes: 'FILE',
+    description: 'hand a file with a container image to podman and docker of machines',
+    options: loadImageOptions,
+    run: async ({ context, args: [file = '', ...machines], values }) => {
+      const { loadImage } = await import('./commands/load-image.ts');
+      const options = { runtime: values.text('runtime'), port: sshPortOf(values) };
+      return await loadImage(context, file, machines, options);
+    },
   },
   {
     name: 'fd-forward',
