@@ -131,12 +131,13 @@ function imagesIn(output: string): readonly string[] {
 }
 
 /** What the program, or ssh, has said of it, on one line. */
-function failureOf(said: string, { runtime }: ImageLoad, status: number): string {
+function failureOf(said: string, { machine, runtime }: ImageLoad, status: number): string {
   const lines = said.split('\n').map((line) => line.trim());
   const from = lines.findIndex((line) => /^error/i.test(line));
   const told = from === -1 ? lines.filter((line) => line !== '').slice(-1) : lines.slice(from);
   const words = told.filter((line) => line !== '').join(' ');
-  if (status === SSH_FAILED) return words === '' ? 'SSH failed' : `SSH: ${words}`;
+  if (status === SSH_FAILED)
+    return `SSH: ${words === '' ? 'no connection' : words} Try: fleetctl ssh ${machine.id.slice(0, 8)}`;
   return words === '' ? `${runtime} load ended with status ${status}` : words;
 }
 
