@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Files that start nothing and leave nothing share a process: the modules of the project are read once, not once a file. */
+const shared = { pool: 'forks', isolate: false };
+
 const project = (name: string, testTimeout: number, extra: object = {}) => ({
   test: {
     name,
@@ -13,11 +16,11 @@ const project = (name: string, testTimeout: number, extra: object = {}) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', 5_000),
-      project('property', 30_000),
+      project('unit', 5_000, shared),
+      project('property', 30_000, shared),
       project('sim', 120_000),
-      project('cli', 20_000),
-      project('contract', 60_000, { fileParallelism: false }),
+      project('cli', 20_000, shared),
+      project('contract', 60_000, { maxWorkers: 2 }), // they wait more than they compute
       project('real', 120_000, { fileParallelism: false }),
       project('full', 1_800_000, { fileParallelism: false }),
       { test: { name: 'tidy', include: ['test/tidy.test.ts'], testTimeout: 20_000 } },

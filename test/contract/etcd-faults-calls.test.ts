@@ -126,12 +126,11 @@ describe.skipIf(etcdMissing !== undefined).concurrent(`calls on etcd ${etcdMissi
     await keeper.acquire(never);
     const end = new AbortController();
     const kept = keeper.run(end.signal).catch(() => undefined);
-    const since = keeper.answeredSince();
     follower.freeze();
     await delay(6000);
     follower.thaw();
     expect(events).not.toContain('overdue');
-    expect([keeper.state, keeper.answeredSince()]).toEqual(['held', since]);
+    expect(keeper.state).toBe('held');
     end.abort();
     await kept;
   });

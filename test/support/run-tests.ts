@@ -25,6 +25,7 @@ interface Counts {
 installTestTools();
 const folder = mkdtempSync(join(tmpdir(), 'fleet-test-'));
 let [passed, failed, skipped] = [0, 0, 0];
+const failures: string[] = [];
 for (const suite of suites) {
   const report = join(folder, `${suite}.json`);
   process.stdout.write(`\n== ${suite}\n`);
@@ -51,9 +52,11 @@ for (const suite of suites) {
   if (status !== 0 && counts.numFailedTests + broken === 0) failed++;
   for (const file of counts.testResults)
     for (const test of file.assertionResults)
-      if (test.status === 'skipped' || test.status === 'pending')
+      if (test.status === 'failed') failures.push(`failed: ${suite}: ${test.fullName}\n`);
+      else if (test.status === 'skipped' || test.status === 'pending')
         process.stdout.write(`skipped: ${test.fullName}\n`);
 }
 rmSync(folder, { recursive: true });
+process.stdout.write(failures.join(''));
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
