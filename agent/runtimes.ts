@@ -32,6 +32,8 @@ const VERSION_WORDS: Readonly<Record<Runtime, string>> = {
   docker: '--version',
   rkt: 'version',
 };
+/** Such as '20.10.24'; the rkt of units/ says by what it does its work: '1.30.0+podman4.3.1'. */
+const VERSION = /\d+(?:\.\d+)+(?:\+podman[\d.]+)?/;
 
 /** Looks for all of them. A program that is there and does not answer is named in the log. */
 export async function findRuntimes(log: Log, directories = DIRECTORIES): Promise<FoundRuntimes> {
@@ -71,7 +73,7 @@ async function firstProgram(
 function versionOf(program: string, word: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     execFile(program, [word], { timeout: VERSION_TIMEOUT_MS }, (error, stdout) => {
-      resolve(error === null ? /\d+(?:\.\d+)+/.exec(stdout)?.[0] : undefined);
+      resolve(error === null ? VERSION.exec(stdout)?.[0] : undefined);
     });
   });
 }

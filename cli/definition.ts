@@ -9,6 +9,7 @@ import {
   journalOptions,
   listOptions,
   provisionOptions,
+  loadImageOptions,
   sshOptions,
   sshPortOption,
   statusOptions,
@@ -48,6 +49,7 @@ export const argumentForms = {
   UNIT: { declared: '<UNIT>', shown: ' UNIT' },
   MACHINE: { declared: '<MACHINE>', shown: ' MACHINE' },
   UNITS: { declared: '<UNIT...>', shown: ' UNIT…' },
+  FILE: { declared: '<FILE> [MACHINE...]', shown: ' FILE [MACHINE…]' },
   SOCKET: { declared: '<SOCKET>', shown: ' SOCKET' },
   COMMAND: { declared: '[WORD...]', shown: ' MACHINE|UNIT [COMMAND…]' },
 } as const;
@@ -180,6 +182,17 @@ export const commands: readonly CommandDefinition[] = [
     run: {
       offline: async (io, _args, values) =>
         (await import('./commands/provision.ts')).provision(io, values),
+    },
+  },
+  {
+    name: 'load-image',
+    takes: 'FILE',
+    description: 'hand a file with a container image to podman and docker of machines',
+    options: loadImageOptions,
+    run: async ({ context, args: [file = '', ...machines], values }) => {
+      const { loadImage } = await import('./commands/load-image.ts');
+      const options = { runtime: values.text('runtime'), port: sshPortOf(values) };
+      return await loadImage(context, file, machines, options);
     },
   },
   {

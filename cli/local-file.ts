@@ -1,6 +1,6 @@
 // Reads the files that arguments and options name.
 // Invariant: a unit file is read only where that ends: a regular file of bounded size, never a pipe or a device.
-import type { Stats } from 'node:fs';
+import { createReadStream, type ReadStream, type Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { FleetError } from '../src/model/errors.ts';
@@ -12,8 +12,17 @@ export interface LocalFiles {
   read(path: string): Promise<Uint8Array | undefined>;
   /** A unit file's bytes; undefined where there is none, or a directory. UNIT_FILE_INVALID for what can be none. */
   readUnit(path: string): Promise<Uint8Array | undefined>;
+  /** A regular file to be read in pieces, as often as one likes; undefined where there is none. NOT_FOUND for what is another thing. */
+  large(path: string): Promise<LargeFile | undefined>;
   /** The entries of a directory; none where it cannot be read. */
   list(path: string): Promise<readonly DirectoryEntry[]>;
+}
+
+/** A file of any size. */
+export interface LargeFile {
+  readonly sizeBytes: number;
+  /** Its bytes from the beginning. */
+  open(): ReadStream;
 }
 
 /** What lies in a directory. */
@@ -23,7 +32,7 @@ export interface DirectoryEntry {
 }
 
 /** Those of this machine. */
-export const localFiles: LocalFiles = { read, readUnit, list };
+export const localFiles: LocalFiles = { read, readUnit, large, list };
 
 const NONE: readonly unknown[] = ['ENOENT', 'EISDIR', 'ENOTDIR', 'ENAMETOOLONG'];
 
@@ -45,6 +54,14 @@ async function readUnit(path: string): Promise<Uint8Array | undefined> {
       { hint: 'Is it the unit file, or what the unit is to run?' },
     );
   return await read(path);
+}
+
+async function large(path: string): Promise<LargeFile | undefined> {
+  const found = await unlessNone(path, stat(atHome(path)));
+  if (found === undefined) return undefined;
+  if (!found.isFile())
+    throw new FleetError('NOT_FOUND', `'${path}' is ${kindOf(found)}, and no file`);
+  return { sizeBytes: found.size, open: () => createReadStream(atHome(path)) };
 }
 
 async function list(path: string): Promise<readonly DirectoryEntry[]> {
@@ -70,6 +87,7 @@ async function unlessNone<T>(path: string, reading: Promise<T>): Promise<T | und
 }
 
 function kindOf(found: Stats): string {
+  if (found.isDirectory()) return 'a directory';
   if (found.isFIFO()) return 'a pipe';
   return found.isSocket() ? 'a socket' : 'a device';
 }

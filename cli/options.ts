@@ -136,6 +136,17 @@ export const sshOptions: readonly OptionDefinition[] = [
   sshPortOption,
 ];
 
+/** Of `load-image`. */
+export const loadImageOptions: readonly OptionDefinition[] = [
+  {
+    name: 'runtime',
+    kind: 'text',
+    value: 'podman|docker',
+    description: 'only to that one; else to each that a machine has',
+  },
+  sshPortOption,
+];
+
 /** Of `adopt`. */
 export const adoptOptions: readonly OptionDefinition[] = [
   {

@@ -80,7 +80,7 @@ function makeProgram(io: Io, handlers: Handlers): Command {
   for (const definition of commands) {
     const command = program.command(definition.name).description(definition.description);
     const { declared, shown } = argumentForms[definition.takes];
-    if (declared !== undefined) command.argument(declared);
+    if (declared !== undefined) command.arguments(declared);
     command.usage(`[OPTION…]${shown}`);
     for (const option of definition.options) command.addOption(optionOf(option));
     command.action(() => handlers.run(command, definition));

@@ -1,6 +1,6 @@
 // Runs commands on other machines through the system's OpenSSH client.
 // Invariant: one file of keys and one set of rules for all connections of a call; close() leaves nothing behind.
-import type { Io } from './context.ts';
+import type { Child, Io } from './context.ts';
 import { askingOnStdin, knownHostsFile } from './host-keys.ts';
 import type { PrivateDir } from './private-dir.ts';
 import { sshCommand, type SshCall, type SshSettings } from './remote.ts';
@@ -33,14 +33,28 @@ export class Ssh {
 
   /** Answers the remote command's exit status, or 255 where ssh failed; ssh has then said why. */
   async run(call: SshCall): Promise<number> {
-    const proxy = this.#tunnel?.proxyCommand;
-    const words = proxy === undefined ? [] : ['-o', `ProxyCommand=${proxy}`];
-    const command = sshCommand(await this.#settings(), { ...call, words });
-    return await this.#io.spawn(command, await this.#environment());
+    return await this.#io.spawn(await this.#command(call), await this.#environment());
+  }
+
+  /** Starts the command, to be spoken with. Whatever ssh has to ask, it asks on a terminal or not at all. */
+  async start(call: SshCall): Promise<Child> {
+    const { env, stdinIsTerminal } = this.#io;
+    const quiet = stdinIsTerminal ? [] : ['-o', 'BatchMode=yes'];
+    const words = [...quiet, ...(call.words ?? [])];
+    return this.#io.start(await this.#command({ ...call, words }), env);
   }
 
   async close(): Promise<void> {
     await this.#tunnel?.close();
+  }
+
+  async #command(call: SshCall): Promise<readonly string[]> {
+    const proxy = this.#tunnel?.proxyCommand;
+    const words = proxy === undefined ? [] : ['-o', `ProxyCommand=${proxy}`];
+    return sshCommand(await this.#settings(), {
+      ...call,
+      words: [...words, ...(call.words ?? [])],
+    });
   }
 
   async #settings(): Promise<SshSettings> {

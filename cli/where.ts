@@ -1,7 +1,7 @@
 // Where a unit or a machine is, and how a command gets there: here without SSH, else through it.
 import type { V2Daemon, V2Machine, V2Unit } from '../src/api/types.ts';
 import { FleetError } from '../src/model/errors.ts';
-import type { Context } from './context.ts';
+import type { Child, Context, Io } from './context.ts';
 import { environmentFor, type SshCall } from './remote.ts';
 
 /** What to run on a machine: as words here, where a shell is not needed, and as SSH has it elsewhere. */
@@ -16,13 +16,31 @@ export type SystemdHere = Pick<V2Daemon, 'systemd' | 'journalDirectory'>;
 
 /** Runs it on the machine with that id: here without SSH when it is this one. */
 export async function runOnMachine(context: Context, id: string, errand: Errand): Promise<number> {
+  const here = await whenHere(context, id);
+  if (here !== undefined) return await context.spawn(errand.here(here.at), here.env);
+  return await context.ssh.run({ host: await addressOf(context, id), ...errand.there });
+}
+
+/** Starts it there in the same way, to be spoken with. */
+export async function startOnMachine(context: Context, id: string, errand: Errand): Promise<Child> {
+  const here = await whenHere(context, id);
+  if (here !== undefined) return context.start(errand.here(here.at), here.env);
+  return await context.ssh.start({ host: await addressOf(context, id), ...errand.there });
+}
+
+interface Here {
+  readonly at: SystemdHere;
+  readonly env: Io['env'];
+}
+
+/** How programs are run on the machine with that id when it is this one. */
+async function whenHere(context: Context, id: string): Promise<Here | undefined> {
   const daemon = await context.client.daemon(context.signal);
   // A fleetd that answers through a socket in the file system is on this machine.
   if (daemon.machineID === id && context.client.isLocal)
-    return await context.spawn(errand.here(daemon), environmentFor(daemon, context.env));
-  if ((await localMachineId(context)) === id)
-    return await context.spawn(errand.here({ systemd: 'system' }), context.env);
-  return await context.ssh.run({ host: await addressOf(context, id), ...errand.there });
+    return { at: daemon, env: environmentFor(daemon, context.env) };
+  const isHere = (await localMachineId(context)) === id;
+  return isHere ? { at: { systemd: 'system' }, env: context.env } : undefined;
 }
 
 /** Where the unit is; of a global unit, the machine at hand if it runs there. */
@@ -36,16 +54,37 @@ export function machineIdOf(unit: V2Unit, atHand: string): string {
   });
 }
 
-/** The ids of the machines that are present and begin so. */
-export async function machinesWithPrefix(
-  context: Context,
-  prefix: string,
-): Promise<readonly string[]> {
+/** The machines that are present. */
+export async function presentMachines(context: Context): Promise<readonly V2Machine[]> {
   const machines = await context.client.machines(context.signal);
-  return machines
-    .filter(({ id, status }) => status !== 'absent' && id.startsWith(prefix))
-    .map(({ id }) => id);
+  return machines.filter(({ status }) => status !== 'absent');
 }
+
+/** The machine whose id begins so; undefined where none does. Throws USAGE where several do. */
+export function onlyWithPrefix(
+  machines: readonly V2Machine[],
+  prefix: string,
+): V2Machine | undefined {
+  const found = machines.filter(({ id }) => id.startsWith(prefix));
+  if (found.length <= 1) return found[0];
+  const named = found.slice(0, SAID_MAX).map(({ id }) => id);
+  throw new FleetError('USAGE', `'${prefix}' begins the ids of ${found.length} machines`, {
+    hint: `Give more of it; they are: ${named.join(', ')}`,
+  });
+}
+
+/** The same, where it must be one. Throws MACHINE_NOT_FOUND. */
+export function machineWithPrefix(machines: readonly V2Machine[], prefix: string): V2Machine {
+  const found = prefix === '' ? undefined : onlyWithPrefix(machines, prefix);
+  if (found !== undefined) return found;
+  const problem = `no machine that is present has an id that begins with '${prefix}'`;
+  throw new FleetError('MACHINE_NOT_FOUND', problem, {
+    hint: 'See: fleetctl list-machines --full',
+  });
+}
+
+/** ids that a hint names. */
+const SAID_MAX = 5;
 
 async function addressOf(context: Context, id: string): Promise<string> {
   const machines = await context.client.machines(context.signal);

@@ -3,7 +3,7 @@ import { FleetError } from '../../src/model/errors.ts';
 import type { Context } from '../context.ts';
 import { missingUnit } from '../missing-unit.ts';
 import { findUnit, nameOfArgument } from '../unit-argument.ts';
-import { machineIdOf, machinesWithPrefix, runOnMachine } from '../where.ts';
+import { machineIdOf, onlyWithPrefix, presentMachines, runOnMachine } from '../where.ts';
 
 export interface SshCommandOptions {
   /** Where to: instead of the first word. */
@@ -46,13 +46,8 @@ async function findMachine(
   { machine, unit }: Pick<SshCommandOptions, 'machine' | 'unit'>,
 ): Promise<string> {
   if (unit === undefined) {
-    const ids = await machinesWithPrefix(context, target);
-    const [id] = ids;
-    if (id !== undefined && ids.length === 1) return id;
-    if (ids.length > 1)
-      throw new FleetError('USAGE', `'${target}' begins the ids of ${ids.length} machines`, {
-        hint: `Give more of it; they are: ${ids.slice(0, SAID_MAX).join(', ')}`,
-      });
+    const one = onlyWithPrefix(await presentMachines(context), target);
+    if (one !== undefined) return one.id;
   }
   const found = machine === undefined ? await findUnit(context, nameOfArgument(target)) : undefined;
   if (found !== undefined) {
@@ -68,6 +63,3 @@ async function findMachine(
     { hint: 'See: fleetctl list-machines --full; fleetctl list-unit-files' },
   );
 }
-
-/** ids that a hint names. */
-const SAID_MAX = 5;

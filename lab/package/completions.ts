@@ -30,6 +30,7 @@ function sourceOf({ takes }: CommandDefinition): Source {
       return 'machines';
     case 'COMMAND':
       return 'targets';
+    case 'FILE':
     case 'SOCKET':
       return 'files';
     case 'nothing':

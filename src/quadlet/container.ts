@@ -14,6 +14,13 @@ export function imageFields(
     const message = 'the Image And Rootfs keys conflict can not be specified together';
     draft.refuse(rootfs.keyAt, message, 'Remove one of the two.');
   }
+  for (const each of [image, rootfs])
+    if (each?.value.startsWith('-') === true)
+      draft.refuse(
+        each.at,
+        `${each.key}: '${each.value}' would be read as an option`,
+        'A name of an image begins with a letter or a digit.',
+      );
   return { image, rootfs };
 }
 

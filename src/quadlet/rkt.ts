@@ -65,6 +65,7 @@ function convertContainer(draft: Draft): void {
     service.add('Service', 'Type', 'exec');
   service.setDefault('Service', 'SyslogIdentifier', '%N');
   service.setDefault('Service', 'KillMode', 'mixed');
+  service.setDefault('Service', 'Delegate', 'yes'); // the pod's cgroups are below the service's
   const program = `-${host.program}`;
   const remove = [program, 'rm', `--uuid-file=${UUID_FILE}`];
   service.addCommand('ExecStartPre', remove);

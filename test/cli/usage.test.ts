@@ -25,6 +25,7 @@ async function run(words: readonly string[], env: Io['env'] = {}): Promise<Outco
     files: {
       read: () => Promise.resolve(undefined),
       readUnit: () => Promise.resolve(undefined),
+      large: () => Promise.resolve(undefined),
       list: () => Promise.resolve([]),
     },
     spawn: () => Promise.resolve(0),

@@ -1,21 +1,17 @@
 // Quadlet files on real hosts with Debian's podman and docker: they start, speak, stop, die, come back, and leave nothing.
-// The image is made on the host, of its own busybox: no registry is asked.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  IMAGE,
+  SLOW,
+  isUp as isUpOn,
+  startContainerLab,
+  type ContainerLab,
+} from '../support/container-lab.ts';
 import { eventually } from '../support/eventually.ts';
-import { machines, noLab, startLab, type Lab } from '../support/lab.ts';
+import { machines, noLab } from '../support/lab.ts';
 
-/** The packages of lab/lab.sh, and the runtimes. Another list is another image of the lab's hosts. */
-process.env['LAB_PKGS'] =
-  'systemd systemd-sysv dbus iproute2 iputils-ping procps nftables iptables busybox-static libatomic1 libstdc++6 ' +
-  'openssh-server sudo podman docker.io runc crun ca-certificates';
-
-const IMAGE = 'localhost/busybox:latest';
-/** A root directory with busybox in it, as an image. */
-const IMPORT =
-  'cd "$(mktemp -d)" && mkdir bin tmp run var && cp /bin/busybox bin/ && for each in sh sleep echo cat kill; do ln -s busybox bin/$each; done && tar -cf - . | ';
 const RUNTIMES = ['podman', 'docker'] as const;
 type Runtime = (typeof RUNTIMES)[number];
-const SLOW = { timeoutMs: 60_000, everyMs: 200 };
 
 /** Ends when it is asked to; says when it begins. podman's own driver is the journal, the lab's is not. */
 function container(runtime: Runtime, more = ''): string {
@@ -36,34 +32,24 @@ Runtime=${runtime}
 }
 
 describe.skipIf(noLab() !== undefined)('Quadlet files on a host', () => {
-  let lab: Lab & { down(): Promise<void> };
+  let lab: ContainerLab;
   beforeAll(async () => {
-    lab = await startLab({ hosts: 1, name: 'ctr' });
-    await machines(lab, 'h1', 1);
-    await lab.out('h1', 'sh', '-c', `${IMPORT} podman import - ${IMAGE}`);
-    await lab.out('h1', 'sh', '-c', `${IMPORT} docker import - ${IMAGE}`);
+    lab = await startContainerLab(1);
+    for (const runtime of RUNTIMES) await lab.makeImage('h1', runtime);
   });
   afterAll(async () => {
     await lab?.down();
   });
 
-  const show = (unit: string, property: string): Promise<string> =>
-    lab.out('h1', 'systemctl', 'show', '--value', '-p', property, unit);
-  const fleetctl = async (...args: readonly string[]): Promise<string> => {
-    const { status, stdout, stderr } = await lab.fleetctl('h1', ...args);
-    expect({ args, status, stderr }).toEqual({ args, status: 0, stderr });
-    return stdout;
-  };
-  const submit = async (name: string, text: string, verb = 'start'): Promise<string> => {
-    await lab.write('h1', `/root/${name}`, text);
-    return await fleetctl(verb, `/root/${name}`);
-  };
+  const show = (unit: string, property: string): Promise<string> => lab.show('h1', unit, property);
+  const fleetctl = (...args: readonly string[]): Promise<string> => lab.fleet(...args);
+  const submit = (name: string, text: string, verb?: string): Promise<string> =>
+    lab.submit(name, text, verb);
   const containers = async (runtime: Runtime): Promise<readonly string[]> => {
     const listed = await lab.out('h1', runtime, 'ps', '-a', '--format', '{{.Names}}');
     return listed.split('\n').filter((line) => line !== '');
   };
-  const isUp = (unit: string): Promise<true> =>
-    eventually(async () => (await show(unit, 'ActiveState')) === 'active', SLOW);
+  const isUp = (unit: string): Promise<true> => isUpOn(lab, 'h1', unit);
 
   it('the host says what it has', async () => {
     const [machine] = JSON.parse(await fleetctl('list-machines', '--json')) as {

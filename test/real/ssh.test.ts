@@ -27,8 +27,8 @@ describe.skipIf(sshMissing !== undefined)('fleetctl and real SSH', () => {
     sshd.program('sudo', 'echo sudo; exec "$@"');
     const daemon = { machineID: machineId(1), systemd: 'system' } as const;
     fleet = (await new Fleet().start({ daemon })).lead();
-    await fleet.host(2, {}, '127.0.0.2');
-    await fleet.host(3, {}, '127.0.0.3');
+    await fleet.host(2, {}, '127.0.0.2', { podman: '4.3.1', docker: '20.10.24' });
+    await fleet.host(3, {}, '127.0.0.3', { podman: '4.3.1' });
     writeFileSync(join(dir, 'b.service'), UNIT);
     const { status } = await run(['start', join(dir, 'b.service')]);
     expect(status).toBe(0);
@@ -133,6 +133,87 @@ describe.skipIf(sshMissing !== undefined)('fleetctl and real SSH', () => {
       expect((await run([open, 'journal', '--sudo', 'b'])).stdout).toBe(
         'sudo\nran: journalctl --unit b.service --no-pager -n 10 --output short\n',
       );
+    });
+  });
+
+  describe('load-image', () => {
+    const load = ['--strict-host-key-checking=false', 'load-image'];
+    const image = join(dir, 'image.tar');
+    const LOADED = 'read -r first; cat >/dev/null; echo "Loaded image: $first"';
+    beforeAll(() => {
+      writeFileSync(image, `localhost/a:1\n${'x'.repeat(1_000_000)}`);
+      sshd.program('podman', LOADED);
+      sshd.program('docker', LOADED);
+      sshd.program('sudo', 'shift; exec "$@"'); // -n
+    });
+
+    /** Without the words about how far it is, which come where it takes long. */
+    const result = async (...words: readonly string[]): Promise<Outcome> => {
+      const outcome = await run([...load, ...words]);
+      return { ...outcome, stderr: outcome.stderr.replaceAll(/^sent .*\n/gm, '') };
+    };
+
+    it('sends the file to every runtime of every machine', async () => {
+      const { status, stdout, stderr } = await result(image);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout.trim().split('\n').toSorted()).toEqual([
+        '00020000.../127.0.0.2: docker has loaded localhost/a:1',
+        '00020000.../127.0.0.2: podman has loaded localhost/a:1',
+        '00030000.../127.0.0.3: podman has loaded localhost/a:1',
+      ]);
+    });
+
+    it('leaves out, aloud, who has not the runtime; who was named fails', async () => {
+      const all = await result('--runtime=docker', image);
+      expect(all).toMatchObject({
+        status: 0,
+        stderr: '00030000.../127.0.0.3 has no docker: left out\n',
+      });
+      const words = [...load, '--runtime=docker', image, machineId(2), machineId(3)];
+      expect((await run(words)).status).toBe(1);
+      const none = await run([...load, '--runtime=docker', image, machineId(3)]);
+      expect(none.status).toBe(1);
+      expect(none.stderr).toContain('no machine can load it: there is no docker');
+    });
+
+    it('one failure stops no other, and makes the status 1', async () => {
+      sshd.program('docker', 'echo "Error: no space" >&2; exit 5');
+      const { status, stdout, stderr } = await result(image);
+      sshd.program('docker', LOADED);
+      expect({ status, lines: stdout.trim().split('\n').length }).toEqual({ status: 1, lines: 2 });
+      expect(stderr).toBe(
+        '00020000.../127.0.0.2: docker: Error: no space\nfleetctl: 1 of 3 loads failed\n',
+      );
+    });
+
+    it('without a terminal no key is asked about: it says how to get to know it', async () => {
+      const { status, stderr } = await run(['load-image', image, machineId(3)], 'yes\n');
+      expect(status).toBe(1);
+      expect(stderr).toContain('SSH: Host key verification failed. Try: fleetctl ssh 00030000');
+    });
+
+    it('an interrupt ends the loads, and leaves nothing', async () => {
+      const loading = join(dir, 'loading');
+      const wait = 'while echo 2>/dev/null; do sleep 0.1; done';
+      sshd.program('podman', `trap '' PIPE; : >'${loading}'; ${wait}; rm '${loading}'`);
+      const running = begin([...load, '--runtime=podman', image, machineId(2)]);
+      await eventually(() => existsSync(loading), { timeoutMs: 30_000 });
+      running.interrupt();
+      expect((await running.ended).status).toBe(130);
+      await eventually(() => !existsSync(loading));
+    });
+
+    it.for([
+      [['nowhere.tar'], 1, "there is no file 'nowhere.tar'"],
+      [['/dev/null'], 1, "'/dev/null' is a device, and no file"],
+      [['/tmp'], 1, "'/tmp' is a directory, and no file"],
+      [[image, 'zz'], 1, "no machine that is present has an id that begins with 'zz'"],
+      [['--runtime=rkt', image], 2, "--runtime is 'rkt', and must be 'podman' or 'docker'"],
+      [[], 2, "missing required argument 'FILE'"],
+    ] as const)('%j ends with %i', async ([words, status, message]) => {
+      const outcome = await run(['load-image', ...words]);
+      expect(outcome.status).toBe(status);
+      expect(outcome.stderr).toContain(message);
     });
   });
 

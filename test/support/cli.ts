@@ -76,9 +76,14 @@ export class Fleet {
   }
 
   /** Machine `n`. */
-  async host(n: number, metadata: Metadata = {}, primaryIp = `10.0.0.${n}`): Promise<MachineId> {
+  async host(
+    n: number,
+    metadata: Metadata = {},
+    primaryIp = `10.0.0.${n}`,
+    capabilities: Readonly<Record<string, string>> = {},
+  ): Promise<MachineId> {
     const id = machineId(n);
-    await this.api.machine(id, { primaryIp, hostname: `host${n}`, metadata });
+    await this.api.machine(id, { primaryIp, hostname: `host${n}`, metadata, capabilities });
     this.#tasks.push(new Host(this, id).run(this.#stop.signal).catch(() => undefined));
     return id;
   }

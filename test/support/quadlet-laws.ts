@@ -36,10 +36,9 @@ export function checkQuadletLaws(name: string, text: string): number {
     assertPlaces(converted.ok.warnings, text);
     const service = parseUnitFile(converted.ok.text);
     assert.ok(service.ok !== undefined, `systemd cannot read the service: ${converted.ok.text}`);
-    const commands = service.ok.entries.filter(
-      (entry) =>
-        entry.kind === 'option' && entry.section === 'Service' && entry.name === 'ExecStart',
-    );
+    const commands = service.ok.entries
+      .filter((entry) => entry.kind === 'option')
+      .filter(({ section, name: key }) => section === 'Service' && key === 'ExecStart');
     assert.ok(commands.length > 0, 'a service runs something');
   }
   return taken;

@@ -1,9 +1,10 @@
 // What the runtimes make of the same file, and what they say they cannot.
 import { describe, expect, it } from 'vitest';
-import type { Runtime } from '../../../src/model/container-runtime.ts';
+import { RUNTIMES, type Runtime } from '../../../src/model/container-runtime.ts';
 import { convertQuadlet } from '../../../src/quadlet/convert.ts';
 import { SectionReader } from '../../../src/quadlet/section.ts';
 import { parseUnitFile } from '../../../src/unitfile/parse.ts';
+import { splitWords } from '../../../src/quadlet/words.ts';
 import { problemLine } from '../../../src/unitfile/problem.ts';
 import { bareHost } from '../../support/quadlet-laws.ts';
 
@@ -111,6 +112,39 @@ describe('rkt', () => {
     ['Pod=a.pod', 'a Quadlet pod is one of podman'],
   ] as const)('refuses %s by name', ([line, reason]) => {
     expect(refusals('rkt', 'a.container', `${CONTAINER}${line}\n`).join()).toContain(reason);
+  });
+});
+
+describe('a hostile value', () => {
+  const lines = [
+    String.raw`Label=a=b\x0aExecStartPre=/evil`,
+    String.raw`Environment="A=b\n[Service]\nExecStartPre=/evil"`,
+    String.raw`Exec=true \012ExecStartPre=/evil`,
+    String.raw`Volume="/a\nExecStartPre=/evil":/b`,
+    'Exec=true ; /evil',
+    'Annotation=a="b\\\\',
+    'Entrypoint=/bin/a" ; /evil',
+    'HostName=a\u2028ExecStartPre=/evil',
+  ];
+  it.for(RUNTIMES.flatMap((runtime) => lines.map((line) => [runtime, line] as const)))(
+    'of %s stays in its word: %j',
+    ([runtime, line]) => {
+      const file = parseUnitFile(`${CONTAINER}Entrypoint=/bin/a\n${line}\n`).ok!;
+      const { ok } = convertQuadlet('web@a\\x2fb.container', file, bareHost(runtime));
+      if (ok === undefined) return; // refused
+      const made = new SectionReader(parseUnitFile(ok.text).ok, 'Service').assignments;
+      expect(made.filter(({ value }) => /^.?\/evil/.test(value))).toEqual([]);
+      const [start = '', ...more] = made
+        .filter(({ key }) => key === 'ExecStart')
+        .map(({ value }) => value);
+      expect(more).toEqual([]);
+      expect(splitWords(start, 'retain').words).not.toContain(';');
+    },
+  );
+
+  it.for(RUNTIMES)('an image that %s would read as an option is refused', (runtime) => {
+    const text = '[Container]\nImage=--privileged\n';
+    expect(refusals(runtime, 'a.container', text).join()).toContain('would be read as an option');
   });
 });
 
