@@ -20,6 +20,7 @@ import {
   hostProjectDir,
   writeSeed,
   type SeedFile,
+  type SeedOptions,
 } from './seed.ts';
 
 /** `shared`: one etcd on this machine. `each`: a member on every host. A number: on so many, the first. `none`: hosts without etcd. */
@@ -40,6 +41,8 @@ export interface UpOptions {
   readonly project?: boolean;
   /** Another program in the place of fleetd, below the project. */
   readonly fleetd?: string;
+  /** Hosts without fleet.conf, which are provisioned as they boot; see SeedOptions. */
+  readonly cloudConfig?: string;
   readonly say: (line: string) => void;
 }
 
@@ -84,9 +87,10 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
     const files: SeedFile[] = kept.members.includes(host) ? etcdSeed(host, kept.members, net) : [];
     if (!options.fleet) return files;
     const fleetd = path.join(hostProjectDir, options.fleetd ?? 'agent/main.ts');
-    const { ttl, metadata, config, service, tcpPort } = options;
+    const { ttl, metadata, config, service, tcpPort, cloudConfig } = options;
     const common = { net, etcdServers: servers, ttl, metadata, config, service, tcpPort, fleetd };
-    return [...files, ...fleetSeed(host, { ...common, units: await unitFiles() })];
+    const units = await unitFiles();
+    return [...files, ...fleetSeed(host, { ...common, cloudConfig, units })];
   }
 }
 
@@ -116,12 +120,7 @@ function membersAmong(names: readonly string[], etcd: EtcdMode): readonly string
   return typeof etcd === 'number' ? names.slice(0, etcd) : [];
 }
 
-async function unitFiles(): Promise<{
-  service: string;
-  socket: string;
-  sysusers: string;
-  tmpfiles: string;
-}> {
+async function unitFiles(): Promise<SeedOptions['units']> {
   const read = (name: string): Promise<string> =>
     readFile(path.join(projectDir, 'units', name), 'utf8');
   return {
@@ -129,6 +128,8 @@ async function unitFiles(): Promise<{
     socket: await read('fleet.socket'),
     sysusers: await read('fleet.sysusers'),
     tmpfiles: await read('fleet.tmpfiles'),
+    provision: await read('fleet-provision.service'),
+    submit: await read('fleet-submit.service'),
   };
 }
 

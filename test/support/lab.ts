@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly project?: boolean;
   /** Another program as fleetd: a path below the project. */
   readonly fleetd?: string;
+  /** Hosts without fleet.conf, provisioned by this as they boot; HOST and ETCD_SERVERS in it are filled in. */
+  readonly cloudConfig?: string;
 }
 
 /** A row of `lab.sh ls`. */
@@ -104,6 +106,7 @@ export async function startLab(options: LabOptions): Promise<Lab & { down(): Pro
       project: options.project ?? true,
       ...(options.tcpPort === undefined ? {} : { tcpPort: options.tcpPort }),
       ...(options.fleetd === undefined ? {} : { fleetd: options.fleetd }),
+      ...(options.cloudConfig === undefined ? {} : { cloudConfig: options.cloudConfig }),
       say: () => undefined,
     });
   const down = async (): Promise<void> => {
