@@ -63,10 +63,12 @@ function contents({ executable, version, copyright, time }: DebOptions): readonl
   return [
     { path: 'usr/bin/fleetd', file: executable, mode: 0o755 },
     { path: 'usr/bin/fleetctl', link: 'fleetd' },
-    ...['fleet.service', 'fleet.socket'].map((unit) => ({
-      path: `usr/lib/systemd/system/${unit}`,
-      file: path.join(units, unit),
-    })),
+    ...readdirSync(units)
+      .filter((name) => /\.(service|socket)$/.test(name))
+      .map((unit) => ({
+        path: `usr/lib/systemd/system/${unit}`,
+        file: path.join(units, unit),
+      })),
     { path: 'usr/lib/sysusers.d/fleet.conf', file: path.join(units, 'fleet.sysusers') },
     { path: 'usr/lib/tmpfiles.d/fleet.conf', file: path.join(units, 'fleet.tmpfiles') },
     { path: CONFIG, file: path.join(units, 'fleet.conf'), mode: 0o640 }, // etcd's password may be in it
