@@ -42,9 +42,9 @@ export async function carryOut(
   const undos: Undo[] = [];
   let refused = 0;
   for (const change of changes) {
-    signal.throwIfAborted();
-    say(change);
     if (isUnitChange(change)) {
+      signal.throwIfAborted();
+      say(change);
       const error = await ofUnit(change, signal);
       if (error === undefined) continue;
       refused += 1;
@@ -52,6 +52,8 @@ export async function carryOut(
       continue;
     }
     try {
+      signal.throwIfAborted();
+      say(change);
       await ofHost(change, (undo) => undos.push(undo), signal);
     } catch (error) {
       throw await takenBack(error, undos);

@@ -32,7 +32,7 @@ export async function toolEnd(
     child.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT')
         resolve({ status: 127, stdout: '', stderr: `'${program}' is not installed here` });
-      else reject(error);
+      else reject(options.signal.aborted ? (options.signal.reason as Error) : error); // a FleetError of program.ts
     });
     child.once('close', (code) => resolve({ status: code ?? 128, stdout, stderr }));
   });

@@ -40,7 +40,7 @@ export interface SourceTree {
 }
 
 /** nodes of a file, aliases followed: more is a bomb, not a configuration. */
-const NODES_MAX = 100_000;
+const NODES_MAX = 20_000;
 
 /** Reads the text; undefined where it cannot be read, which `problems` then says. */
 export function readTree(

@@ -221,7 +221,7 @@ describe('what is wrong with a cloud-config is said with its place', () => {
       return `l${i}: &a${i} [${Array.from({ length: 10 }, () => item).join(', ')}]`;
     });
     expect(read(`#cloud-config\n${levels.join('\n')}`).problems).toMatchObject([
-      { message: 'the file has more than 100000 values' },
+      { message: 'the file has more than 20000 values' },
     ]);
   });
 });
