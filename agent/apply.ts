@@ -9,6 +9,7 @@ import type { HostAction } from '../src/reconcile/host-plan.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
 import type { DropIns } from './drop-ins.ts';
+import type { Reloads } from './reloads.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 import type { UnitJobs } from './unit-jobs.ts';
@@ -20,6 +21,7 @@ export interface ApplyDeps {
   readonly carriedOut: CarriedOutFile;
   readonly jobs: UnitJobs;
   readonly log: Log;
+  readonly reloads: Reloads;
   /** Texts at hand, by SHA-256. */
   readonly texts: ReadonlyMap<string, string>;
   readonly handOver: (name: UnitName, revision: bigint) => void;
@@ -129,7 +131,7 @@ async function changeFiles(
   { loads, unloads }: { loads: readonly Load[]; unloads: readonly Unload[] },
   signal: AbortSignal,
 ): Promise<readonly UnitName[]> {
-  const { systemd, carriedOut } = deps;
+  const { carriedOut } = deps;
   const running = await stillRunning(deps, unloads, signal);
   const gone = unloads.map(({ unit }) => unit).filter((name) => !running.has(name));
   const relinked = loads
@@ -144,7 +146,7 @@ async function changeFiles(
       if (carriedOut.records.get(name)?.fenced === true) await deps.dropIns.remove(name);
     loaded = await writeAndLink(deps, loads, signal);
     await takeBack(deps, { loads, loaded }, signal);
-    await systemd.reload(signal);
+    await deps.reloads.reload(signal);
   } catch (error) {
     noteBegun(carriedOut, loads);
     throw error;

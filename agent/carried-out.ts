@@ -34,6 +34,8 @@ export class CarriedOutFile {
   readonly #records: Map<UnitName, CarriedOut>;
   /** Why the file that was found does not count, where one was found. */
   readonly problem: string | undefined;
+  /** A record never changes, it is replaced: its text is made once, however often the file is written. */
+  readonly #texts = new WeakMap<CarriedOut, string>();
   #dirty = false;
   #saving: Promise<void> | undefined;
 
@@ -88,10 +90,19 @@ export class CarriedOutFile {
   async #write(): Promise<void> {
     // Also on a disk that is full: a list that says what is no more is worse than none.
     if (this.#records.size === 0) return await this.#disk.remove(this.#path);
-    const text = JSON.stringify({ v: 1, bootId: this.#bootId, units: [...this.#records.values()] });
+    const units = Array.from(this.#records.values(), (each) => this.#textOf(each)).join(',');
+    const text = `{"v":1,"bootId":${JSON.stringify(this.#bootId)},"units":[${units}]}`;
     const next = `${this.#path}.new`;
     await this.#disk.write(next, text);
     await this.#disk.rename(next, this.#path);
+  }
+
+  #textOf(one: CarriedOut): string {
+    const known = this.#texts.get(one);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(one);
+    this.#texts.set(one, text);
+    return text;
   }
 }
 

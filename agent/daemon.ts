@@ -245,7 +245,7 @@ class Daemon {
   async #leave(patient: AbortSignal): Promise<void> {
     const { host, presence } = this.#parts;
     await this.#try('announce', ANNOUNCE_MS, (signal) => presence.announceLeave(signal));
-    host.leave();
+    host.leave((signal) => presence.announceLeave(signal));
     this.#isLeaving = true;
     this.#gate.set();
     await host.unitsGone(patient);
@@ -257,7 +257,7 @@ class Daemon {
   async #try(
     step: string,
     atMostMs: number,
-    work: (signal: AbortSignal) => Promise<void>,
+    work: (signal: AbortSignal) => Promise<unknown>,
   ): Promise<void> {
     const { clock } = this.#parts;
     const began = clock.now();

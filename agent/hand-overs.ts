@@ -1,6 +1,6 @@
 // Keys that are to be handed over: deleted in few transactions, beside the passes, until the store has taken them.
-// Invariant: a key is deleted only as it was when its unit's end was planned.
-import { isFleetError } from '../src/model/errors.ts';
+// Invariant: a key is deleted only as it was when its unit's end was planned, by a host that leaves only while its own key says so.
+import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import type { Wanted } from '../src/reconcile/host-picture.ts';
 import type { HostReport } from '../src/registry/report.ts';
@@ -16,6 +16,9 @@ export interface HandOversDeps {
   readonly done: () => void;
 }
 
+/** Says in the machine's key that it leaves, and answers what it holds then; undefined while it is not ours. */
+export type Announced = (signal: AbortSignal) => Promise<string | undefined>;
+
 /** ms between two tries. */
 const AGAIN_MS = 500;
 
@@ -26,9 +29,15 @@ export class HandOvers {
   /** Settled at this revision: the mirror is behind while it shows that. */
   readonly #settled = new Map<UnitName, bigint>();
   readonly #wake = new Wake();
+  #announced: Announced | undefined;
 
   constructor(deps: HandOversDeps) {
     this.#deps = deps;
+  }
+
+  /** From now on keys are handed over because the host leaves. */
+  leave(announced: Announced): void {
+    this.#announced = announced;
   }
 
   get isIdle(): boolean {
@@ -50,6 +59,16 @@ export class HandOvers {
     }
   }
 
+  async #leaving(signal: AbortSignal): Promise<string | undefined> {
+    if (this.#announced === undefined) return undefined;
+    const value = await this.#announced(signal);
+    if (value === undefined)
+      throw new FleetError('REGISTRY_BUSY', 'this machine is not registered', {
+        hint: 'It is tried again.',
+      });
+    return value;
+  }
+
   /** Hands over until aborted. */
   async run(signal: AbortSignal): Promise<never> {
     const { report, clock, log, done } = this.#deps;
@@ -59,7 +78,8 @@ export class HandOvers {
       if (items.length === 0) continue;
       try {
         // One whose compare is lost was handed over before, or has changed: either way the mirror will tell.
-        await report.handOver(items, signal);
+        const leaving = await this.#leaving(signal);
+        await report.handOver(items, leaving, signal);
         for (const { name, revision } of items) {
           if (this.#queue.get(name) === revision) this.#queue.delete(name);
           this.#settled.set(name, revision);

@@ -17,7 +17,7 @@ import type { CarriedOutFile } from './carried-out.ts';
 import { CutOff, type LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
-import { HandOvers } from './hand-overs.ts';
+import { HandOvers, type Announced } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostMirrors } from './host-mirrors.ts';
 import { HostQuestions } from './host-questions.ts';
@@ -27,6 +27,7 @@ import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
 import { unstickStops } from './stuck-stops.ts';
 import type { Permits } from './permits.ts';
+import { Reloads } from './reloads.ts';
 import type { Systemd } from './systemd.ts';
 import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
@@ -58,7 +59,7 @@ export interface HostDeps {
 /** ms; changes that come together are one pass: what comes within the first of these is followed by a wait for more, */
 const GATHER_MS = 5;
 const GATHER_MORE_MS = 20;
-/** ms; up to this. Each pass that loads a unit costs a reload of systemd, which looks at all that it has. */
+/** ms; up to this, or for as long as a reload of systemd takes: each pass that loads a unit costs one. */
 const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
@@ -87,6 +88,7 @@ export class Host {
   readonly #fencing: Fencing;
   readonly #cutOff: CutOff;
   readonly #reporter: HostReporter;
+  readonly #reloads: Reloads;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
   readonly #loadFailures = new Map<UnitName, LoadFailure>();
@@ -101,6 +103,7 @@ export class Host {
   constructor(deps: HostDeps) {
     this.#deps = deps;
     const { registry, machine, log, systemd, clock, carriedOut } = deps;
+    this.#reloads = new Reloads(deps);
     const { kv, keys } = registry;
     this.#mirrors = new HostMirrors({
       ...deps,
@@ -162,9 +165,10 @@ export class Host {
     }
   }
 
-  /** From now on everything is stopped and handed over; `run` has to go on meanwhile. */
-  leave(): void {
+  /** From now on everything is stopped and handed over, once `announced` answers; `run` has to go on meanwhile. */
+  leave(announced?: Announced): void {
     this.#isLeaving = true;
+    if (announced !== undefined) this.#handOvers.leave(announced);
     this.#desired.leave(this.#deps.carriedOut.records.keys());
     this.#wake.set();
   }
@@ -259,16 +263,17 @@ export class Host {
     }
   }
 
-  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
+  /** A change that comes alone goes on at once; a row of them is waited for until it pauses for as long as half a reload takes. */
   async #gather(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const { schedule } = this.#mirrors;
-    const end = clock.now() + GATHER_MAX_MS;
+    const { worthMs } = this.#reloads;
+    const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
     let seen = schedule.revision;
     await clock.sleep(GATHER_MS, signal);
     while (schedule.revision !== seen && clock.now() < end) {
       seen = schedule.revision;
-      await clock.sleep(GATHER_MORE_MS, signal);
+      await clock.sleep(Math.max(GATHER_MORE_MS, worthMs / 2), signal);
     }
   }
 
@@ -280,6 +285,7 @@ export class Host {
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
     const plan = planHost(this.#picture());
     this.#plan = plan;
+    this.#reloads.planned(plan);
     this.#isLeavePlanned = this.#isLeaving;
     this.#questions.ask(plan);
     const startable = this.#keep(signal);
@@ -293,6 +299,7 @@ export class Host {
           carriedOut,
           jobs: this.#jobs,
           log,
+          reloads: this.#reloads,
           texts: this.#questions.texts,
           handOver: (name, revision) => this.#handOvers.add(name, revision),
           loadFailed: (target, error) => this.#noteFailure(target, error),
@@ -338,15 +345,17 @@ export class Host {
       loadFailures: new Map([...this.#loadFailures].filter(([, { retryAtMs }]) => retryAtMs > now)),
       busy: new Set([...this.#jobs.stopping, ...this.#handOvers.busy(wanted)]),
       starting: this.#jobs.starting,
-      moreAreStopping: this.#jobs.moreStopsWithinMs() > 0,
+      moreAreStopping: this.#jobs.moreStopsWithinMs(this.#reloads.worthMs) > 0,
+      unloadsOverdue: this.#reloads.unloadsWithinMs() <= 0,
     };
   }
 
   #waitMs(): number {
-    const stopsMs = this.#jobs.moreStopsWithinMs();
+    const stopsMs = this.#jobs.moreStopsWithinMs(this.#reloads.worthMs);
     const now = this.#deps.clock.now();
+    const unloadsMs = this.#reloads.unloadsWithinMs();
     const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
-    return Math.max(1, Math.min(IDLE_MS, ...retries, stopsMs > 0 ? stopsMs : IDLE_MS));
+    return Math.max(1, Math.min(IDLE_MS, ...retries, unloadsMs, stopsMs > 0 ? stopsMs : IDLE_MS));
   }
 
   /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */

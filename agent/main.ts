@@ -4,4 +4,4 @@ import { fleetd } from './program.ts';
 
 process.title = 'fleetd'; // pidof fleetd finds it
 // Not left to the event loop: a connection to a store that no packet reaches ends only when TCP gives up, minutes later.
-process.exit(await fleetd(process.argv.slice(2)));
+void fleetd(process.argv.slice(2)).then((status) => process.exit(status));

@@ -107,11 +107,13 @@ export class Presence {
     this.#changed.set();
   }
 
-  /** Says in the key that this machine goes. Throws where the store is away. */
-  async announceLeave(signal: AbortSignal): Promise<void> {
+  /** Says in the key that this machine goes; answers what it holds then, if it is ours. Throws where the store is away. */
+  async announceLeave(signal: AbortSignal): Promise<string | undefined> {
     this.#isLeaving = true;
     const lease = this.#keeper.id;
-    if (lease !== undefined && this.#state === 'registered') await this.#put(lease, signal);
+    if (lease === undefined || this.#state !== 'registered') return undefined;
+    if (this.#value() !== this.#written) await this.#put(lease, signal);
+    return this.#written;
   }
 
   /** Gives the key back; `run` does nothing any more. Throws where the store is away: the lease ends by itself then. */
@@ -275,7 +277,8 @@ export class Presence {
       const { found, revision } = await this.#look(signal);
       const other = this.#foreign(found);
       if (other !== undefined) await this.#defend(other, lease, signal);
-      else if (found === undefined && !this.#hasLeft) await this.#put(lease, signal);
+      // Also what we have written ourselves may come late: of a fleetd before us, which was to leave.
+      else if (found?.value !== this.#value() && !this.#hasLeft) await this.#put(lease, signal);
       await this.#oneChange(revision + 1n, signal);
     }
   }

@@ -9,7 +9,8 @@ import { Wake } from '../src/runtime/wake.ts';
 import type { DaemonOptions } from './daemon.ts';
 import { parseConfig, type ConfigResult } from './config.ts';
 
-const USAGE = 'usage: fleetd [--config FILE] [--standalone] [--version] [--help]';
+const USAGE =
+  'usage: fleetd [--config FILE] [--standalone] [--version] [--help]\n       fleetd provision …';
 const DEFAULT_FILE = '/etc/fleet/fleet.conf';
 
 interface Arguments {
@@ -29,6 +30,7 @@ export async function fleetd(
 ): Promise<number> {
   const log = openLog(false);
   try {
+    if (argv[0] === 'provision') return await runProvision(argv.slice(1));
     const given = parseArguments(argv);
     if (given.help) {
       process.stdout.write(`${USAGE}\n`);
@@ -79,6 +81,21 @@ function parseArguments(argv: readonly string[]): Arguments {
       hint: USAGE,
     });
   }
+}
+
+/** Makes this host what a file says. Loaded here: the daemon needs nothing of it. */
+async function runProvision(words: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  const end = (): void => stop.abort(new FleetError('PROVISION_FAILED', 'it was interrupted'));
+  process.once('SIGINT', end).once('SIGTERM', end); // a second one ends it at once
+  const { provision } = await import('./provision/command.ts');
+  return await provision(words, {
+    env: process.env,
+    uid: process.getuid?.() ?? 0,
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+    signal: stop.signal,
+  });
 }
 
 async function run(given: Arguments, log: Log, options: ProgramOptions): Promise<void> {

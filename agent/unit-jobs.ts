@@ -31,10 +31,8 @@ const NOT_YET_MS = 100;
 const REFUSED_AGAIN_MS = 30_000;
 /** ms; a stop that is younger is expected to end soon. */
 const SOON_MS = 500;
-/** ms; while one stop has ended so lately, the next is expected as well, */
+/** ms; while one stop has ended so lately, the next is expected as well. */
 const NEXT_MS = 150;
-/** ms; but not for longer than this after the first of them was asked. */
-const TOGETHER_MS = 3_000;
 
 /** ms between two writes of what became of jobs. */
 const SAVE_GATHER_MS = 40;
@@ -51,8 +49,7 @@ export class UnitJobs {
   readonly #stops = new Map<UnitName, number>();
   /** How often in a row systemd has refused to stop a unit: one with RefuseManualStop=, say. */
   readonly #refusedStops = new Map<UnitName, number>();
-  /** When the first of the stops under way was asked, and when the last of them ended. */
-  #stopsSinceMs = 0;
+  /** When the last stop ended. */
   #stopEndedAtMs = -Infinity;
   #nextSaveAtMs = 0;
   /** Start jobs that systemd has taken on and that have not ended, by generation. */
@@ -87,15 +84,15 @@ export class UnitJobs {
     return this.#running.has(name) || this.#starts.has(name);
   }
 
-  /** ms for which more stops are expected to end, so that one reload serves all; 0 where none is. */
-  moreStopsWithinMs(): number {
+  /** ms for which more stops are expected to end, so that one reload, which costs `reloadMs`, serves all; 0 where none is. */
+  moreStopsWithinMs(reloadMs: number): number {
     let asked = -Infinity;
     for (const [name, at] of this.#stops)
       if (!this.#refusedStops.has(name)) asked = Math.max(asked, at);
     if (asked === -Infinity) return 0;
-    const expected = Math.max(asked + SOON_MS, this.#stopEndedAtMs + NEXT_MS);
-    const until = Math.min(expected, this.#stopsSinceMs + TOGETHER_MS);
-    return Math.max(0, until - this.#deps.clock.now());
+    const nextMs = Math.max(NEXT_MS, reloadMs);
+    const expected = Math.max(asked + SOON_MS, this.#stopEndedAtMs + nextMs);
+    return Math.max(0, expected - this.#deps.clock.now());
   }
 
   /** Asks systemd to start the unit; takes the place of a start that still waits. */
@@ -117,9 +114,7 @@ export class UnitJobs {
   /** Asks systemd to stop the unit, also in the midst of its start. */
   stop(name: UnitName, signal: AbortSignal): void {
     this.#starts.get(name)?.cancel.abort(new Error('a stop was asked'));
-    const now = this.#deps.clock.now();
-    if (this.#stops.size === 0) this.#stopsSinceMs = now;
-    this.#stops.set(name, now);
+    this.#stops.set(name, this.#deps.clock.now());
     this.#run(name, signal, async () => {
       try {
         await this.#stopNow(name, signal);
@@ -253,7 +248,7 @@ export class UnitJobs {
         throw new FleetError('DBUS_CALL_FAILED', `the stop of '${name}' was canceled`);
       const before = carriedOut.records.get(name);
       if (before !== undefined) carriedOut.set(stopped(before));
-      await carriedOut.save();
+      await this.#save(signal);
       wakeReport(name);
     } catch (error) {
       if (signal.aborted || !isFleetError(error)) throw error;

@@ -8,6 +8,7 @@ import {
   jsonOption,
   journalOptions,
   listOptions,
+  provisionOptions,
   loadImageOptions,
   sshOptions,
   sshPortOption,
@@ -39,7 +40,7 @@ export interface CommandDefinition {
 export type OnlineRun = (call: Call) => Promise<number>;
 /** Of one that does not, whatever --tunnel and --driver say. */
 export type OfflineRun = Readonly<{
-  offline: (io: Io, args: readonly string[]) => Promise<number>;
+  offline: (io: Io, args: readonly string[], values: Values) => Promise<number>;
 }>;
 
 /** What a command takes after its name: as commander declares it, and as help shows it. */
@@ -172,6 +173,16 @@ export const commands: readonly CommandDefinition[] = [
     options: [],
     run: async ({ context, args: [machine = ''] }) =>
       (await import('./commands/evict.ts')).evict(context, machine),
+  },
+  {
+    name: 'provision',
+    takes: 'nothing',
+    description: 'print the file that makes a new host a member as it boots',
+    options: provisionOptions,
+    run: {
+      offline: async (io, _args, values) =>
+        (await import('./commands/provision.ts')).provision(io, values),
+    },
   },
   {
     name: 'load-image',

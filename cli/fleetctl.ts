@@ -25,7 +25,7 @@ export async function fleetctl(words: readonly string[], io: Io): Promise<number
     const { command, args, values } = asked;
     causes = values.flag('debug');
     const { run } = command;
-    if (typeof run !== 'function') return await run.offline(io, args);
+    if (typeof run !== 'function') return await run.offline(io, args, values);
     const { withContext } = await import('./reach.ts');
     return await withContext(values, io, (context) => run({ context, args, values }));
   } catch (error) {

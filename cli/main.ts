@@ -94,6 +94,8 @@ function startHere([program = '', ...args]: readonly string[], env: Io['env']): 
 
 /** As a shell has it. */
 const NOT_RUN = 127;
+/** As Node has it of a top-level await, which a bundle for an executable cannot have: nothing was left to wait for, and no answer. */
+const UNSETTLED = 13;
 
 // A reader that went away (`fleetctl list-units | head`) is no failure.
 for (const stream of [process.stdout, process.stderr])
@@ -104,5 +106,8 @@ for (const stream of [process.stdout, process.stderr])
 const stop = new AbortController();
 const end = (): void => stop.abort(new Error('interrupted'));
 process.once('SIGINT', end).once('SIGTERM', end); // a second one ends it at once
-process.exitCode = await fleetctl(process.argv.slice(2), ioOf(stop.signal));
-process.removeListener('SIGINT', end).removeListener('SIGTERM', end);
+process.exitCode = UNSETTLED;
+void fleetctl(process.argv.slice(2), ioOf(stop.signal)).then((status) => {
+  process.exitCode = status;
+  process.removeListener('SIGINT', end).removeListener('SIGTERM', end);
+});

@@ -179,6 +179,37 @@ export const journalOptions: readonly OptionDefinition[] = [
   sshPortOption,
 ];
 
+/** Of `provision`. */
+export const provisionOptions: readonly OptionDefinition[] = [
+  {
+    name: 'format',
+    kind: 'text',
+    value: 'FORMAT',
+    description: 'cloud-config, ignition or cloud-init',
+    initial: 'cloud-config',
+  },
+  {
+    name: 'metadata',
+    kind: 'text',
+    value: 'LIST',
+    description: 'what the host is, for MachineMetadata=: `role=web,disk=ssd`',
+  },
+  { name: 'etcd', kind: 'text', value: 'URL[,URL…]', description: 'where etcd is' },
+  { name: 'hostname', kind: 'text', value: 'NAME', description: 'the name of the host' },
+  {
+    name: 'ssh-key',
+    kind: 'text',
+    value: 'FILE|KEY',
+    description: 'public keys of SSH that open the user `core` there',
+  },
+  {
+    name: 'unit',
+    kind: 'text',
+    value: 'FILE[,FILE…]',
+    description: 'unit files to submit to the cluster once it is up',
+  },
+];
+
 function flag(name: string, description: string): OptionDefinition {
   return { name, kind: 'flag', description };
 }

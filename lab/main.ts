@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `npm run lab`: real hosts with fleet on this machine, for people; tests use test/support/lab.ts. docs/lab.md explains.
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { labDir, labNamed, labScriptHere, projectDir, type LabName } from './script.ts';
@@ -14,6 +15,8 @@ const usage = `usage: npm run lab -- COMMAND
     --metadata LIST          of each host; %H is its name (default hostname=%H)
     --config KEY=VALUE       one more line of fleet.conf; may be repeated
     --tcp PORT               the API on this TCP port of every host too
+    --cloud-config FILE      hosts without fleet.conf, provisioned by FILE as they boot; HOST and
+                             ETCD_SERVERS in it stand for the host's name and etcd's addresses
     --bare                   hosts without fleet
   exec HOST CMD...         run CMD on HOST, as root
   cut HOST [PEER|in|out]   lose all packets of HOST, those between it and PEER, or those to it or from it only
@@ -64,6 +67,7 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
       metadata: { type: 'string', default: 'hostname=%H' },
       config: { type: 'string', multiple: true, default: [] },
       tcp: { type: 'string' },
+      'cloud-config': { type: 'string' },
       bare: { type: 'boolean', default: false },
       fleetd: { type: 'string' },
     },
@@ -82,6 +86,8 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
   const fleet = !values.bare && existsSync(path.join(projectDir, fleetd ?? 'agent/main.ts'));
   if (!fleet && !values.bare) process.stderr.write('lab: no agent/main.ts: bare hosts\n');
   const { ttl, metadata, config } = values;
+  const file = values['cloud-config'];
+  const cloudConfig = file === undefined ? undefined : await readFile(file, 'utf8');
   await up(lab, {
     hosts,
     etcd,
@@ -92,6 +98,7 @@ async function upCommand(lab: LabName, args: string[]): Promise<number> {
     fleet,
     ...(tcpPort === undefined ? {} : { tcpPort }),
     ...(fleetd === undefined ? {} : { fleetd }),
+    ...(cloudConfig === undefined ? {} : { cloudConfig }),
     say: (line) => process.stderr.write(`lab: ${line}\n`),
   });
   const status = await labScriptHere(lab, ['ls']);

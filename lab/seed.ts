@@ -24,7 +24,16 @@ export interface SeedOptions {
   /** What `fleetd` runs, as hosts see it. */
   readonly fleetd: string;
   /** Texts of the project's own unit files. */
-  readonly units: Readonly<{ service: string; socket: string; sysusers: string; tmpfiles: string }>;
+  readonly units: Readonly<{
+    service: string;
+    socket: string;
+    sysusers: string;
+    tmpfiles: string;
+    provision: string;
+    submit: string;
+  }>;
+  /** In place of fleet.conf: what makes the host a member as it boots. HOST and ETCD_SERVERS stand for its name and etcd's URLs. */
+  readonly cloudConfig: string | undefined;
 }
 
 /** Where hosts see the project. */
@@ -48,7 +57,9 @@ export function fleetSeed(host: string, options: SeedOptions): SeedFile[] {
     ...options.config,
   ];
   return [
-    file('etc/fleet/fleet.conf', lines(config)),
+    ...(options.cloudConfig === undefined
+      ? [file('etc/fleet/fleet.conf', lines(config))]
+      : provisionSeed(host, options.cloudConfig, options)),
     program('usr/bin/fleetd', 'fleetd', options.fleetd),
     program('usr/bin/fleetctl', 'fleetctl', `${hostProjectDir}/cli/main.ts`),
     file(`${etc}/fleet.service`, options.units.service),
@@ -66,6 +77,22 @@ export function fleetSeed(host: string, options: SeedOptions): SeedFile[] {
     file('usr/lib/tmpfiles.d/fleet.conf', options.units.tmpfiles),
     { path: `${etc}/multi-user.target.wants/fleet.service`, link: '../fleet.service' },
     { path: `${etc}/sockets.target.wants/fleet.socket`, link: '../fleet.socket' },
+  ];
+}
+
+function provisionSeed(host: string, text: string, options: SeedOptions): SeedFile[] {
+  const own = text
+    .replaceAll('ETCD_SERVERS', options.etcdServers.join(','))
+    .replaceAll(/\bHOST\b/g, host);
+  return [
+    file('etc/fleet/cloud-config.yaml', own),
+    ...(['provision', 'submit'] as const).flatMap((name) => [
+      file(`${etc}/fleet-${name}.service`, options.units[name]),
+      {
+        path: `${etc}/multi-user.target.wants/fleet-${name}.service`,
+        link: `../fleet-${name}.service`,
+      },
+    ]),
   ];
 }
 

@@ -20,6 +20,7 @@ import {
   hostProjectDir,
   writeSeed,
   type SeedFile,
+  type SeedOptions,
 } from './seed.ts';
 
 /** `shared`: one etcd on this machine. `each`: a member on every host. A number: on so many, the first. `none`: hosts without etcd. */
@@ -36,8 +37,12 @@ export interface UpOptions {
   readonly tcpPort?: number;
   /** false: bare hosts. */
   readonly fleet: boolean;
+  /** false: hosts that see neither the project nor its Node. */
+  readonly project?: boolean;
   /** Another program in the place of fleetd, below the project. */
   readonly fleetd?: string;
+  /** Hosts without fleet.conf, which are provisioned as they boot; see SeedOptions. */
+  readonly cloudConfig?: string;
   readonly say: (line: string) => void;
 }
 
@@ -69,7 +74,10 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
   for (const host of names) await writeSeed(path.join(seed, host), await seedOf(host));
 
   await Promise.all([
-    labScript(lab, ['up', String(options.hosts)], { LAB_SEED: seed, LAB_BIND: await binds() }),
+    labScript(lab, ['up', String(options.hosts)], {
+      LAB_SEED: seed,
+      LAB_BIND: await binds(options.project ?? true),
+    }),
     kept.etcd === 'shared' ? startShared(lab, servers) : undefined,
   ]);
   if (kept.members.length > 0) await etcdAnswers(servers);
@@ -79,9 +87,10 @@ export async function up(lab: LabName, options: UpOptions): Promise<void> {
     const files: SeedFile[] = kept.members.includes(host) ? etcdSeed(host, kept.members, net) : [];
     if (!options.fleet) return files;
     const fleetd = path.join(hostProjectDir, options.fleetd ?? 'agent/main.ts');
-    const { ttl, metadata, config, service, tcpPort } = options;
+    const { ttl, metadata, config, service, tcpPort, cloudConfig } = options;
     const common = { net, etcdServers: servers, ttl, metadata, config, service, tcpPort, fleetd };
-    return [...files, ...fleetSeed(host, { ...common, units: await unitFiles() })];
+    const units = await unitFiles();
+    return [...files, ...fleetSeed(host, { ...common, cloudConfig, units })];
   }
 }
 
@@ -111,12 +120,7 @@ function membersAmong(names: readonly string[], etcd: EtcdMode): readonly string
   return typeof etcd === 'number' ? names.slice(0, etcd) : [];
 }
 
-async function unitFiles(): Promise<{
-  service: string;
-  socket: string;
-  sysusers: string;
-  tmpfiles: string;
-}> {
+async function unitFiles(): Promise<SeedOptions['units']> {
   const read = (name: string): Promise<string> =>
     readFile(path.join(projectDir, 'units', name), 'utf8');
   return {
@@ -124,20 +128,27 @@ async function unitFiles(): Promise<{
     socket: await read('fleet.socket'),
     sysusers: await read('fleet.sysusers'),
     tmpfiles: await read('fleet.tmpfiles'),
+    provision: await read('fleet-provision.service'),
+    submit: await read('fleet-submit.service'),
   };
 }
 
 /** This machine's files that hosts see: the project, its Node (theirs may be too old), etcd. */
-async function binds(): Promise<string> {
+async function binds(project: boolean): Promise<string> {
+  const all = project ? await projectBinds() : [];
+  for (const name of ['etcd', 'etcdctl'])
+    if (existsSync(`/usr/bin/${name}`)) all.push(`/usr/bin/${name}`);
+  return all.join('\n');
+}
+
+async function projectBinds(): Promise<string[]> {
   const modules = await realpath(path.join(projectDir, 'node_modules'));
   const all = [
     `${projectDir}:${hostProjectDir}`,
     `${path.join(modules, 'node/bin/node')}:/usr/local/bin/node`,
   ];
   if (path.dirname(modules) !== projectDir) all.push(modules); // reached by a link: it must lead there on hosts too
-  for (const name of ['etcd', 'etcdctl'])
-    if (existsSync(`/usr/bin/${name}`)) all.push(`/usr/bin/${name}`);
-  return all.join('\n');
+  return all;
 }
 
 async function startShared(lab: LabName, servers: readonly string[]): Promise<void> {

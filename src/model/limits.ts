@@ -85,3 +85,9 @@ export const DBUS_RECONNECT_WAIT_MS = 5000;
 export const STATES_CHUNK_NAMES = 500;
 /** unit files written or read at once on one host. */
 export const UNIT_DIR_FILES_AT_ONCE = 16;
+/** bytes of a cloud-config or Ignition file; clouds hand out far less (EC2: 16 KiB). */
+export const PROVISION_MAX_BYTES = 1024 * 1024;
+/** bytes of one file that such a file holds, once decoded and unpacked. */
+export const PROVISION_CONTENTS_MAX_BYTES = 16 * 1024 * 1024;
+/** characters of a host's name; HOST_NAME_MAX of Linux. */
+export const HOST_NAME_MAX_CHARS = 64;

@@ -55,6 +55,8 @@ export interface HostPicture {
   readonly starting: ReadonlyMap<UnitName, number>;
   /** More units are about to end: taking away waits, so that one reload serves all. */
   readonly moreAreStopping: boolean;
+  /** What has stopped has waited long enough for that. */
+  readonly unloadsOverdue: boolean;
 }
 
 /** What the store asks of this host, name by name. A placed unit beats a global one of the same name. */

@@ -46,6 +46,8 @@ export interface HostPlan {
   readonly refusals: ReadonlyMap<UnitName, HostRefusal>;
   /** What runs here and no key speaks of: reported, never touched. */
   readonly orphans: readonly UnitName[];
+  /** Units that have stopped are unloaded later, together with those that are about to. */
+  readonly unloadsLater: boolean;
 }
 
 /** Plans all units of this host. Same picture, same plan. */
@@ -81,11 +83,12 @@ function planRelease(
 ): void {
   if (done !== undefined) {
     if (done.stopped !== true) return draft.add({ kind: 'stop', unit: name, because });
-    if (draft.picture.moreAreStopping) return;
-    draft.add({ kind: 'unload', unit: name, because });
+    draft.unloads.push({ kind: 'unload', unit: name, because });
   }
-  if (assigned !== undefined)
-    draft.add({ kind: 'hand-over', unit: name, because, revision: assigned });
+  if (assigned === undefined) return;
+  const handOver = { kind: 'hand-over', unit: name, because, revision: assigned } as const;
+  if (done === undefined) draft.add(handOver);
+  else draft.unloads.push(handOver);
 }
 
 function planNew(draft: Draft, target: UnitTarget): void {
@@ -172,6 +175,8 @@ const PHASE: Readonly<Record<HostAction['kind'], number>> = {
 class Draft {
   readonly picture: HostPicture;
   readonly actions: HostAction[] = [];
+  /** Unloads and their hand-overs. */
+  readonly unloads: HostAction[] = [];
   readonly names: UnitName[] = [];
   readonly texts = new Set<string>();
   readonly refusals = new Map<UnitName, HostRefusal>();
@@ -208,7 +213,10 @@ class Draft {
   }
 
   plan(): HostPlan {
-    const { wanted, unreadable, carriedOut } = this.picture;
+    const { wanted, unreadable, carriedOut, moreAreStopping, unloadsOverdue } = this.picture;
+    const areStopping = moreAreStopping || this.actions.some(({ kind }) => kind === 'stop');
+    const unloadsLater = this.unloads.length > 0 && areStopping && !unloadsOverdue;
+    if (!unloadsLater) this.actions.push(...this.unloads);
     if (this.actions.some(({ kind }) => kind === 'load' || kind === 'unload'))
       this.add({ kind: 'reload' });
     return {
@@ -218,6 +226,7 @@ class Draft {
       orphans: [...carriedOut.keys()]
         .filter((name) => !wanted.has(name) && !unreadable.has(name))
         .toSorted(),
+      unloadsLater,
     };
   }
 }

@@ -1,5 +1,6 @@
 // Writes what a host reports: state rows and orphans, only those that changed; and hands schedule keys over.
 // Invariant: writes follow each other, so that a row never comes back behind its deletion.
+import { FleetError } from '../model/errors.ts';
 import { TXN_MAX_BYTES, TXN_OPERATIONS_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
 import type { Orphan, UnitState } from '../model/unit-state.ts';
@@ -21,8 +22,8 @@ export interface HandOver {
   readonly revision: bigint;
 }
 
-/** operations; a hand-over deletes two keys. */
-const HAND_OVERS_A_TXN = TXN_OPERATIONS_MAX / 2;
+/** operations; a hand-over deletes two keys, and one compare is of the machine. */
+const HAND_OVERS_A_TXN = Math.floor((TXN_OPERATIONS_MAX - 1) / 2);
 /** bytes; leaves room for keys and framing. */
 const BATCH_MAX_BYTES = TXN_MAX_BYTES / 2;
 
@@ -70,18 +71,33 @@ export class HostReport {
     });
   }
 
-  /** Deletes schedule keys with their rows, each as it was at its revision. Answers those that were not as expected. */
-  handOver(items: readonly HandOver[], signal: AbortSignal): Promise<readonly UnitName[]> {
+  /**
+   * Deletes schedule keys with their rows, each as it was at its revision. Answers those that were not as expected. With `leaving`, what this
+   * machine's key says of one that leaves: throws REGISTRY_BUSY where it says something else, so that no late request takes a unit from the
+   * fleetd that follows.
+   */
+  handOver(
+    items: readonly HandOver[],
+    leaving: string | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly UnitName[]> {
+    const own: readonly Compare[] =
+      leaving === undefined
+        ? []
+        : [{ key: this.#keys.machine(this.#machine), target: 'value', equals: leaving }];
     return this.#inTurn(async () => {
       const lost: UnitName[] = [];
       for (let at = 0; at < items.length; at += HAND_OVERS_A_TXN)
-        lost.push(...(await this.#handOverSome(items.slice(at, at + HAND_OVERS_A_TXN), signal)));
+        lost.push(
+          ...(await this.#handOverSome(items.slice(at, at + HAND_OVERS_A_TXN), own, signal)),
+        );
       return lost;
     });
   }
 
   async #handOverSome(
     items: readonly HandOver[],
+    own: readonly Compare[],
     signal: AbortSignal,
   ): Promise<readonly UnitName[]> {
     if (items.length === 0) return [];
@@ -90,11 +106,14 @@ export class HostReport {
     for (const item of items) this.#stored.delete(rowOf(item)); // unknown until the answer is there
     const result = await this.#kv.txn(
       {
-        compares: items.map((item): Compare => ({
-          key: keyOf(item),
-          target: 'mod',
-          equals: item.revision,
-        })),
+        compares: [
+          ...items.map((item): Compare => ({
+            key: keyOf(item),
+            target: 'mod',
+            equals: item.revision,
+          })),
+          ...own,
+        ],
         then: items.flatMap((item): Operation[] => [
           { kind: 'delete', key: keyOf(item) },
           { kind: 'delete', key: rowOf(item) },
@@ -107,8 +126,12 @@ export class HostReport {
     const differs = (item: HandOver, index: number): boolean =>
       result.gets[index]?.modRevision !== item.revision;
     const lost = items.filter(differs).map(({ name }) => name);
+    if (lost.length === 0)
+      throw new FleetError('REGISTRY_BUSY', "this machine's key does not say that it leaves", {
+        hint: 'It is tried again.',
+      });
     const rest = items.filter((item, index) => !differs(item, index));
-    return [...lost, ...(await this.#handOverSome(rest, signal))];
+    return [...lost, ...(await this.#handOverSome(rest, own, signal))];
   }
 
   async #readOrphans(signal: AbortSignal): Promise<void> {

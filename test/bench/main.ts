@@ -54,6 +54,7 @@ async function main(args: readonly string[]): Promise<number> {
   const around = surroundings();
   process.stdout.write(`${surroundingsLine(around)}\n`);
   const results: Measured[] = [];
+  const run: Run = { surroundings: around, results };
   let failed = 0;
   for (const benchmark of known) {
     process.stdout.write(`\n${benchmark.name}: ${benchmark.about}\n`);
@@ -65,9 +66,10 @@ async function main(args: readonly string[]): Promise<number> {
       failed += 1; // the others are measured all the same
       say(`${benchmark.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
+    // After each: what was measured outlives a run that is ended midway.
+    if (values.json !== undefined)
+      await writeFile(values.json, `${JSON.stringify(run, null, 2)}\n`);
   }
-  const run: Run = { surroundings: around, results };
-  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(run, null, 2)}\n`);
   if (isAll && failed === 0) await writePage(around, results);
   return failed === 0 ? 0 : 1;
 }

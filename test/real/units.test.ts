@@ -39,6 +39,18 @@ describe.skipIf(!analyze)('units/', () => {
     expect(text).toMatch(/^RuntimeDirectoryPreserve=yes$/m);
   });
 
+  it('fleet.service is hardened: systemd-analyze security finds 4.0 at most', async () => {
+    const args = ['security', '--offline=yes', '--no-pager', '--json=off', 'units/fleet.service'];
+    const ended = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+    const exposure = /Overall exposure level for fleet\.service: ([\d.]+)/.exec(ended.stdout)?.[1];
+    expect(Number(exposure), ended.stdout + ended.stderr).toBeLessThanOrEqual(4.0);
+    const reasons = await readFile('units/fleet.service', 'utf8');
+    const missing = [...ended.stdout.matchAll(/^✗ ([A-Za-z]+)=/gm)].flatMap(([, option]) =>
+      reasons.includes(`${option!}=`) ? [] : [option],
+    );
+    expect(missing).toEqual([]);
+  });
+
   it('the examples pass systemd-analyze verify, and each says what it shows', async () => {
     const names = await readdir('units/examples');
     for (const name of names) {

@@ -1,3 +1,3 @@
 import { simulate } from './seeds-in-ci.ts';
 
-simulate(121, 6);
+simulate(81, 4);

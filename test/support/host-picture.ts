@@ -19,6 +19,7 @@ export interface HostWords {
   readonly busy?: readonly string[];
   readonly starting?: Readonly<Record<string, number>>;
   readonly moreAreStopping?: boolean;
+  readonly unloadsOverdue?: boolean;
   /** Nothing was asked of systemd and the store yet. */
   readonly fresh?: boolean;
 }
@@ -92,6 +93,7 @@ export function picture(words: HostWords): HostPicture {
       Object.entries(words.starting ?? {}).map(([unit, generation]) => [name(unit), generation]),
     ),
     moreAreStopping: words.moreAreStopping ?? false,
+    unloadsOverdue: words.unloadsOverdue ?? false,
   };
 }
 

@@ -22,8 +22,12 @@ export interface LabOptions {
   readonly tcpPort?: number;
   /** false: hosts without fleet. */
   readonly fleet?: boolean;
+  /** false: hosts that see neither the project nor its Node. */
+  readonly project?: boolean;
   /** Another program as fleetd: a path below the project. */
   readonly fleetd?: string;
+  /** Hosts without fleet.conf, provisioned by this as they boot; HOST and ETCD_SERVERS in it are filled in. */
+  readonly cloudConfig?: string;
 }
 
 /** A row of `lab.sh ls`. */
@@ -99,8 +103,10 @@ export async function startLab(options: LabOptions): Promise<Lab & { down(): Pro
       config: options.config ?? [],
       service: options.service ?? [],
       fleet: options.fleet ?? true,
+      project: options.project ?? true,
       ...(options.tcpPort === undefined ? {} : { tcpPort: options.tcpPort }),
       ...(options.fleetd === undefined ? {} : { fleetd: options.fleetd }),
+      ...(options.cloudConfig === undefined ? {} : { cloudConfig: options.cloudConfig }),
       say: () => undefined,
     });
   const down = async (): Promise<void> => {

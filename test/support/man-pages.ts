@@ -25,7 +25,10 @@ const PAGES: readonly ManPage[] = [
     file: 'fleetd.8',
     document: 'fleetd.md',
     summary: 'the daemon of fleet: an agent for this host, and an engine for the cluster',
-    synopsis: ['`fleetd` [`--config` *FILE*] [`--standalone`] [`--version`] [`--help`]'],
+    synopsis: [
+      '`fleetd` [`--config` *FILE*] [`--standalone`] [`--version`] [`--help`]',
+      '`fleetd` `provision` [`--validate` | `--dry-run`] *FILE*',
+    ],
   },
   {
     file: 'fleet.conf.5',

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IdentityFile } from '../../../agent/identity.ts';
 import { Presence } from '../../../agent/presence.ts';
 import type { Machine, MachineId } from '../../../src/model/machine.ts';
-import { decode } from '../../../src/registry/codec.ts';
+import { decode, encode } from '../../../src/registry/codec.ts';
 import { keysUnder } from '../../../src/registry/keys.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { silentLog } from '../../../src/runtime/log.ts';
@@ -150,6 +150,16 @@ describe('Presence', () => {
     await kv.revokeLease(identity.identity.lease!, forever);
     await eventually(() => one.presence.registrations === 2);
     await eventually(async () => (await stored()) !== undefined);
+  });
+
+  it('Presence takes back what a fleetd before it, which was to leave, has written late', async () => {
+    const one = await run('one');
+    await registered(one);
+    const machine = { ...(await stored())!.machine, leaving: true };
+    const value = encode('machine', machine);
+    await kv.txn({ then: [{ kind: 'put', key: keys.machine(id), value }] }, forever);
+    await eventually(async () => (await stored())?.machine.leaving === false);
+    expect((await stored())!.machine).toEqual({ ...machine, leaving: false });
   });
 
   it('Presence says that it leaves, and gives the key back', async () => {

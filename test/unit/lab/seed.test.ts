@@ -13,8 +13,26 @@ const options: SeedOptions = {
   service: [],
   tcpPort: 54728,
   fleetd: '/opt/fleet/agent/main.ts',
-  units: { service: 'service', socket: 'socket', sysusers: 'sysusers', tmpfiles: 'tmpfiles' },
+  units: {
+    service: 'service',
+    socket: 'socket',
+    sysusers: 'sysusers',
+    tmpfiles: 'tmpfiles',
+    provision: 'provision',
+    submit: 'submit',
+  },
+  cloudConfig: undefined,
 };
+
+it('fleetSeed gives a provisioned host its cloud-config, and no configuration beside it', () => {
+  const cloudConfig =
+    '#cloud-config\nhostname: HOST\ncoreos: {fleet: {etcd_servers: ETCD_SERVERS}}\n';
+  const files = fleetSeed('h2', { ...options, cloudConfig });
+  expect(textOf(files, 'etc/fleet/cloud-config.yaml')).toBe(
+    '#cloud-config\nhostname: h2\ncoreos: {fleet: {etcd_servers: http://10.77.1.1:2379}}\n',
+  );
+  expect(files.map((file) => file.path)).not.toContain('etc/fleet/fleet.conf');
+});
 
 it('fleetSeed gives each host its own configuration', () => {
   const conf = textOf(fleetSeed('h2', options), 'etc/fleet/fleet.conf');

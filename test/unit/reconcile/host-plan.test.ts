@@ -159,6 +159,28 @@ const rows: readonly Row[] = [
     then: [],
   },
   {
+    name: 'waits with taking away while it asks others to stop',
+    given: {
+      release: { 'a.service': 'assigned', 'b.service': 'assigned' },
+      done: { 'a.service': 'loaded 3 A stopped', 'b.service': 'launched 3 A' },
+    },
+    then: ['stop b.service (released)'],
+  },
+  {
+    name: 'waits no longer when that has taken too long',
+    given: {
+      release: { 'a.service': 'assigned', 'b.service': 'assigned' },
+      done: { 'a.service': 'loaded 3 A stopped', 'b.service': 'launched 3 A' },
+      unloadsOverdue: true,
+    },
+    then: [
+      'stop b.service (released)',
+      'unload a.service (released)',
+      'reload',
+      'hand-over a.service (released)',
+    ],
+  },
+  {
     name: 'hands over what is released and not here',
     given: { release: { 'a.service': 'assigned', 'g.service': 'global' } },
     then: ['hand-over a.service (released)'],

@@ -3,6 +3,7 @@ import { FleetError, isFleetError } from '../../../src/model/errors.ts';
 import type { MachineId } from '../../../src/model/machine.ts';
 import type { UnitName, UnitOption } from '../../../src/model/unit.ts';
 import { decode, encode } from '../../../src/registry/codec.ts';
+import { HostReport } from '../../../src/registry/report.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
 import { destroyUnit, putUnit, type UnitFile } from '../../../src/registry/units.ts';
 import { sha256Of } from '../../../src/unitfile/hash.ts';
@@ -123,6 +124,28 @@ describe('requests at the same time over a failing store', () => {
         expect([copy.desiredState, copy.generation]).toEqual([unit.desiredState, unit.generation]);
     },
   );
+});
+
+describe('a host that leaves', () => {
+  it('cannot take a unit from the fleetd that follows, by a request that comes late', async () => {
+    const { kv, keys } = fixture;
+    const [row, own] = [keys.schedule(M1, NAME), keys.machine(M1)];
+    await fixture.putRaw(own, 'leaving');
+    await fixture.putRaw(row, 'as the leaving one saw it');
+    const { gets } = await kv.txn({ then: [{ kind: 'get', key: row }] }, forever);
+    const items = [{ name: NAME, revision: gets[0]!.modRevision }];
+    const report = new HostReport(kv, keys, M1);
+    await fixture.putRaw(own, 'back'); // the next fleetd has registered
+    await expect(report.handOver(items, 'leaving', forever)).rejects.toMatchObject({
+      code: 'REGISTRY_BUSY',
+    });
+    const after = await kv.txn({ then: [{ kind: 'get', key: row }] }, forever);
+    expect(after.gets[0]?.value).toBe('as the leaving one saw it');
+    await fixture.putRaw(own, 'leaving');
+    expect(await report.handOver(items, 'leaving', forever)).toEqual([]);
+    const gone = await kv.txn({ then: [{ kind: 'get', key: row }] }, forever);
+    expect(gone.gets[0]).toBeUndefined();
+  });
 });
 
 describe('a request whose first try may have been committed', () => {
