@@ -25,8 +25,8 @@ const DIRECTORIES: readonly string[] = [
   '/bin',
   '/opt/bin',
 ];
-/** ms; a program that says nothing for so long is as good as none. */
-const VERSION_TIMEOUT_MS = 5_000;
+/** ms; a program that says nothing for so long is as good as none. Docker's client took more than 5 s while a busy host booted. */
+const VERSION_TIMEOUT_MS = 15_000;
 const VERSION_WORDS: Readonly<Record<Runtime, string>> = {
   podman: '--version',
   docker: '--version',

@@ -29,10 +29,10 @@ export type ContainerLab = Lab & {
   makeImage(host: string, runtime: 'podman' | 'docker'): Promise<void>;
 };
 
-/** Boots them, and waits until all are members. */
-export async function startContainerLab(hosts: number): Promise<ContainerLab> {
+/** Boots them, and waits until all are members. `ttl` is agent_ttl. */
+export async function startContainerLab(hosts: number, ttl = '3s'): Promise<ContainerLab> {
   process.env['LAB_PKGS'] = PACKAGES;
-  const lab = await startLab({ hosts, name: 'ctr' });
+  const lab = await startLab({ hosts, name: 'ctr', ttl });
   await machines(lab, 'h1', hosts);
   const fleet: ContainerLab['fleet'] = async (...args) => {
     const { status, stdout, stderr } = await lab.fleetctl('h1', ...args);
