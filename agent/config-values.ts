@@ -31,6 +31,18 @@ export function splitMetadata(text: string): {
   return { metadata: Object.fromEntries(metadata), wrong };
 }
 
+/** Whether etcd could be asked there. */
+export function isHttpUrl(text: string): boolean {
+  const protocol = URL.parse(text)?.protocol;
+  return protocol === 'http:' || protocol === 'https:';
+}
+
+/** `10.0.0.1:49153`, `[::1]:49153`, `name:49153`. */
+export function isHostAndPort(address: string): boolean {
+  const port = /^(?:[^:[\]\s/]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})$/.exec(address)?.[1];
+  return port !== undefined && Number(port) > 0 && Number(port) < 65_536;
+}
+
 /** Says whether HOST:PORT can be reached from this machine only. */
 export function isLoopback(address: string): boolean {
   return /^(127(\.\d{1,3}){3}|localhost|\[::1\]):\d+$/.test(address);

@@ -6,7 +6,13 @@ import { parse as parseIni } from 'ini';
 import { FleetError } from '../src/model/errors.ts';
 import type { Metadata } from '../src/model/machine.ts';
 import { parseGoDuration } from './go-duration.ts';
-import { isLoopback, splitList, splitMetadata } from './config-values.ts';
+import {
+  isHostAndPort,
+  isHttpUrl,
+  isLoopback,
+  splitList,
+  splitMetadata,
+} from './config-values.ts';
 
 export interface Config {
   readonly verbosity: number;
@@ -112,8 +118,14 @@ export function parseConfig(sources: ConfigSources): ConfigResult {
   const config = configFrom(reader, sources);
   if (config.standalone && values.has('etcd_servers'))
     reader.problems.push("'etcd_servers' is set, and --standalone asks for no etcd");
+  for (const server of config.etcdServers) {
+    if (!isHttpUrl(server))
+      reader.problems.push(`'etcd_servers' names '${server}': not like 'http://10.0.0.1:2379'`);
+  }
   for (const address of config.listen) {
-    if (!config.insecure && !isLoopback(address))
+    if (!isHostAndPort(address))
+      reader.problems.push(`'listen' names '${address}': not like '127.0.0.1:49153'`);
+    else if (!config.insecure && !isLoopback(address))
       reader.problems.push(`'listen' names '${address}': not loopback, and 'insecure' is not true`);
   }
   if (reader.problems.length > 0) {

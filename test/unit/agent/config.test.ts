@@ -125,7 +125,12 @@ describe('parseConfig', () => {
     ['disable_engine=perhaps', "'disable_engine': 'perhaps'"],
     ['units_directory=here', "'units_directory': 'here'"],
     ['metadata=novalue', "'metadata': 'novalue'"],
-    ['listen=0.0.0.0:80', "'listen' names '0.0.0.0:80'"],
+    ['listen=0.0.0.0:80', "'listen' names '0.0.0.0:80': not loopback"],
+    ['listen=localhost', "'listen' names 'localhost': not like"],
+    ['listen=127.0.0.1:0', "'listen' names '127.0.0.1:0': not like"],
+    ['listen=::1:80', "'listen' names '::1:80': not like"],
+    ['etcd_servers=10.0.0.1:2379', "'etcd_servers' names '10.0.0.1:2379': not like"],
+    ['etcd_servers=http://a:1,b:2', "'etcd_servers' names 'b:2': not like"],
     ['token_limit=0', "'token_limit': '0'"],
   ] as const)('parseConfig refuses %s', ([text, problem]) => {
     expect(problemsOf(text)).toEqual([expect.stringContaining(problem)]);
