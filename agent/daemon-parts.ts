@@ -237,7 +237,7 @@ async function openApi(
     version: VERSION,
     tokenLimit: config.tokenLimit,
     clock,
-    availability: () => presence.unavailable(),
+    availability: () => unavailability(presence, config),
     daemon: {
       machineID: machine,
       systemd: config.systemdUser ? 'user' : 'system',
@@ -292,4 +292,11 @@ async function openStore(config: Config, clock: Clock, random: () => number): Pr
     clock,
     random,
   });
+}
+
+/** Why requests cannot be served; while etcd was never reached, where it is looked for. */
+function unavailability(presence: Presence, config: Config): string | undefined {
+  const why = presence.unavailable();
+  if (why === undefined || presence.state !== 'starting' || config.standalone) return why;
+  return `${why}; etcd_servers of its fleetd: ${config.etcdServers.join(', ')}`;
 }

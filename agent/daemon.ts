@@ -135,7 +135,11 @@ class Daemon {
     const { presence, host, clock, settings } = this.#parts;
     if (!this.#isAlone) await clock.sleep(settings.config.agentTtlSec * 1000, signal);
     if (!this.#isAlone && presence.state === 'starting') {
-      this.#options.log.warn({}, 'the store is out of reach, starting from the disk what may run');
+      const { etcdServers } = settings.config;
+      this.#options.log.warn(
+        { etcdServers },
+        'the store is out of reach, starting from the disk what may run',
+      );
       this.#isAlone = true;
       host.startFromDisk();
       this.#gate.set();
