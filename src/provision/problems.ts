@@ -26,6 +26,10 @@ export class Problems {
     this.#add('warning', place, message, hint);
   }
 
+  get hasErrors(): boolean {
+    return this.#all.some(({ severity }) => severity === 'error');
+  }
+
   /** In the order of the text. */
   inOrder(): readonly ProvisionProblem[] {
     return this.#all.toSorted(

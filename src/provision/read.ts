@@ -16,7 +16,8 @@ export interface ReadResult {
 export function readProvisionFile(text: string, options: ReadOptions): ReadResult {
   const problems = new Problems();
   const plan = planOf(text.replace(/^\uFEFF/, ''), options, problems);
-  if (plan !== undefined) sayDoubles(plan, problems);
+  // What is wrong already has its place, and may be the reason.
+  if (plan !== undefined && !problems.hasErrors) sayDoubles(plan, problems);
   const found = problems.inOrder();
   if (plan === undefined || found.some(({ severity }) => severity === 'error'))
     return { problems: found };

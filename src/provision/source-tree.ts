@@ -59,8 +59,12 @@ export function readTree(
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  for (const { message, pos, code } of document.errors)
-    problems.error(placeAt(pos[0]), syntaxMessage(code, message));
+  let lastAt = -1;
+  for (const { message, pos, code } of document.errors) {
+    // One slip in the form makes several errors at one place: the first names it.
+    if (pos[0] !== lastAt) problems.error(placeAt(pos[0]), syntaxMessage(code, message));
+    lastAt = pos[0];
+  }
   for (const { message, pos } of document.warnings)
     problems.error(placeAt(pos[0]), lowered(message), 'Tags of types are not taken: write text.');
   if (document.errors.length + document.warnings.length > 0) return undefined;
@@ -185,6 +189,9 @@ function spotKey(path: SourcePath): string {
 function syntaxMessage(code: string, message: string): string {
   if (code === 'DUPLICATE_KEY') return 'this key stands here twice';
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here: the file must be one';
+  if (code === 'TAB_AS_INDENT') return 'a tab indents this line: write spaces';
+  if (code === 'BLOCK_AS_IMPLICIT_KEY')
+    return 'this is indented deeper than the line before, which has a value of its own: align it';
   return lowered(message);
 }
 
