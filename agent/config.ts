@@ -6,13 +6,7 @@ import { parse as parseIni } from 'ini';
 import { FleetError } from '../src/model/errors.ts';
 import type { Metadata } from '../src/model/machine.ts';
 import { parseGoDuration } from './go-duration.ts';
-import {
-  isHostAndPort,
-  isHttpUrl,
-  isLoopback,
-  splitList,
-  splitMetadata,
-} from './config-values.ts';
+import { isHostAndPort, isHttpUrl, isLoopback, splitList, splitMetadata } from './config-values.ts';
 
 export interface Config {
   readonly verbosity: number;

@@ -165,7 +165,7 @@ describe('what is wrong with a cloud-config is said with its place', () => {
     { body: 'a: [', says: [/^2:5: error: flow sequence/] },
     { body: 'write_files:\n  - path: /x\n      content: y', says: [/^3:11: error: .*align it$/] },
     { body: 'users:\n\t- name: a', says: ['3:1: error: a tab indents this line: write spaces'] },
-    { body: 'write_files: [{path: /x}, {path: /x}]', says: ["2:35: error: '/x' is written twice"] },
+    { body: 'write_files: [{path: /x}, {path: /x}]', says: ["2:34: error: '/x' is written twice"] },
     { body: 'hostname: a\nhostname: b', says: ['3:1: error: this key stands here twice'] },
     { body: 'hostname: !!int 3', says: [/2:11: error: .*tag/] },
     {
