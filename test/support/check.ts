@@ -5,7 +5,7 @@ type Step = readonly [name: string, command: string, ...args: string[]];
 
 /** They share the processors; what each has to say comes in one piece. */
 const together: readonly Step[] = [
-  ['format', 'prettier', '--check', '--log-level', 'warn', '.'],
+  ['format', 'prettier', '--check', '--cache', '--cache-strategy=content', '--log-level=warn', '.'],
   ['types', 'tsc', '-p', '.'],
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', '--quiet'],
   ['dead code', 'knip'],
