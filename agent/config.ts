@@ -3,6 +3,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseIni } from 'ini';
+import { CONFIG_KEYS } from '../src/model/config-keys.ts';
 import { FleetError } from '../src/model/errors.ts';
 import type { Metadata } from '../src/model/machine.ts';
 import { parseGoDuration } from './go-duration.ts';
@@ -64,34 +65,6 @@ export const IGNORED_KEYS: readonly string[] = [
   'verify_units',
   'authorized_keys_file',
 ];
-/** Every key that does something. */
-export const CONFIG_KEYS = [
-  'verbosity',
-  'etcd_servers',
-  'etcd_username',
-  'etcd_password',
-  'etcd_cafile',
-  'etcd_certfile',
-  'etcd_keyfile',
-  'etcd_key_prefix',
-  'etcd_request_timeout',
-  'engine_reconcile_interval',
-  'public_ip',
-  'metadata',
-  'agent_ttl',
-  'on_partition_ttl_min',
-  'units_directory',
-  'state_directory',
-  'runtime_directory',
-  'systemd_user',
-  'journal_directory',
-  'token_limit',
-  'disable_engine',
-  'disable_watches',
-  'socket',
-  'listen',
-  'insecure',
-] as const;
 type Key = (typeof CONFIG_KEYS)[number];
 
 /** The configuration; throws CONFIG_INVALID with all that is wrong in `details.problems`. */

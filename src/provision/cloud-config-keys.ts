@@ -1,5 +1,6 @@
 // The keys of CoreOS's cloud-config as a schema: what is taken, and what is known and not carried out.
 // Invariant: keys are written with '_' here; a file may write '-' as well, as CoreOS had it.
+import { CONFIG_KEYS } from '../model/config-keys.ts';
 import { z } from 'zod';
 import { keyed, type NotTaken } from './check-tree.ts';
 import {
@@ -15,35 +16,6 @@ import {
   textLike,
 } from './fields.ts';
 import { UNIT_COMMANDS } from './plan.ts';
-
-/** Keys of fleetd's configuration, as `coreos.fleet` takes them. */
-export const FLEET_CONFIG_KEYS = [
-  'verbosity',
-  'etcd_servers',
-  'etcd_username',
-  'etcd_password',
-  'etcd_cafile',
-  'etcd_certfile',
-  'etcd_keyfile',
-  'etcd_key_prefix',
-  'etcd_request_timeout',
-  'engine_reconcile_interval',
-  'public_ip',
-  'metadata',
-  'agent_ttl',
-  'on_partition_ttl_min',
-  'units_directory',
-  'state_directory',
-  'runtime_directory',
-  'systemd_user',
-  'journal_directory',
-  'token_limit',
-  'disable_engine',
-  'disable_watches',
-  'socket',
-  'listen',
-  'insecure',
-] as const;
 
 /** Options of etcd 2 that etcd 3.4 still reads from ETCD_<KEY>. */
 const ETCD_KEYS = [
@@ -185,7 +157,7 @@ export const cloudConfigSchema = z.preprocess(
     coreos: z.preprocess(
       noneWhereEmpty,
       keyed({
-        fleet: z.preprocess(noneWhereEmpty, optionalLines(FLEET_CONFIG_KEYS)).optional(),
+        fleet: z.preprocess(noneWhereEmpty, optionalLines(CONFIG_KEYS)).optional(),
         etcd2: z.preprocess(noneWhereEmpty, optionalLines(ETCD_KEYS)).optional(),
         units: list(unitField),
       }).optional(),

@@ -1,7 +1,5 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { CONFIG_KEYS } from '../../../agent/config.ts';
-import { FLEET_CONFIG_KEYS } from '../../../src/provision/cloud-config-keys.ts';
 import type { ProvisionPlan } from '../../../src/provision/plan.ts';
 import { plannedFiles } from '../../../src/provision/planned-files.ts';
 import { problemText } from '../../../src/provision/problems.ts';
@@ -227,8 +225,4 @@ describe('what is wrong with a cloud-config is said with its place', () => {
       { message: 'the file has more than 20000 values' },
     ]);
   });
-});
-
-it('coreos.fleet takes every key of fleet.conf', () => {
-  expect([...FLEET_CONFIG_KEYS].toSorted()).toEqual([...CONFIG_KEYS].toSorted());
 });

@@ -1,0 +1,30 @@
+// The keys of fleetd's configuration: in fleet.conf, in FLEET_<KEY>, and below `coreos.fleet` of a cloud-config.
+
+/** Every key that does something. */
+export const CONFIG_KEYS = [
+  'verbosity',
+  'etcd_servers',
+  'etcd_username',
+  'etcd_password',
+  'etcd_cafile',
+  'etcd_certfile',
+  'etcd_keyfile',
+  'etcd_key_prefix',
+  'etcd_request_timeout',
+  'engine_reconcile_interval',
+  'public_ip',
+  'metadata',
+  'agent_ttl',
+  'on_partition_ttl_min',
+  'units_directory',
+  'state_directory',
+  'runtime_directory',
+  'systemd_user',
+  'journal_directory',
+  'token_limit',
+  'disable_engine',
+  'disable_watches',
+  'socket',
+  'listen',
+  'insecure',
+] as const;
