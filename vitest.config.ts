@@ -26,7 +26,7 @@ export default defineConfig({
       project('sim', 120_000),
       project('cli', 20_000, shared),
       project('contract', 60_000, { maxWorkers: 2 }), // they wait more than they compute
-      project('real', 120_000, { maxWorkers: 2 }),
+      project('real', 120_000, { fileParallelism: false }),
       project('full', 1_800_000, { fileParallelism: false }),
       { test: { name: 'tidy', include: ['test/tidy.test.ts'], testTimeout: 20_000 } },
     ],

@@ -4,6 +4,7 @@ import { FleetClient } from '../../src/api/client.ts';
 import { isFleetError } from '../../src/model/errors.ts';
 import type { V2Unit } from '../../src/api/types.ts';
 import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from './eventually.ts';
 import { sleeper } from './fault-units.ts';
 
 /** What a unit was last told to be. `open`: no answer came, or an error. */
@@ -69,9 +70,7 @@ export class FaultWrites {
   async end(): Promise<void> {
     const [client] = this.#clients;
     for (const name of this.names)
-      await client!.destroyUnit(name, AbortSignal.timeout(10_000)).catch((error: unknown) => {
-        if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
-      });
+      await eventually(() => gone(client!, name), { timeoutMs: 20_000, everyMs: 200 });
     for (const each of this.#clients) each.close();
   }
 
@@ -103,6 +102,16 @@ export class FaultWrites {
       this.#refused += 1; // any error: whether it was done stays open
     }
   }
+}
+
+/** Destroys it; false where no answer came in time. */
+async function gone(client: FleetClient, name: string): Promise<boolean> {
+  try {
+    await client.destroyUnit(name, AbortSignal.timeout(ANSWER_MS));
+  } catch (error) {
+    return isFleetError(error, 'UNIT_NOT_FOUND');
+  }
+  return true;
 }
 
 function other(is: Told['is']): 'inactive' | 'launched' {

@@ -73,16 +73,12 @@ export function storeDiskFull(forMs: number): Fault {
         on.members,
         'dd if=/dev/zero of=/var/lib/etcd/full bs=1M 2> /dev/null || true',
       );
-      const until = performance.now() + forMs;
-      // What else is written there, until nothing can be.
+      // What else is written there, until nothing can be: etcd has room of its own in its files.
       const value = 'x'.repeat(100_000);
-      for (let n = 0; performance.now() < until; n += 1)
-        await on.etcdctl('put', `/full/${n}`, value).catch(() => delay(500));
-      const refused = await on.etcdctl('put', '/full/last', value).then(
-        () => false,
-        () => true,
-      );
-      if (!refused) throw new Error('etcd takes writes on a full disk');
+      const deadline = performance.now() + 60_000;
+      for (let n = 0; await taken(on, `/full/${n}`, value); n += 1)
+        if (performance.now() > deadline) throw new Error('etcd takes writes on a full disk');
+      await delay(forMs);
       return {};
     },
     async heal(on) {
@@ -95,6 +91,14 @@ export function storeDiskFull(forMs: number): Fault {
       }
     },
   };
+}
+
+/** Whether etcd takes this write. */
+function taken(on: FaultLab, key: string, value: string): Promise<boolean> {
+  return on.etcdctl('put', key, value).then(
+    () => true,
+    () => false,
+  );
 }
 
 const MOVE_TO_SMALL_DISK = `
