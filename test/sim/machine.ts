@@ -51,6 +51,8 @@ interface Running {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 5_000;
+/** ms in which a timer that is due is carried out. */
+const LATE_MS = 500;
 
 export class SimMachine {
   readonly name: string;
@@ -75,6 +77,7 @@ export class SimMachine {
   #countsTime = true;
   #frozenAtMs = 0;
   #suspendedMs = 0;
+  #thawedAtMs = -Infinity;
   #wallOffsetMs = 0;
   #asleep: (() => void)[] = [];
   #whenEnded: (() => void)[] = [];
@@ -89,7 +92,9 @@ export class SimMachine {
     this.network = new Network(world.sharedNetwork);
     this.systemd = new SimSystemd({
       disk: this.disk,
+      random: options.random.fork('systemd'),
       now: () => world.clock.now(),
+      machineNow: () => this.now(),
       after: (ms, act) => this.after(ms, act),
       watcher: world.watcher(this),
     });
@@ -115,6 +120,12 @@ export class SimMachine {
 
   get isFrozen(): boolean {
     return this.#frozen > 0;
+  }
+
+  /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
+  get isLate(): boolean {
+    const lateMs = this.#countsTime ? LATE_MS : this.#config.agentTtlSec * 1000 + LATE_MS;
+    return this.isFrozen || this.clock.now() - this.#thawedAtMs < lateMs;
   }
 
   get isLeaving(): boolean {
@@ -192,6 +203,7 @@ export class SimMachine {
   thaw(): void {
     if (!this.isFrozen) return;
     this.#frozen = 0;
+    this.#thawedAtMs = this.clock.now();
     if (!this.#countsTime) this.#suspendedMs += this.clock.now() - this.#frozenAtMs;
     const asleep = this.#asleep;
     this.#asleep = [];
@@ -275,7 +287,7 @@ export class SimMachine {
     this.ownJob = job;
     this.#whenEnded.push(then);
     if (running.parts === undefined) running.process.die('ended while it started');
-    else running.stop.abort(new Error('SIGTERM'));
+    else running.process.deliver(() => running.stop.abort(new Error('SIGTERM')));
   }
 
   #start(): void {

@@ -60,6 +60,19 @@ export class Rest {
     return problems;
   }
 
+  /** Units that wait on a machine that is gone although another could take them. */
+  leftOn(machine: string): readonly string[] {
+    const contents = this.#world.contents();
+    return [...contents.placed.values()]
+      .filter((placed) => placed.machine === machine)
+      .flatMap(({ name }) => {
+        const unit = contents.wanted(name);
+        const takers = [...contents.machines.values()].filter(({ leaving }) => !leaving);
+        const isTaken = unit !== undefined && takers.some(({ id }) => this.#mayTake(unit, id));
+        return isTaken ? [name] : [];
+      });
+  }
+
   #worked(what: string): void {
     this.#lastWorkMs = this.#world.now();
     this.#lastWork = what;
@@ -129,7 +142,11 @@ export class Rest {
       else if (sha256Of(unit.text) !== target.sha256) say(name, 'is loaded in another version');
       else if (target.desiredState === 'launched') {
         if (sha256Of(unit.runs) !== target.sha256) say(name, 'was never started in this version');
-        else if (unit.endedBy === 'fleet' && !machine.systemd.isUp(name)) say(name, 'was stopped');
+        else if (
+          (unit.endedBy === 'fleet' || unit.endedBy === 'alarm') &&
+          !machine.systemd.isUp(name)
+        )
+          say(name, 'was stopped');
       } else if (machine.systemd.isUp(name)) say(name, 'runs, and is only to be loaded');
       if (row === undefined) say(name, 'is not reported');
     }
