@@ -10,6 +10,7 @@ import type { Process } from './process.ts';
 import type { Actor } from './store.ts';
 import type { Hand, SystemdUnit } from './systemd.ts';
 import type { Try } from './requests.ts';
+import type { Copies, Told } from './safety-records.ts';
 import { behaviourOf } from './units.ts';
 import { wrongWriter } from './writers.ts';
 
@@ -34,19 +35,6 @@ const LATE_NEWS_MS = 20_000;
 const MARGIN_MS = 1_000;
 /** TTLs that the brake holds: DESIGN §3. */
 const BRAKE_TTLS = 5;
-
-/** What the store was told of a start. */
-interface Told {
-  readonly generation: number;
-  readonly hash: string;
-  readonly by: SimMachine;
-  readonly boot: number;
-}
-
-interface Copies {
-  readonly before: ReadonlyMap<string, Assignment>;
-  readonly placedOn: string | undefined;
-}
 
 export class Safety {
   #contents = new Contents();
