@@ -140,15 +140,14 @@ export class Safety {
     if (!begins) return;
     const at = `${unit.name} ${machine.id}`;
     const now = this.#world.now();
-    const target =
-      this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
+    const copy = this.contents.copy(unit.name, machine.id);
+    const target = copy ?? this.contents.globals.get(unit.name);
     const told = this.#told.get(at);
-    const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
     const isHere = told?.by === machine && told.boot === machine.boots;
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
     // Open: docs/track-record.md, seed 3.
     const isOpen = unit.endedBy === 'itself' && behaviourOf(unit.runs).stopsCutOff;
-    if (told !== undefined && isPlaced && isSame && !isOpen)
+    if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
       );
@@ -157,7 +156,6 @@ export class Safety {
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
     this.#lostFrom.delete(at);
-    const copy = this.contents.copy(unit.name, machine.id);
     // Where it is marked, the machine has lost the unit and does not know it yet.
     if (copy === undefined || copy.release) return;
     for (const other of this.#world.machines()) {
