@@ -40,12 +40,14 @@ DIR=$LAB_HOME/$LAB
 CG=/sys/fs/cgroup
 BRIDGE=$LAB-br                            # at most 15 characters
 TABLE=fleet_lab_$LAB
+exec {NAP}<> <(:)                         # never has anything to read
 
 die() { echo "lab: $*" >&2; exit 1; }
+nap() { read -rt "$1" -u "$NAP" || true; }  # seconds; a `sleep` is a process, and on a busy machine dozens of them hold up what they wait for
 hosts() { [ ! -d "$DIR" ] || find "$DIR" -maxdepth 1 -name 'h[0-9]*' -printf '%f\n' | sort -V; }
 need_host() { [[ ${1:-} =~ ^h[0-9]+$ ]] || die "HOST is h1, h2, ..."; [ -d "$DIR/$1" ] || die "there is no host '$1'"; }
-net() { cat "$DIR/net"; }
-addr() { echo "$(net).$((10 + ${1#h}))"; }
+net() { local n; read -r n < "$DIR/net"; echo "$n"; }
+addr() { local n; read -r n < "$DIR/net"; echo "$n.$((10 + ${1#h}))"; }
 mac() { printf '02:00:%02x:%02x:%02x:%02x' $(addr "$1" | tr . ' '); }  # stays over a reboot, as peers' ARP tables expect
 port() { echo "$LAB-$1"; }                # the bridge's end of the host's cable
 cg() { echo "fleet-lab.$LAB.$1"; }
@@ -53,29 +55,29 @@ cg() { echo "fleet-lab.$LAB.$1"; }
 # --- cgroups -----------------------------------------------------------------
 # Each host lives in a cgroup of its own in every hierarchy. It must: systemd moves all processes of the cgroup that it
 # starts in to /init.scope, so started in the outer machine's root cgroup it would carry off the whole machine.
-hierarchies() {
-  local d
-  if [ -e $CG/cgroup.controllers ]; then echo $CG; return; fi
-  for d in $CG/*/; do [ ! -e "$d/cgroup.procs" ] || echo "${d%/}"; done
-}
+HIERARCHIES=()
+if [ -e $CG/cgroup.controllers ]; then HIERARCHIES=($CG); else
+  for d in $CG/*/; do [ ! -e "$d/cgroup.procs" ] || HIERARCHIES+=("${d%/}"); done
+fi
 
 cgroup_make() { # NAME: make it in every hierarchy, its parent being there
-  local h d c
-  for h in $(hierarchies); do
-    d=$h/$1; mkdir -p "$d"
+  local h d c v
+  mkdir -p "${HIERARCHIES[@]/%/"/$1"}"
+  for h in "${HIERARCHIES[@]}"; do
+    d=$h/$1
     if [ -e "$d/cpuset.cpus" ] && [ ! -e "$d/cgroup.controllers" ]; then  # v1 cpuset: useless until filled in
-      cat "$(dirname "$d")/cpuset.cpus" > "$d/cpuset.cpus"
-      cat "$(dirname "$d")/cpuset.mems" > "$d/cpuset.mems"
+      for c in cpuset.cpus cpuset.mems; do read -r v < "${d%/*}/$c"; echo "$v" > "$d/$c"; done
     fi
     [ "$h" = $CG ] || continue                                            # v2 only: hand its parent's controllers down
-    d=$(dirname "$d")
-    for c in $(cat "$d/cgroup.controllers"); do echo "+$c" > "$d/cgroup.subtree_control" || true; done 2> /dev/null
+    d=${d%/*}
+    read -r v < "$d/cgroup.controllers" || v=
+    for c in $v; do echo "+$c" > "$d/cgroup.subtree_control" || true; done 2> /dev/null
   done
 }
 
 cgroup_put() { # NAME PID
   local h
-  for h in $(hierarchies); do echo "$2" > "$h/$1/cgroup.procs"; done
+  for h in "${HIERARCHIES[@]}"; do echo "$2" > "$h/$1/cgroup.procs"; done
 }
 
 cgroup_join() { # PID: enter the same cgroup as PID in every hierarchy
@@ -90,7 +92,7 @@ cgroup_join() { # PID: enter the same cgroup as PID in every hierarchy
 }
 
 cgroup_pids() { # PATTERN
-  find $(hierarchies) -path "*/$1/*" -name cgroup.procs -exec cat {} + 2> /dev/null | sort -u
+  find "${HIERARCHIES[@]}" -path "*/$1/*" -name cgroup.procs -exec cat {} + 2> /dev/null | sort -u
 }
 
 cgroup_kill() { # PATTERN: end every process in it
@@ -99,17 +101,17 @@ cgroup_kill() { # PATTERN: end every process in it
     pids=$(cgroup_pids "$1" || true)
     [ -n "$pids" ] || return 0
     kill -KILL $pids 2> /dev/null || true
-    sleep 0.02
+    nap 0.02
   done
   die "still running:" $pids
 }
 
 cgroup_remove() { # NAME: remove it and all below (dying v1 cgroups are busy for some ms)
   local h i
-  for h in $(hierarchies); do
+  for h in "${HIERARCHIES[@]}"; do
     for ((i = 0; i < 100; i++)); do
       [ -d "$h/$1" ] || break
-      find "$h/$1" -depth -type d -exec rmdir {} + 2> /dev/null || sleep 0.05
+      find "$h/$1" -depth -type d -exec rmdir {} + 2> /dev/null || nap 0.05
     done
     [ ! -d "$h/$1" ] || die "cannot remove cgroup $h/$1"
   done
@@ -210,12 +212,17 @@ network_remove() {
 }
 
 # --- one host ----------------------------------------------------------------
+in_cgroup() { # NAME: whether a process whose /proc/PID/cgroup is read is below it
+  local line
+  while read -r line; do [[ $line != *"/$1/"* ]] || return 0; done
+  return 1
+}
+
 host_pid() { # HOST: the outer pid of its PID 1; fails when it is off
   local up init
-  up=$(cat "$DIR/$1/pid" 2> /dev/null) || return 1
-  init=$(cat "/proc/$up/task/$up/children" 2> /dev/null) || return 1
-  init=${init%% *}
-  [ -n "$init" ] && grep -q "/$(cg "$1")/" "/proc/$init/cgroup" 2> /dev/null && echo "$init"
+  { read -r up < "$DIR/$1/pid"; } 2> /dev/null || return 1
+  { read -rd ' ' init < "/proc/$up/task/$up/children"; } 2> /dev/null || return 1
+  { in_cgroup "$(cg "$1")" < "/proc/$init/cgroup"; } 2> /dev/null && echo "$init"
 }
 
 bus() { echo "unix:path=$DIR/$1/bus/system_bus_socket"; }
@@ -228,29 +235,35 @@ host_state() { # HOST: off, or what systemd says: initializing starting running 
   s=${s#s \"}; echo "${s%\"}"
 }
 
-host_create() { # HOST: its disk
-  local d=$DIR/$1 u l peer
-  mkdir -p "$d"/{upper/etc/systemd/{journald.conf.d,system-generators},upper/var/log/journal,upper/root,bus,run,units,disk/etcd}
-  tr -d - < /proc/sys/kernel/random/uuid > "$d/upper/etc/machine-id"
-  echo "$1" > "$d/upper/etc/hostname"
-  { echo "127.0.0.1 localhost"; for ((peer = 1; peer <= 99; peer++)); do echo "$(addr h$peer) h$peer"; done; } > "$d/upper/etc/hosts"
-  : > "$d/upper/etc/fstab"
-  echo "$LAB_ROOT" > "$d/image"; echo "$LAB_BIND" > "$d/binds"   # what every later boot takes, whoever asks for it
-  printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\nRateLimitIntervalSec=0\n' > "$d/upper/etc/systemd/journald.conf.d/lab.conf"
-  ln -s /dev/null "$d/upper/etc/systemd/system-generators/systemd-sysv-generator"
-  # /etc/systemd/system starts empty but for this, so that no package of the image starts by itself.
-  u=$d/units
-  ln -s /lib/systemd/system/multi-user.target "$u/default.target"
+units_create() { # what every host's /etc/systemd/system starts with
+  local u=$DIR/units l
+  mkdir -p "$u"
+  # Empty but for this, so that no package of the image starts by itself.
+  ln -sf /lib/systemd/system/multi-user.target "$u/default.target"
   for l in systemd-sysctl systemd-modules-load systemd-remount-fs systemd-udevd systemd-udev-trigger systemd-udev-settle \
     systemd-binfmt systemd-timesyncd systemd-logind systemd-update-utmp systemd-update-utmp-runlevel systemd-pcrphase \
     systemd-pcrphase-sysinit systemd-firstboot systemd-hwdb-update systemd-machine-id-commit getty-static console-getty; do
-    ln -s /dev/null "$u/$l.service"
+    ln -sf /dev/null "$u/$l.service"
   done
   for l in sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount sys-fs-fuse-connections.mount \
     proc-sys-fs-binfmt_misc.automount systemd-journald-audit.socket systemd-udevd-control.socket systemd-udevd-kernel.socket \
     systemd-initctl.socket getty.target systemd-tmpfiles-clean.timer systemd-ask-password-console.path systemd-ask-password-wall.path; do
-    ln -s /dev/null "$u/$l"
+    ln -sf /dev/null "$u/$l"
   done
+}
+
+host_create() { # HOST: its disk
+  local d=$DIR/$1 n u l peer
+  mkdir -p "$d"/{upper/etc/systemd/{journald.conf.d,system-generators},upper/var/log/journal,upper/root,bus,run,units,disk/etcd}
+  tr -d - < /proc/sys/kernel/random/uuid > "$d/upper/etc/machine-id"
+  echo "$1" > "$d/upper/etc/hostname"
+  { echo "127.0.0.1 localhost"; n=$(net); for ((peer = 1; peer <= 99; peer++)); do echo "$n.$((10 + peer)) h$peer"; done; } > "$d/upper/etc/hosts"
+  : > "$d/upper/etc/fstab"
+  echo "$LAB_ROOT" > "$d/image"; echo "$LAB_BIND" > "$d/binds"   # what every later boot takes, whoever asks for it
+  printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\nRateLimitIntervalSec=0\n' > "$d/upper/etc/systemd/journald.conf.d/lab.conf"
+  ln -s /dev/null "$d/upper/etc/systemd/system-generators/systemd-sysv-generator"
+  cp -a "$DIR/units/." "$d/units"
+  u=$d/units
   host_ssh "$1"
   host_containers "$1"
   for l in all "$1"; do
@@ -301,7 +314,7 @@ X
 }
 
 host_boot() { # HOST: power on; does not wait
-  local d=$DIR/$1 ns="$LAB-$1" p
+  local d=$DIR/$1 ns="$LAB-$1" p up
   host_pid "$1" > /dev/null && die "$1 is on"
   p=$(port "$1")
   # Its cable: made whole before systemd starts. The name of the network namespace is dropped at once;
@@ -319,41 +332,43 @@ X
     link set eth0 up
     route add default via $(net).1
 X
-  rm -rf "$d/bus" "$d/run" "$d/work"; mkdir -p "$d/bus" "$d/run" "$d/work" "$d/root"
+  rm -rf "$d/bus" "$d/run" "$d/work"; mkdir -p "$d/bus" "$d/run" "$d/work" "$d/root" "$LAB_HOME/compiled"
   for p in "" /host /up; do cgroup_make "$(cg "$1")$p"; done
   (
     cgroup_put "$(cg "$1")/host" $BASHPID      # what the new cgroup namespace takes as its root
     exec setsid nsenter --net="/run/netns/$ns" \
       unshare --fork --pid --mount --uts --ipc --cgroup -- "$SELF" __init "$1" > "$d/console.log" 2>&1 < /dev/null
   ) &
-  echo $! > "$d/pid"
+  up=$!
+  echo $up > "$d/pid"
   for ((p = 0; p < 500; p++)); do
     [ ! -e "$d/bus/.ready" ] || break
-    kill -0 "$(cat "$d/pid")" 2> /dev/null || break
-    sleep 0.01
+    kill -0 $up 2> /dev/null || break
+    nap 0.01
   done
   ip netns del "$ns"
   # unshare itself, waiting for its child, must not stay in the root of the host's cgroups (on v2 that
   # would keep the host's systemd from handing controllers down).
-  cgroup_put "$(cg "$1")/up" "$(cat "$d/pid")" 2> /dev/null || true
+  cgroup_put "$(cg "$1")/up" $up 2> /dev/null || true
 }
 
 # Runs as PID 1 of the host's new namespaces: lay out the root, then become systemd.
 cmd___init() {
-  local name=$1 d=$DIR/$1 R=$DIR/$1/root n b src dst
+  local name=$1 d=$DIR/$1 R=$DIR/$1/root n b src dst nodes=()
   mount --make-rprivate /
   hostname "$name"
   # volatile: no fsync (faster, and all stays in the page cache when the host is killed)
   mount -t overlay "lab-$name" -o "lowerdir=$(cat "$d/image"),upperdir=$d/upper,workdir=$d/work,volatile" "$R"
   mount -t proc proc "$R/proc" -o nosuid,nodev,noexec
   for n in sys/kernel sys/vm sys/fs sysrq-trigger; do     # the kernel is shared: its knobs are not the host's
-    [ ! -e "$R/proc/$n" ] || { mount --bind "$R/proc/$n" "$R/proc/$n"; mount -o remount,bind,ro "$R/proc/$n"; }
+    [ ! -e "$R/proc/$n" ] || { mount -o bind,ro "$R/proc/$n" "$R/proc/$n"; }
   done
   mount -t sysfs sysfs "$R/sys" -o ro,nosuid,nodev,noexec # read-only also tells systemd to leave udev alone
   mount -t tmpfs tmpfs "$R/dev" -o mode=755,nosuid
   for n in null zero full random urandom tty fuse net/tun; do
-    [ ! -e "/dev/$n" ] || { mkdir -p "$(dirname "$R/dev/$n")"; cp -a "/dev/$n" "$R/dev/$n"; }
+    [ ! -e "/dev/$n" ] || nodes+=("$n")
   done
+  (cd /dev; cp -a --parents "${nodes[@]}" "$R/dev")
   mkdir "$R"/dev/{pts,shm,mqueue}
   mount -t devpts devpts "$R/dev/pts" -o newinstance,ptmxmode=0666,mode=620,gid=5
   mount -t tmpfs tmpfs "$R/dev/shm" -o mode=1777
@@ -369,14 +384,15 @@ cmd___init() {
   # layer, and etcd's fsync is to mean something), and the sockets for callers on the outer machine.
   mount --bind "$d/units" "$R/etc/systemd/system"
   for n in "$d"/disk/*; do n=${n##*/}; mkdir -p "$R/var/lib/$n"; mount --bind "$d/disk/$n" "$R/var/lib/$n"; done
-  mkdir "$R/run/dbus" "$R/run/lab"
+  mkdir "$R/run/dbus" "$R/run/lab" "$R/run/compiled"
+  mount --bind "$LAB_HOME/compiled" "$R/run/compiled"      # what one host's Node has compiled need not be compiled on all
   mount --bind "$d/bus" "$R/run/dbus"
   mount --bind "$d/run" "$R/run/lab"
   while IFS= read -r b; do
     [ -n "$b" ] || continue
     src=${b%%:*}; dst=$R${b#*:}
-    if [ -d "$src" ]; then mkdir -p "$dst"; else mkdir -p "$(dirname "$dst")"; [ -e "$dst" ] || : > "$dst"; fi
-    mount --bind "$src" "$dst"; mount -o remount,bind,ro "$dst"
+    if [ -d "$src" ]; then mkdir -p "$dst"; else mkdir -p "${dst%/*}"; [ -e "$dst" ] || : > "$dst"; fi
+    mount -o bind,ro "$src" "$dst"
   done < "$d/binds"
   touch "$d/bus/.ready"
   cd "$R"
@@ -390,7 +406,7 @@ mount_cgroups() { # ROOT: as the outer machine has them, seen from the host's ow
   if [ -e $CG/cgroup.controllers ]; then mount -t cgroup2 cgroup2 "$1$CG"; return; fi
   mount -t tmpfs tmpfs "$1$CG" -o mode=755
   for n in $CG/*/; do
-    n=$(basename "$n"); [ -e "$CG/$n/cgroup.procs" ] || continue
+    n=${n%/}; n=${n##*/}; [ -e "$CG/$n/cgroup.procs" ] || continue
     mkdir "$1$CG/$n"
     case $n in
       unified) mount -t cgroup2 cgroup2 "$1$CG/$n" ;;
@@ -401,19 +417,21 @@ mount_cgroups() { # ROOT: as the outer machine has them, seen from the host's ow
 }
 
 host_wait() { # HOST: until it is up
-  local i s
-  for ((i = 0; i < LAB_TIMEOUT * 20; i++)); do
-    s=$(host_state "$1")
-    case $s in running | degraded) return ;; off) break ;; esac
-    sleep 0.05
+  local i pid s=off
+  for ((i = 0; i < LAB_TIMEOUT * 50; i++)); do
+    pid=$(host_pid "$1") || break
+    [ ! -S "/proc/$pid/root/run/systemd/private" ] || break
+    nap 0.02
   done
+  [ -z "$pid" ] || s=$(timeout "$LAB_TIMEOUT" "$SELF" exec "$1" systemctl is-system-running --wait) || true
+  case $s in running | degraded) return ;; esac
   tail -20 "$DIR/$1/console.log" >&2
   die "$1 did not come up: $s"
 }
 
 host_gone() { # PID: wait for its end (PID 1 ends only after all of its namespace has)
   local i
-  for ((i = 0; i < LAB_TIMEOUT * 100; i++)); do [ -e "/proc/$1" ] || return 0; sleep 0.01; done
+  for ((i = 0; i < LAB_TIMEOUT * 100; i++)); do [ -e "/proc/$1" ] || return 0; nap 0.01; done
   die "process $1 does not end"
 }
 
@@ -427,6 +445,7 @@ cmd_up() {
   cgroup_put "$(cg up)" $$
   cmd_image
   cmd_net > /dev/null
+  units_create
   for ((i = 1; i <= n; i++)); do
     host_pid "h$i" > /dev/null || { [ -e "$DIR/h$i/created" ] || { rm -rf "$DIR/h$i"; host_create "h$i"; }; host_boot "h$i"; } &
   done
@@ -493,7 +512,7 @@ etcd_start() {
   for ((i = 0; i < LAB_TIMEOUT * 10; i++)); do
     if ETCDCTL_API=3 etcdctl --endpoints "$url:2379" --command-timeout 1s endpoint health > /dev/null 2>&1; then return; fi
     kill -0 $! 2> /dev/null || break
-    sleep 0.1
+    nap 0.1
   done
   tail -5 "$DIR/etcd.log" >&2
   die "etcd did not start, see $DIR/etcd.log"
@@ -510,7 +529,7 @@ cmd_etcd() {
     kill) cgroup_kill "$(cg etcd)" ;;
     stop)
       kill -TERM $pids
-      for ((i = 0; i < LAB_TIMEOUT * 20; i++)); do [ -n "$(cgroup_pids "$(cg etcd)" || true)" ] || return 0; sleep 0.05; done
+      for ((i = 0; i < LAB_TIMEOUT * 20; i++)); do [ -n "$(cgroup_pids "$(cg etcd)" || true)" ] || return 0; nap 0.05; done
       die "etcd does not end" ;;
   esac
 }
@@ -518,7 +537,7 @@ cmd_etcd() {
 cmd_down() {
   local c image
   cgroup_kill "$(cg '*')"
-  for c in $(find $(hierarchies) -maxdepth 1 -name "$(cg '*')" -printf '%f\n' | sort -u); do cgroup_remove "$c"; done
+  for c in $(find "${HIERARCHIES[@]}" -maxdepth 1 -name "$(cg '*')" -printf '%f\n' | sort -u); do cgroup_remove "$c"; done
   network_remove
   rm -rf "$DIR"
   for image in "$LAB_HOME"/image-*.new; do        # half an image that nobody is building any more
@@ -526,7 +545,7 @@ cmd_down() {
     flock -n "${image%.new}.lock" rm -rf "$image" || true
   done
 }
-cmd_clean() { cmd_down; rm -rf "$LAB_HOME"/image-* "$LAB_HOME/net.lock"; rmdir "$LAB_HOME" 2> /dev/null || true; }
+cmd_clean() { cmd_down; rm -rf "$LAB_HOME"/{image-*,compiled,net.lock}; rmdir "$LAB_HOME" 2> /dev/null || true; }
 
 cmd_ls() {
   local h

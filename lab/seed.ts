@@ -38,6 +38,8 @@ export interface SeedOptions {
 
 /** Where hosts see the project. */
 export const hostProjectDir = '/opt/fleet';
+/** Code that Node has compiled already, of all hosts of this machine. */
+const hostCompiled = '/run/compiled';
 const hostNode = '/usr/local/bin/node';
 const etc = 'etc/systemd/system';
 
@@ -149,7 +151,11 @@ function file(path: string, text: string): SeedFile {
 
 /** `exec -a`: so `pidof` finds it by its own name from the first moment on. */
 function program(path: string, name: string, main: string): SeedFile {
-  const text = lines(['#!/bin/bash', `exec -a ${name} ${hostNode} ${main} "$@"`]);
+  const text = lines([
+    '#!/bin/bash',
+    `export NODE_COMPILE_CACHE=${hostCompiled}`,
+    `exec -a ${name} ${hostNode} ${main} "$@"`,
+  ]);
   return { path, text, mode: 0o755 };
 }
 

@@ -2,17 +2,11 @@
 // Invariant: what it was asked for first is what later calls keep to; a lab is changed by `down` and `up`.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import path from 'node:path';
-import {
-  execOn,
-  labDir,
-  labScript,
-  labScriptHere,
-  projectDir,
-  run,
-  type LabName,
-} from './script.ts';
+import { execOn, labDir, labScript, labScriptHere, projectDir, type LabName } from './script.ts';
 import {
   etcdSeed,
   fleetSeed,
@@ -157,9 +151,12 @@ async function startShared(lab: LabName, servers: readonly string[]): Promise<vo
 }
 
 async function etcdHealthy(servers: readonly string[]): Promise<boolean> {
-  const args = ['--endpoints', servers.join(','), '--command-timeout', '1s', 'endpoint', 'health'];
-  const ended = await run('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' } });
-  return ended.status === 0;
+  const health = async (server: string): Promise<boolean> => {
+    const answer = await fetch(`${server}/health`, { signal: AbortSignal.timeout(1000) });
+    return answer.ok;
+  };
+  const all = await Promise.allSettled(servers.map(health));
+  return all.every((one) => one.status === 'fulfilled' && one.value);
 }
 
 async function etcdAnswers(servers: readonly string[]): Promise<void> {
@@ -178,13 +175,24 @@ async function machinesListed(
 ): Promise<void> {
   if (options.fleetd !== undefined) return; // a stand-in has no machines to list
   const [first = 'h1'] = names;
+  const socketPath = path.join(labDir(lab), first, 'run/fleet.sock');
   let last = '';
-  for (let tries = 0; tries < 100; tries++) {
-    const listed = await execOn(lab, first, ['fleetctl', 'list-machines', '--no-legend']);
-    if (listed.status === 0 && listed.stdout.split('\n').length > names.length) return;
-    last = listed.stderr.trim();
-    await delay(200);
+  for (let tries = 0; tries < 200; tries++) {
+    const known = await machines(socketPath).catch((error: unknown) => String(error));
+    if (Array.isArray(known) && known.length >= names.length) return;
+    last = typeof known === 'string' ? known : `${known.length} of ${names.length} are listed`;
+    await delay(100);
   }
   const journal = await execOn(lab, first, ['journalctl', '-u', 'fleet', '-n', '20', '--no-pager']);
   throw new Error(`the machines did not register: ${last}\n${journal.stdout}`);
+}
+
+/** The machines that the API behind this socket knows. */
+async function machines(socketPath: string): Promise<readonly unknown[]> {
+  const options = { socketPath, path: '/fleet/v1/machines', signal: AbortSignal.timeout(2000) };
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(options, resolve).on('error', reject);
+  });
+  const body = (await json(answer)) as { machines?: readonly unknown[]; error?: unknown };
+  return body.machines ?? [];
 }

@@ -202,9 +202,10 @@ export function runProcess(
   env: Readonly<Record<string, string>> = {},
   input?: string,
 ): Running {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
   const printed = { stdout: '', stderr: '' };
   const child = spawn(process.execPath, [MAIN, ...words], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH, NODE_COMPILE_CACHE, ...env },
     stdio: 'pipe',
   });
   child.stdin.on('error', () => undefined); // it may end without reading all

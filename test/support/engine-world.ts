@@ -152,6 +152,9 @@ export class EngineWorld {
   deliverAgain(count: number): void {
     if (count <= 0) return;
     for (const event of this.#delivered.slice(-count)) event(this.picture);
+    // Whose key was there and vanished once more is in doubt again.
+    for (const name of this.absent)
+      if (this.picture.machine(machineId(name))?.presence === 'doubted') this.absent.delete(name);
   }
 
   /** One pass of the engine; answers what was written. */

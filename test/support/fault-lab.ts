@@ -26,6 +26,8 @@ export interface FaultLabOptions {
 export interface Fault {
   /** As the table has it. */
   readonly name: string;
+  /** Lays out what it needs, at rest: before anything else is written. */
+  prepare?(on: FaultLab): Promise<void>;
   /** Breaks it, ends when it is to be healed, and answers what that may have done to units by the rules. */
   strike(on: FaultLab): Promise<Partial<Allowed>>;
   heal?(on: FaultLab): Promise<void>;
@@ -128,6 +130,7 @@ export class FaultLab {
       `write-${this.#faults}`,
     );
     process.stderr.write(`  ${fault.name}\n`);
+    await this.#prepare(fault);
     const sinceMs = Date.now();
     const toll = await this.#strike(fault, writes);
     const strickenMs = Date.now() - sinceMs;
@@ -163,6 +166,17 @@ export class FaultLab {
       acknowledged: writes.acknowledged,
       refused: writes.refused,
     };
+  }
+
+  async #prepare(fault: Fault): Promise<void> {
+    if (fault.prepare === undefined) return;
+    try {
+      await fault.prepare(this);
+      await this.agreement(60_000);
+    } catch (error) {
+      await fault.heal?.(this).catch(() => undefined); // as far as it came
+      throw error;
+    }
   }
 
   async #strike(fault: Fault, writes: FaultWrites): Promise<Allowed> {

@@ -44,11 +44,12 @@ export function rebootedAlone(host: string, aloneMs: number): Fault {
   const pinned = 'pinned.service';
   return {
     name: 'a host reboots while it is cut off from etcd',
-    async strike(on) {
+    async prepare(on) {
       const text = `${sleeper(pinned)}[X-Fleet]\nMachineID=${on.machineIds.get(host)}\n`;
       const unit = { text, desiredState: 'launched' } as const;
       await on.client().putUnit(pinned, unit, AbortSignal.timeout(5_000));
-      await on.agreement(30_000);
+    },
+    async strike(on) {
       await on.lab.cut(host);
       await delay(aloneMs);
       await on.lab.kill(host);
@@ -83,11 +84,13 @@ export function frozenAndCut(): Fault {
   let host = '';
   return {
     name: 'fleetd frozen (SIGSTOP) and its host cut off, with a unit that has OnPartition=stop',
-    async strike(on) {
+    async prepare(on) {
       const text = `${sleeper(alone)}[X-Fleet]\nOnPartition=stop\n`;
       const unit = { text, desiredState: 'launched' } as const;
       await on.client().putUnit(alone, unit, AbortSignal.timeout(5_000));
-      host = hostOf(await on.agreement(30_000).then(({ runs }) => runs), alone)!;
+    },
+    async strike(on) {
+      host = hostOf(await runsOn(on.lab, on.hosts, [alone]), alone)!;
       const sinceMs = Date.now();
       await on.shell([host], 'systemctl kill -s STOP fleet');
       await on.lab.cut(host);
@@ -124,7 +127,7 @@ export function destroyedAtOnce(count: number): Fault {
   const names = Array.from({ length: count }, (_, n) => `many-${n + 1}.service`);
   return {
     name: `${count} units destroyed at once`,
-    async strike(on) {
+    async prepare(on) {
       for (let at = 0; at < names.length; at += 50)
         await Promise.all(
           names.slice(at, at + 50).map((name) => {
@@ -132,7 +135,8 @@ export function destroyedAtOnce(count: number): Fault {
             return on.client().putUnit(name, unit, AbortSignal.timeout(20_000));
           }),
         );
-      await on.agreement(60_000);
+    },
+    async strike(on) {
       await on.lab.out(on.hosts[0]!, 'fleetctl', 'destroy', '--no-block', ...names);
       return {};
     },

@@ -21,9 +21,10 @@ export function storeRestored(ageMs: number): Fault {
   return {
     name: `etcd restored from a snapshot ${ageMs / 1000} s old`,
     writes: false,
-    async strike(on) {
+    async prepare(on) {
       for (const name of early) await launch(on, name, sleeper(name));
-      await on.agreement(30_000);
+    },
+    async strike(on) {
       const file = await saved(on);
       const began = performance.now();
       const [destroyed, stopped, replaced] = early;
@@ -60,13 +61,14 @@ export function storeRestored(ageMs: number): Fault {
 export function storeDiskFull(forMs: number): Fault {
   return {
     name: `disk of all etcd members full for ${forMs / 1000} s`,
-    async strike(on) {
+    async prepare(on) {
       // A file system of its own, a little larger than what is there.
       for (const host of on.members) {
         await on.shell([host], MOVE_TO_SMALL_DISK);
         await healthy(on);
       }
-      await on.agreement(30_000);
+    },
+    async strike(on) {
       await on.shell(
         on.members,
         'dd if=/dev/zero of=/var/lib/etcd/full bs=1M 2> /dev/null || true',
