@@ -122,6 +122,11 @@ export class SimMachine {
     return this.#frozen > 0;
   }
 
+  /** A fleetd is at work that follows its units. */
+  get isWatched(): boolean {
+    return this.#running?.parts !== undefined && !this.isFrozen;
+  }
+
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
   get isLate(): boolean {
     const lateMs = this.#countsTime ? LATE_MS : this.#config.agentTtlSec * 1000 + LATE_MS;

@@ -6,7 +6,6 @@ import { sha256Of } from '../../src/unitfile/hash.ts';
 import { isGlobal, placeOf, rulesOf, type Contents } from './contents.ts';
 import type { SimMachine } from './machine.ts';
 import type { SystemdUnit } from './systemd.ts';
-import { behaviourOf } from './units.ts';
 
 export interface RestWorld {
   readonly now: () => number;
@@ -158,7 +157,7 @@ export class Rest {
   }
 }
 
-/** By fleet, or by a timer of fleet's. Open: a timer of a version before it, docs/track-record.md, seed 100. */
-function wasStopped({ endedBy, runs }: SystemdUnit): boolean {
-  return endedBy === 'fleet' || (endedBy === 'alarm' && behaviourOf(runs).stopsCutOff);
+/** By fleet, or by a timer of fleet's. */
+function wasStopped({ endedBy }: SystemdUnit): boolean {
+  return endedBy === 'fleet' || endedBy === 'alarm';
 }

@@ -48,6 +48,8 @@ export interface SystemdUnit {
   stoppingBy: Hand | undefined;
   /** What ended it last. */
   endedBy: Hand | undefined;
+  /** No fleetd was there to see that end. */
+  endedUnseen: boolean;
   job: SystemdJob | undefined;
   /** A start that waits for the stop under way. */
   next: SystemdJob | undefined;
@@ -299,6 +301,7 @@ function newUnit(name: string): SystemdUnit {
     token: undefined,
     stoppingBy: undefined,
     endedBy: undefined,
+    endedUnseen: false,
     job: undefined,
     next: undefined,
     cancelTimer: nothing,
