@@ -47,10 +47,13 @@ interface Running {
   readonly stop: AbortController;
   readonly wire: Wire;
   parts: Parts | undefined;
+  openedAtMs?: number;
 }
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 5_000;
+/** ms for which a fleetd waits at most for the store, before it follows its units without. */
+const OPENING_MS = 16_000;
 /** ms in which a timer that is due is carried out. */
 const LATE_MS = 500;
 
@@ -124,7 +127,8 @@ export class SimMachine {
 
   /** A fleetd is at work that follows its units. */
   get isWatched(): boolean {
-    return this.#running?.parts !== undefined && !this.isFrozen;
+    const { openedAtMs = Infinity } = this.#running ?? {};
+    return this.clock.now() - openedAtMs > OPENING_MS && !this.isFrozen;
   }
 
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
@@ -349,6 +353,7 @@ export class SimMachine {
       settings,
     };
     running.parts = parts;
+    running.openedAtMs = this.clock.now();
     await runParts(
       {
         ...options,
