@@ -346,6 +346,7 @@ function recordOf(file: CarriedOutFile, { target, enabled, guards }: Loaded): Ca
     held: _held,
     fenced: _fenced,
     stopsCutOff: _stopsCutOff,
+    ended: _ended,
     ...rest
   } = file.records.get(name) ?? { desiredState: 'loaded' as const };
   return { ...rest, name, hash, sha256, generation, enabled, ...guards };

@@ -20,6 +20,7 @@ const record = z.object({
   started: z.number().int().optional(),
   job: jobResult.optional(),
   result: z.string().optional(),
+  ended: z.literal(true).optional(),
   ending: z.boolean().optional(),
   stopped: z.boolean().optional(),
   held: z.number().int().optional(),
@@ -128,7 +129,8 @@ function parseJson(text: string): unknown {
 
 /** zod's optional keys may be undefined in its types; a record leaves them out. */
 function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
-  const { fenced, stopsCutOff, started, job, result, ending, stopped, held, ...rest } = found;
+  const { fenced, stopsCutOff, started, job, result, ended, ending, stopped, held, ...rest } =
+    found;
   return {
     ...rest,
     ...(fenced === undefined ? {} : { fenced }),
@@ -136,6 +138,7 @@ function withoutUndefined(found: z.infer<typeof record>): CarriedOut {
     ...(started === undefined ? {} : { started }),
     ...(job === undefined ? {} : { job }),
     ...(result === undefined ? {} : { result }),
+    ...(ended === undefined ? {} : { ended }),
     ...(ending === undefined ? {} : { ending }),
     ...(stopped === undefined ? {} : { stopped }),
     ...(held === undefined ? {} : { held }),

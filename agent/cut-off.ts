@@ -49,9 +49,9 @@ export class CutOff {
   #covered: ReadonlySet<UnitName> = new Set();
   #deadlineMs = -Infinity;
   #set = 0;
+  /** Something has changed in systemd since units were last looked at. */
+  #isLookDue = true;
   readonly #changed = new Wake();
-  /** Units that were down at the last renewal. */
-  readonly #ended = new Set<UnitName>();
   #last: Promise<unknown> = Promise.resolve();
   readonly #stopTimeouts = new Map<UnitName, { hash: string; stopTimeoutMs: number | undefined }>();
 
@@ -79,8 +79,19 @@ export class CutOff {
 
   /** Units were loaded or taken away: with the last one of its kind the alarms go. */
   unitsChanged(): void {
-    const watched = [...this.#watched()].length;
-    if (watched !== this.#covered.size) this.#changed.set();
+    const watched = new Set(this.#watched());
+    if (watched.size !== this.#covered.size || this.#isOneTooMany(watched)) this.#changed.set();
+  }
+
+  /** Units have changed in systemd: also on a host that is cut off it is seen which of them end by themselves. */
+  statesChanged(): void {
+    this.#isLookDue = true;
+    if (this.#mayBeSet) this.#changed.set();
+  }
+
+  /** Before the start of a unit that has not OnPartition=stop: ends when no alarm of a version that had it is left. */
+  async spare(name: UnitName, signal: AbortSignal): Promise<void> {
+    if (this.#covered.has(name)) await this.#inTurn(() => this.#renew(signal));
   }
 
   /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */
@@ -108,16 +119,25 @@ export class CutOff {
     return clock.bootMs() < this.#deadlineMs - leadMs(lease.ttlMs, stopTimeoutMs);
   }
 
-  /** Sets alarms for the newest deadline, where there is a newer one or a unit more; then takes the old ones away. */
+  #isOneTooMany(watched: ReadonlySet<UnitName>): boolean {
+    return !this.#covered.isSubsetOf(watched);
+  }
+
+  /** Sets alarms for the newest deadline, where there is a newer one, a unit more or one less; then takes the old ones away. */
   async #renew(signal: AbortSignal, starting?: UnitName): Promise<void> {
     const { systemd, lease } = this.#deps;
-    const names = [...this.#watched()].toSorted();
-    const deadlineMs = lease.deadlineMs();
-    const isNewer = deadlineMs > this.#deadlineMs;
+    const watched = [...this.#watched()].toSorted();
+    if (watched.length === 0) return await this.#clearAll(signal);
+    if (this.#isLookDue) await this.#noteEnded(signal);
+    const leaseMs = lease.deadlineMs();
+    const isRegistered = leaseMs !== -Infinity;
     const isMore = starting !== undefined && !this.#covered.has(starting);
-    if (names.length === 0) return await this.#clearAll(signal);
+    const isLess = this.#isOneTooMany(new Set(watched));
     // Old alarms stay where there is no newer deadline: they are what stops the units.
-    if (deadlineMs === -Infinity || !(isNewer || isMore)) return;
+    if (!isLess && !(isRegistered && (isMore || leaseMs > this.#deadlineMs))) return;
+    const names = isRegistered ? watched : watched.filter((name) => this.#covered.has(name));
+    if (names.length === 0) return await this.#clearAll(signal);
+    const deadlineMs = isRegistered ? leaseMs : this.#deadlineMs;
     const units = await Promise.all(names.map((name) => this.#unit(name, signal)));
     const alarms = this.#alarmsFor(deadlineMs, units);
     if (alarms === undefined) return;
@@ -174,9 +194,9 @@ export class CutOff {
     const { carriedOut, permits, wakePlan, log } = this.#deps;
     let found = 0;
     for (const name of this.#watched()) {
-      if (this.#ended.has(name) || (await permits.has(name))) continue;
+      if (await permits.has(name)) continue;
       const done = carriedOut.records.get(name);
-      if (done?.started === undefined) continue;
+      if (done?.started === undefined || done.ended === true) continue;
       log.warn({ unit: name }, 'a unit was stopped because this host was cut off');
       carriedOut.set(asStopped(done));
       found += 1;
@@ -188,19 +208,33 @@ export class CutOff {
 
   /** What is down although it has its permit has ended by itself: an alarm that rings later does not stop it, and nobody starts it again. */
   async #noteEnded(signal: AbortSignal): Promise<void> {
-    const { carriedOut, systemd, permits } = this.#deps;
+    const { carriedOut, systemd } = this.#deps;
     const settled = [...this.#watched()].filter((name) => {
       const { started, job } = carriedOut.records.get(name) ?? {};
       return started !== undefined && job !== 'running';
     });
-    const known = new Set(this.#ended);
-    this.#ended.clear();
+    this.#isLookDue = false;
     if (settled.length === 0) return;
-    for (const [name, { activeState }] of await systemd.states(settled, signal)) {
-      if (activeState !== 'inactive' && activeState !== 'failed') continue;
-      // An alarm takes the permit before it stops: one that rang just now has left none.
-      if (known.has(name) || (await permits.has(name))) this.#ended.add(name);
+    try {
+      for (const [name, { activeState }] of await systemd.states(settled, signal))
+        await this.#noteState(name, activeState);
+      await carriedOut.save();
+    } catch (error) {
+      this.#isLookDue = true;
+      throw error;
     }
+  }
+
+  async #noteState(name: UnitName, activeState: string): Promise<void> {
+    const { carriedOut, permits } = this.#deps;
+    const isDown = activeState === 'inactive' || activeState === 'failed';
+    const hasPermit = await permits.has(name);
+    const done = carriedOut.records.get(name);
+    if (done === undefined) return;
+    const { ended: wasEnded = false, ...rest } = done;
+    // An alarm takes the permit before it stops: one that rang just now has left none.
+    const isEnded = isDown && (wasEnded || hasPermit);
+    if (isEnded !== wasEnded) carriedOut.set(isEnded ? { ...rest, ended: true } : rest);
   }
 
   *#watched(): Iterable<UnitName> {

@@ -144,7 +144,8 @@ export class Host {
       refusals: () => this.#refusals(),
       isRunning: (name: UnitName) => this.#jobs.isRunning(name),
     };
-    this.#reporter = new HostReporter({ ...deps, report, view });
+    const statesChanged = (): void => this.#cutOff.statesChanged();
+    this.#reporter = new HostReporter({ ...deps, report, view, statesChanged });
   }
 
   /** Runs until aborted; then rejects. What runs here is left as it is. */
@@ -361,6 +362,7 @@ export class Host {
   /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */
   async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
     const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
+    if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);
     if (fenced !== true) return true;
     const askedBy = this.#desired.askedBy(name);
     if (askedBy === undefined) return false;

@@ -219,7 +219,7 @@ export class UnitJobs {
     const before = carriedOut.records.get(name);
     // Stopped or started anew meanwhile: this job is of the past.
     if (before?.desiredState !== 'launched' || before.generation !== generation) return;
-    const { result: _result, ...rest } = before;
+    const { result: _result, ended: _ended, ...rest } = before;
     carriedOut.set({ ...rest, started: generation, ...end });
     await this.#save(signal);
     wakeReport(name);

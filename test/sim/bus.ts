@@ -1,6 +1,6 @@
 // A process's connection to its machine's systemd: the port that the agent has, with what goes wrong on D-Bus.
 // Invariant: every call settles as the port says it does, or its process is dead.
-import type { Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
+import type { Alarm, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
@@ -9,6 +9,7 @@ import type { Process } from './process.ts';
 import { never } from './process.ts';
 import type { Random } from './random.ts';
 import type { SimSystemd, SystemdJob, SystemdUnit } from './systemd.ts';
+import { behaviourOf } from './units.ts';
 
 /** `down`: no connection is made. `silent`: calls are carried out or not, and never answered. */
 export type BusState = 'up' | 'down' | 'silent';
@@ -106,21 +107,28 @@ export class BusSystemd implements Systemd {
     return { ended: job === undefined ? Promise.resolve('done') : this.#endOf(job) };
   }
 
-  stopTimeoutMs(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  stopTimeoutMs(name: UnitName, signal: AbortSignal): Promise<number | undefined> {
+    return this.#call(signal, () => {
+      const unit = this.#systemd.units.get(name);
+      return unit === undefined ? undefined : behaviourOf(unit.text).stopTimeoutMs;
+    });
   }
 
-  /** This systemd has no timers: a unit with OnPartition=stop is not started here. */
-  setAlarms(): Promise<void> {
-    return Promise.reject(new FleetError('DBUS_CALL_FAILED', 'the simulation has no timers'));
+  /** A call each, as the adapter has it: any of them may fail. */
+  async setAlarms(alarms: readonly Alarm[], signal: AbortSignal): Promise<void> {
+    if (alarms.length === 0) return;
+    await this.#call(signal, () => undefined);
+    const set = (alarm: Alarm) => this.#call(signal, () => this.#systemd.alarms.set(alarm));
+    await Promise.all(alarms.map(set));
   }
 
-  clearAlarms(): Promise<void> {
-    return Promise.resolve();
+  async clearAlarms(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const clear = (name: string) => this.#call(signal, () => this.#systemd.alarms.clear(name));
+    await Promise.all(names.map(clear));
   }
 
-  alarms(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  alarms(prefix: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#call(signal, () => this.#systemd.alarms.names(prefix));
   }
 
   stuckStops(): Promise<readonly UnitName[]> {

@@ -1,5 +1,5 @@
 // What the store holds, record by record, as the checks read it: kept from the commits themselves, beside everything that fleet has.
-import type { Machine, MachineId, MetadataOverride } from '../../src/model/machine.ts';
+import type { Host, Machine, MachineId, MetadataOverride } from '../../src/model/machine.ts';
 import type { Requirements } from '../../src/model/requirements.ts';
 import { NO_REQUIREMENTS } from '../../src/model/requirements.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitTarget } from '../../src/model/unit.ts';
@@ -19,7 +19,7 @@ export type Place =
   | Readonly<{ kind: (typeof SINGLE)[number] }>;
 
 /** Keys that stand alone. */
-const SINGLE = ['leader', 'format', 'brake', 'history'] as const;
+const SINGLE = ['leader', 'format', 'brake', 'history', 'fence'] as const;
 
 const root = KEYS.leader.slice(0, -'leader'.length);
 
@@ -54,6 +54,10 @@ export class Contents {
   /** `NAME MACHINE` each. */
   readonly states = new Map<string, { readonly started?: number; readonly refusal?: string }>();
   readonly orphans = new Set<string>();
+  /** Machines of which a person said that they are gone. */
+  readonly evicted = new Set<string>();
+  /** The highest fencing token. */
+  fence = 0;
   /** Create revision of the leader key. */
   leader: bigint | undefined;
 
@@ -109,9 +113,15 @@ export class Contents {
       case 'leader':
         this.leader = kv?.createRevision;
         break;
+      case 'host':
+        if ((value as Host | undefined)?.evict === true) this.evicted.add(place.machine);
+        else this.evicted.delete(place.machine);
+        break;
+      case 'fence':
+        this.fence = (value as { token: number } | undefined)?.token ?? 0;
+        break;
       case 'brake':
       case 'history':
-      case 'host':
       case 'format':
         break;
     }

@@ -33,6 +33,10 @@ export class Faults {
   readonly #lasting = new Set<() => void>();
   /** By machine: troubles under way. */
   readonly #troubles = new Map<SimMachine, number>();
+  /** By machine: what keeps it from renewing its lease, or its timers, beside that. */
+  readonly #hindrances = new Map<SimMachine, number>();
+  readonly #unhinderedAtMs = new Map<SimMachine, number>();
+  readonly #leaseLostAtMs = new Map<SimMachine, number>();
   /** By machine: clock time in ms when the last trouble ended. */
   readonly #endedAtMs = new Map<SimMachine, number>();
 
@@ -59,6 +63,17 @@ export class Faults {
     if (this.#world.machines().some((other) => other !== machine && other.id === machine.id))
       return Infinity;
     return Math.max(process.startedAtMs, this.#endedAtMs.get(machine) ?? 0);
+  }
+
+  /** Clock time in ms since when its fleetd could renew its lease and set timers; Infinity while it cannot. */
+  renewsSince(machine: SimMachine): number {
+    if ((this.#hindrances.get(machine) ?? 0) > 0) return Infinity;
+    return Math.max(this.soundSince(machine), this.#unhinderedAtMs.get(machine) ?? 0);
+  }
+
+  /** When the machine's lease was last taken from it before its time. */
+  leaseLostAt(machine: SimMachine): number {
+    return this.#leaseLostAtMs.get(machine) ?? -Infinity;
   }
 
   #strikeMachine(machine: SimMachine, fault: MachineFault): void {
@@ -104,9 +119,12 @@ export class Faults {
       case 'bus-down':
       case 'bus-silent':
         bus.become(fault.fault === 'bus-down' ? 'down' : 'silent');
-        return this.#last(fault.ms, () => bus.become('up'));
+        return this.#hinder([machine], fault.ms, () => bus.become('up'));
       case 'reexec':
         return bus.drop();
+      case 'fleetd-stopped':
+        machine.process?.stop();
+        return this.#trouble([machine], fault.ms, () => machine.process?.go());
       case 'disk-full':
         disk.isFull = true;
         return this.#trouble([machine], fault.ms, () => (disk.isFull = false));
@@ -114,6 +132,8 @@ export class Faults {
         return machine.jumpWallClock(random.between(-DAY_MS, DAY_MS));
       case 'lease-lost':
         this.#trouble([machine], 0, () => undefined);
+        for (const each of this.#world.machines())
+          if (each.id === machine.id) this.#leaseLostAtMs.set(each, clock.now());
         return background(store.loseLease(KEYS.machine(machine.id)));
       case 'unit-crashes':
       case 'unit-stopped-by-hand':
@@ -126,17 +146,17 @@ export class Faults {
     switch (fault.fault) {
       case 'store-down':
         if (fault.breaks) network.break();
-        return this.#last(fault.ms, network.cut(fault.cut));
+        return this.#hinder(machines(), fault.ms, network.cut(fault.cut));
       case 'store-slow':
         return this.#trouble(machines(), fault.ms, network.slow(fault.byMs));
       case 'store-lossy':
         return this.#trouble(machines(), fault.ms, network.lose(fault.probability));
       case 'store-reelects':
-        this.#last(fault.ms, network.cut('silent'));
+        this.#hinder(machines(), fault.ms, network.cut('silent'));
         return void clock.schedule(fault.ms / 2, () => background(store.reelect()));
       case 'store-restarts':
         network.break();
-        this.#last(fault.ms, network.cut('refused'));
+        this.#hinder(machines(), fault.ms, network.cut('refused'));
         return void clock.schedule(fault.ms / 2, () => background(store.restart()));
       case 'store-compacts':
         return background(store.compact());
@@ -146,6 +166,7 @@ export class Faults {
         return leader()?.die('SIGKILL');
       case 'store-restored':
         network.break();
+        this.#hinder(machines(), 0, () => undefined);
         return background(store.restore(clock.now() - fault.agoMs));
     }
   }
@@ -159,6 +180,19 @@ export class Faults {
       for (const machine of machines) {
         this.#troubles.set(machine, (this.#troubles.get(machine) ?? 1) - 1);
         this.#endedAtMs.set(machine, this.#world.clock.now());
+      }
+    });
+  }
+
+  /** A fault for which no machine is taken for gone, and which keeps these from renewing their leases or their timers. */
+  #hinder(machines: readonly SimMachine[], ms: number, undo: () => void): void {
+    for (const machine of machines)
+      this.#hindrances.set(machine, (this.#hindrances.get(machine) ?? 0) + 1);
+    this.#last(ms, () => {
+      undo();
+      for (const machine of machines) {
+        this.#hindrances.set(machine, (this.#hindrances.get(machine) ?? 1) - 1);
+        this.#unhinderedAtMs.set(machine, this.#world.clock.now());
       }
     });
   }

@@ -195,8 +195,8 @@ export class Link implements Kv {
     const lagMs = network.watchLagMs;
     if (lagMs > 0) await this.#pause(random.between(0, lagMs), signal);
     else await this.#pause(random.between(0.2, 3), signal);
-    if (process.machine.isFrozen)
-      await new Promise<void>((resolve) => process.machine.whenAwake(resolve));
+    if (process.machine.isFrozen || process.isStopped)
+      await new Promise<void>((resolve) => process.whenAwake(resolve));
   }
 
   async #untilHealed(untilMs: number, signal: AbortSignal): Promise<boolean> {

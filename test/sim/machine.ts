@@ -47,10 +47,15 @@ interface Running {
   readonly stop: AbortController;
   readonly wire: Wire;
   parts: Parts | undefined;
+  openedAtMs?: number;
 }
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 5_000;
+/** ms for which a fleetd waits at most for the store, before it follows its units without. */
+const OPENING_MS = 16_000;
+/** ms in which a timer that is due is carried out. */
+const LATE_MS = 500;
 
 export class SimMachine {
   readonly name: string;
@@ -75,6 +80,7 @@ export class SimMachine {
   #countsTime = true;
   #frozenAtMs = 0;
   #suspendedMs = 0;
+  #thawedAtMs = -Infinity;
   #wallOffsetMs = 0;
   #asleep: (() => void)[] = [];
   #whenEnded: (() => void)[] = [];
@@ -89,7 +95,9 @@ export class SimMachine {
     this.network = new Network(world.sharedNetwork);
     this.systemd = new SimSystemd({
       disk: this.disk,
+      random: options.random.fork('systemd'),
       now: () => world.clock.now(),
+      machineNow: () => this.now(),
       after: (ms, act) => this.after(ms, act),
       watcher: world.watcher(this),
     });
@@ -115,6 +123,18 @@ export class SimMachine {
 
   get isFrozen(): boolean {
     return this.#frozen > 0;
+  }
+
+  /** A fleetd is at work that follows its units. */
+  get isWatched(): boolean {
+    const { openedAtMs = Infinity } = this.#running ?? {};
+    return this.clock.now() - openedAtMs > OPENING_MS && !this.isFrozen;
+  }
+
+  /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
+  get isLate(): boolean {
+    const lateMs = this.#countsTime ? LATE_MS : this.#config.agentTtlSec * 1000 + LATE_MS;
+    return this.isFrozen || this.clock.now() - this.#thawedAtMs < lateMs;
   }
 
   get isLeaving(): boolean {
@@ -192,6 +212,7 @@ export class SimMachine {
   thaw(): void {
     if (!this.isFrozen) return;
     this.#frozen = 0;
+    this.#thawedAtMs = this.clock.now();
     if (!this.#countsTime) this.#suspendedMs += this.clock.now() - this.#frozenAtMs;
     const asleep = this.#asleep;
     this.#asleep = [];
@@ -275,7 +296,7 @@ export class SimMachine {
     this.ownJob = job;
     this.#whenEnded.push(then);
     if (running.parts === undefined) running.process.die('ended while it started');
-    else running.stop.abort(new Error('SIGTERM'));
+    else running.process.deliver(() => running.stop.abort(new Error('SIGTERM')));
   }
 
   #start(): void {
@@ -332,6 +353,7 @@ export class SimMachine {
       settings,
     };
     running.parts = parts;
+    running.openedAtMs = this.clock.now();
     await runParts(
       {
         ...options,

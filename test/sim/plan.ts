@@ -21,6 +21,9 @@ export interface PlannedMachine {
 export type Asked =
   | Readonly<{ op: 'start' | 'load' | 'submit'; unit: UnitVersion; onlyNew: boolean }>
   | Readonly<{ op: 'stop' | 'unload' | 'destroy'; name: string }>
+  /** What a machine runs unknown to the store; `machine` says which one, where several do. */
+  | Readonly<{ op: 'adopt'; name: string; machine: string | undefined }>
+  | Readonly<{ op: 'evict'; machine: string }>
   | Readonly<{ op: 'patch'; machine: string; key: string; value: string | undefined }>;
 
 /** What goes wrong. `ms`: for so long. */
@@ -31,7 +34,11 @@ export type Fault =
   | Readonly<{ fault: 'cut'; machine: string; ms: number; cut: Cut; breaks: boolean }>
   | Readonly<{ fault: 'loss'; machine: string; ms: number; probability: number }>
   | Readonly<{ fault: 'slow' | 'watch-lag'; machine: string; ms: number; byMs: number }>
-  | Readonly<{ fault: 'duplicates' | 'freeze' | 'suspend'; machine: string; ms: number }>
+  | Readonly<{
+      fault: 'duplicates' | 'freeze' | 'suspend' | 'fleetd-stopped';
+      machine: string;
+      ms: number;
+    }>
   | Readonly<{ fault: 'bus-down' | 'bus-silent' | 'disk-full'; machine: string; ms: number }>
   | Readonly<{ fault: 'reexec' | 'break-streams' | 'wall-clock' | 'lease-lost'; machine: string }>
   | Readonly<{ fault: 'unit-crashes' | 'unit-stopped-by-hand'; machine: string; nth: number }>
@@ -75,7 +82,21 @@ const KINDS: Readonly<Record<UnitKind, number>> = {
   'hangs-in-start': 1,
   'slow-stop': 3,
   'hangs-in-stop': 1,
+  fenced: 5,
+  'fenced-global': 1,
+  'fenced-pinned': 2,
+  'cut-off': 12,
+  'cut-off-metadata': 3,
+  'cut-off-slow-stop': 3,
+  'cut-off-hangs': 2,
+  'cut-off-oneshot': 2,
+  'cut-off-global': 2,
 };
+
+/** Faults after which somebody may say that the machine is gone for good. */
+const TAKES_AWAY: ReadonlySet<Fault['fault']> = new Set(['power-cut', 'cut', 'leave', 'reboot']);
+/** requests about orphans after a backup was restored. */
+const AFTER_A_RESTORE = 8;
 
 const METADATA = [
   ['zone', ['a', 'b']],
@@ -170,8 +191,7 @@ class Drawer {
     };
     for (let i = 0; i < this.#climate.requests; i += 1)
       events.push({ atMs: when(), ...this.#request(), via: random.whole(0, 9) });
-    for (let i = 0; i < this.#climate.faults; i += 1)
-      events.push({ atMs: when(), ...this.#fault() });
+    for (let i = 0; i < this.#climate.faults; i += 1) events.push(...this.#faultAt(when()));
     return events;
   }
 
@@ -187,6 +207,8 @@ class Drawer {
       unload: 9,
       destroy: 11,
       patch: 7,
+      evict: 1,
+      adopt: 1,
     });
     switch (op) {
       case 'start':
@@ -200,12 +222,40 @@ class Drawer {
       case 'unload':
       case 'destroy':
         return { op, name };
+      case 'adopt':
+        return this.#adopt(name);
+      case 'evict':
+        return { op, machine: random.pick(this.#machines).name };
       case 'patch': {
         const [key, values] = random.pick(METADATA);
         const value = random.chance(0.25) ? undefined : random.pick(values);
         return { op, machine: random.pick(this.#machines).name, key, value };
       }
     }
+  }
+
+  #adopt(name: string): Asked {
+    const random = this.#random;
+    const machine = random.chance(0.5) ? random.pick(this.#machines).name : undefined;
+    return { op: 'adopt', name, machine };
+  }
+
+  /** A fault, and what a person may do about it. */
+  #faultAt(atMs: number): readonly Event[] {
+    const random = this.#random;
+    const fault = this.#fault();
+    const events: Event[] = [{ atMs, ...fault }];
+    const later = (ms: number, asked: Asked): void =>
+      void events.push({ atMs: atMs + ms, ...asked, via: random.whole(0, 9) });
+    if (TAKES_AWAY.has(fault.fault) && 'ms' in fault && 'machine' in fault && random.chance(0.3))
+      later(random.between(0, fault.ms), { op: 'evict', machine: fault.machine });
+    if (fault.fault !== 'store-restored') return events;
+    for (let i = 0; i < AFTER_A_RESTORE; i += 1) {
+      const name = random.pick(this.#names);
+      const ms = random.pick([3_000, 30_000]) * random.next();
+      later(ms, random.chance(0.8) ? this.#adopt(name) : { op: 'destroy', name });
+    }
+    return events;
   }
 
   #start(name: string): Asked {
@@ -222,14 +272,14 @@ class Drawer {
   #of(name: string, kind: UnitKind): string {
     const random = this.#random;
     const other = (): string => random.pick(this.#names.filter((each) => each !== name));
-    if (kind === 'metadata' || kind === 'global-metadata') {
+    if (kind === 'metadata' || kind === 'global-metadata' || kind === 'cut-off-metadata') {
       const [key, values] = random.pick(METADATA);
       return `${key}=${random.pick(values)}`;
     }
     if (kind === 'conflicts')
       return random.chance(0.2) ? `u${random.whole(1, 3)}*.service` : other();
     if (kind === 'machine-of' || kind === 'replaces') return other();
-    return kind === 'pinned' ? random.pick(this.#machines).id : '';
+    return kind === 'pinned' || kind === 'fenced-pinned' ? random.pick(this.#machines).id : '';
   }
 
   #fault(): Fault {
@@ -260,6 +310,7 @@ class Drawer {
       case 'duplicates':
       case 'freeze':
       case 'suspend':
+      case 'fleetd-stopped':
       case 'bus-down':
       case 'bus-silent':
       case 'disk-full':
@@ -309,6 +360,7 @@ const FAULTS: Readonly<Record<Fault['fault'], number>> = {
   duplicates: 3,
   freeze: 4,
   suspend: 3,
+  'fleetd-stopped': 4,
   'bus-down': 3,
   'bus-silent': 2,
   'disk-full': 2,

@@ -13,6 +13,8 @@ export class Process {
   #isAlive = true;
   /** Calls of ports left until it dies; half a call is one whose effect takes place and whose answer is never heard. */
   #diesAfter: number | undefined;
+  #isStopped = false;
+  #waiting: (() => void)[] = [];
   readonly #onDeath: (() => void)[] = [];
 
   constructor(machine: SimMachine, id: number) {
@@ -61,9 +63,34 @@ export class Process {
 
   /** Calls back in this process: not while the machine sleeps, and never after death. */
   deliver(act: () => void): void {
-    this.machine.whenAwake(() => {
+    this.whenAwake(() => {
       if (this.#isAlive) act();
     });
+  }
+
+  /** SIGSTOP: it does nothing until `go`, and its machine goes on. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** SIGCONT */
+  go(): void {
+    this.#isStopped = false;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const act of waiting) this.machine.whenAwake(act);
+  }
+
+  /** Calls at once, or as soon as it and its machine go on. */
+  whenAwake(act: () => void): void {
+    this.machine.whenAwake(() => {
+      if (this.#isStopped) this.#waiting.push(act);
+      else act();
+    });
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 }
 
@@ -103,7 +130,7 @@ class ProcessClock implements Clock {
       };
       const cancel = machine.after(ms, () => {
         signal.removeEventListener('abort', abort);
-        if (this.#process.isAlive) resolve();
+        this.#process.deliver(resolve);
       });
       signal.addEventListener('abort', abort, { once: true });
     });

@@ -3,11 +3,13 @@
 import { isFleetError, type FleetError } from '../../src/model/errors.ts';
 import { patchMetadata } from '../../src/registry/metadata.ts';
 import type { Registry } from '../../src/registry/registry.ts';
-import { destroyUnit, putUnit } from '../../src/registry/units.ts';
+import { evictMachine } from '../../src/registry/evict.ts';
+import { adoptUnit, destroyAll } from '../../src/registry/orphans.ts';
+import { putUnit } from '../../src/registry/units.ts';
 import type { DesiredState } from '../../src/model/unit.ts';
 import type { SimMachine } from './machine.ts';
 import type { Asked } from './plan.ts';
-import { fileOf, unitNamed } from './units.ts';
+import { fileOf, fileOfText, unitNamed } from './units.ts';
 
 /** One try of a request. */
 export interface Try {
@@ -112,16 +114,33 @@ export class Requests {
         return (await putUnit(registry, put, never)).outcome;
       }
       case 'destroy':
-        await destroyUnit(registry, unitNamed(asked.name), never);
+        await destroyAll(registry, unitNamed(asked.name), never);
         return 'destroyed';
+      case 'adopt': {
+        const machine = this.#machine(asked.machine)?.id;
+        const where = machine === undefined ? {} : { machine };
+        const adopt = { name: unitNamed(asked.name), requestId, fileOf: fileOfText, ...where };
+        await adoptUnit(registry, adopt, never);
+        return 'adopted';
+      }
+      case 'evict': {
+        const machine = this.#machine(asked.machine);
+        if (machine === undefined) return 'unchanged';
+        await evictMachine(registry, machine.id, never);
+        return 'evicted';
+      }
       case 'patch': {
-        const machine = this.#world.machines().find(({ name }) => name === asked.machine);
+        const machine = this.#machine(asked.machine);
         if (machine === undefined) return 'unchanged';
         const value = asked.value === undefined ? {} : { value: asked.value };
         await patchMetadata(registry, [{ machine: machine.id, key: asked.key, ...value }], never);
         return 'patched';
       }
     }
+  }
+
+  #machine(name: string | undefined): SimMachine | undefined {
+    return this.#world.machines().find((each) => each.name === name);
   }
 
   #checkYes(one: Try, outcome: string): void {
@@ -159,6 +178,10 @@ function told(asked: Asked): string {
     case 'unload':
     case 'destroy':
       return `${asked.op} ${asked.name}`;
+    case 'adopt':
+      return `adopt ${asked.name}${asked.machine === undefined ? '' : ` from ${asked.machine}`}`;
+    case 'evict':
+      return `evict ${asked.machine}`;
     case 'patch':
       return `patch ${asked.machine} ${asked.key}=${asked.value ?? '(removed)'}`;
   }

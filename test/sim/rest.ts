@@ -5,6 +5,7 @@ import type { UnitTarget } from '../../src/model/unit.ts';
 import { sha256Of } from '../../src/unitfile/hash.ts';
 import { isGlobal, placeOf, rulesOf, type Contents } from './contents.ts';
 import type { SimMachine } from './machine.ts';
+import type { SystemdUnit } from './systemd.ts';
 
 export interface RestWorld {
   readonly now: () => number;
@@ -129,7 +130,7 @@ export class Rest {
       else if (sha256Of(unit.text) !== target.sha256) say(name, 'is loaded in another version');
       else if (target.desiredState === 'launched') {
         if (sha256Of(unit.runs) !== target.sha256) say(name, 'was never started in this version');
-        else if (unit.endedBy === 'fleet' && !machine.systemd.isUp(name)) say(name, 'was stopped');
+        else if (wasStopped(unit) && !machine.systemd.isUp(name)) say(name, 'was stopped');
       } else if (machine.systemd.isUp(name)) say(name, 'runs, and is only to be loaded');
       if (row === undefined) say(name, 'is not reported');
     }
@@ -154,4 +155,9 @@ export class Rest {
     }
     return global;
   }
+}
+
+/** By fleet, or by a timer of fleet's. */
+function wasStopped({ endedBy }: SystemdUnit): boolean {
+  return endedBy === 'fleet' || endedBy === 'alarm';
 }

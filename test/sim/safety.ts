@@ -4,11 +4,14 @@ import type { Write } from '../../src/store/embedded/mvcc.ts';
 import type { Assignment } from '../../src/model/unit.ts';
 import { Causes } from './causes.ts';
 import { Contents, placeOf, shortId, type Place } from './contents.ts';
+import { Guards } from './guards.ts';
 import type { SimMachine } from './machine.ts';
 import type { Process } from './process.ts';
 import type { Actor } from './store.ts';
 import type { Hand, SystemdUnit } from './systemd.ts';
 import type { Try } from './requests.ts';
+import type { Copies, Told } from './safety-records.ts';
+import { behaviourOf } from './units.ts';
 import { wrongWriter } from './writers.ts';
 
 export interface SafetyWorld {
@@ -17,6 +20,10 @@ export interface SafetyWorld {
   readonly machines: () => readonly SimMachine[];
   /** Clock time in ms since when nothing is wrong with this machine, its fleetd and its network; Infinity while something is. */
   readonly soundSince: (machine: SimMachine) => number;
+  /** The same of all that its fleetd needs to renew its lease and to set timers. */
+  readonly renewsSince: (machine: SimMachine) => number;
+  /** When its lease was last taken from it before its time, against what etcd promises. */
+  readonly leaseLostAt: (machine: SimMachine) => number;
   readonly violated: (what: string) => void;
 }
 
@@ -29,25 +36,13 @@ const MARGIN_MS = 1_000;
 /** TTLs that the brake holds: DESIGN §3. */
 const BRAKE_TTLS = 5;
 
-/** What the store was told of a start. */
-interface Told {
-  readonly generation: number;
-  readonly hash: string;
-  readonly by: SimMachine;
-  readonly boot: number;
-}
-
-interface Copies {
-  readonly before: ReadonlyMap<string, Assignment>;
-  readonly placedOn: string | undefined;
-}
-
 export class Safety {
   #contents = new Contents();
   readonly #world: SafetyWorld;
   /** By create revision of the leader key. */
   readonly #leaders = new Map<bigint, Process>();
   readonly #causes: Causes;
+  readonly #guards: Guards;
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
@@ -60,6 +55,12 @@ export class Safety {
   constructor(world: SafetyWorld) {
     this.#world = world;
     this.#causes = new Causes(world);
+    this.#guards = new Guards({
+      ...world,
+      contents: () => this.#contents,
+      wasRestored: () => this.wasRestored(),
+      hasTwin: (machine) => this.#hasTwin(machine),
+    });
   }
 
   /** What the store holds now. */
@@ -98,6 +99,7 @@ export class Safety {
       const place = placeOf(write.key);
       const wrong = wrongWriter(place, actor);
       if (wrong !== undefined) this.#world.violated(wrong);
+      this.#guards.wrote(place, write, actor);
       if (place.kind === 'unit') this.#checkUnit(place.name, write, actor);
       if (place.kind === 'file' && write.kv === undefined) this.#checkFile(place.sha256);
       if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
@@ -114,6 +116,7 @@ export class Safety {
   /** The store is another one: what was true of the old one is no cause any more, and what is in the new one is. */
   restored(current: ReadonlyMap<string, Write>): void {
     this.#restoredAtMs = this.#world.now();
+    this.#guards.restored();
     const { contents } = this;
     const fresh = new Contents();
     for (const write of current.values()) {
@@ -137,13 +140,14 @@ export class Safety {
     if (!begins) return;
     const at = `${unit.name} ${machine.id}`;
     const now = this.#world.now();
-    const target =
-      this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
+    const copy = this.contents.copy(unit.name, machine.id);
+    const target = copy ?? this.contents.globals.get(unit.name);
     const told = this.#told.get(at);
-    const isPlaced = this.contents.copy(unit.name, machine.id) !== undefined;
     const isHere = told?.by === machine && told.boot === machine.boots;
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
-    if (told !== undefined && isPlaced && isSame)
+    // Nobody saw it end before a timer rang that would have stopped it: docs/unit-files.md.
+    const isOpen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
+    if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
       );
@@ -152,7 +156,6 @@ export class Safety {
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
     this.#lostFrom.delete(at);
-    const copy = this.contents.copy(unit.name, machine.id);
     // Where it is marked, the machine has lost the unit and does not know it yet.
     if (copy === undefined || copy.release) return;
     for (const other of this.#world.machines()) {
@@ -168,6 +171,7 @@ export class Safety {
   }
 
   stopAsked(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
+    if (by === 'alarm') this.#guards.alarmStops(machine, unit);
     if (by !== 'fleet') return;
     const at = `${unit.name} ${machine.id}`;
     this.#told.delete(at);
@@ -185,13 +189,19 @@ export class Safety {
     );
   }
 
+  begun(machine: SimMachine, unit: SystemdUnit): void {
+    this.#guards.begun(machine, unit);
+  }
+
   /** Its file is taken away: it may come again. */
   unlinked(machine: SimMachine, name: string): void {
     this.#told.delete(`${name} ${machine.id}`);
   }
 
   ended(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
-    if (by === 'machine' || by === 'fleet') this.#told.delete(`${unit.name} ${machine.id}`);
+    unit.endedUnseen = !machine.isWatched;
+    if (by === 'machine' || by === 'fleet' || by === 'alarm')
+      this.#told.delete(`${unit.name} ${machine.id}`);
   }
 
   /** Two machines of one id: what the one that is turned away runs is a person's to stop. */
@@ -268,7 +278,11 @@ export class Safety {
       const unit = by.systemd.units.get(place.name);
       // A row may come late: fleet has stopped the unit meanwhile.
       const isFresh = unit === undefined || unit.invocations === 0;
-      const isOver = isFresh || unit.endedBy === 'fleet' || unit.job?.kind === 'stop';
+      const isOver =
+        isFresh ||
+        unit.endedBy === 'fleet' ||
+        unit.endedBy === 'alarm' ||
+        unit.job?.kind === 'stop';
       if (row.started === undefined) this.#told.delete(at);
       if (row.started !== undefined && !isOver)
         this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });
@@ -360,7 +374,7 @@ export class Safety {
   #checkBrake(name: string, machine: string): void {
     const { now, ttlMs, violated } = this.#world;
     const mine = this.#vanished.get(machine);
-    if (mine === undefined || mine.orderly) return;
+    if (mine === undefined || mine.orderly || this.contents.evicted.has(machine)) return;
     const together = [...this.#vanished.values()].filter(
       ({ atMs, orderly }) => !orderly && Math.abs(atMs - mine.atMs) < ttlMs / 2,
     );

@@ -1,22 +1,27 @@
 // The systemd of a simulated machine: units, jobs and what becomes of them, as systemd(1) has it. It outlives every fleetd.
 // Invariant: whatever starts, stops or ends a unit is told to `watcher` at the moment it happens.
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { JobResult } from '../../src/model/unit-state.ts';
+import { Alarms } from './alarms.ts';
 import type { MemoryDisk } from './memory-disk.ts';
+import type { Random } from './random.ts';
 import { behaviourOf } from './units.ts';
 
-/** Who did it: fleet, a person at the machine, the unit itself, or the machine going down. */
-export type Hand = 'fleet' | 'person' | 'itself' | 'machine';
+/** Who did it: fleet, a timer that fleet has set, a person at the machine, the unit itself, or the machine going down. */
+export type Hand = 'fleet' | 'alarm' | 'person' | 'itself' | 'machine';
 
 /** Told of what happens to units. */
 export interface UnitWatcher {
   /** A start was asked; `begins` says whether the unit was down and starts now. */
   startAsked(unit: SystemdUnit, begins: boolean): void;
+  /** It begins: now, or when the stop under way has ended. */
+  begun(unit: SystemdUnit): void;
   /** A stop was asked while the unit was up. */
   stopAsked(unit: SystemdUnit, by: Hand): void;
   ended(unit: SystemdUnit, by: Hand): void;
   /** Its links are taken away. */
   unlinked(name: string): void;
+  rings(alarm: string): void;
 }
 
 /** A job under way, or over. */
@@ -37,25 +42,41 @@ export interface SystemdUnit {
   invocations: number;
   /** Clock time in ms when it was last started. */
   startedAtMs: number;
+  /** FLEET_GENERATION of what runs, or ran last. */
+  token: number | undefined;
+  /** Whoever has asked for the stop under way. */
+  stoppingBy: Hand | undefined;
   /** What ended it last. */
   endedBy: Hand | undefined;
+  /** No fleetd was there to see that end. */
+  endedUnseen: boolean;
   job: SystemdJob | undefined;
   /** A start that waits for the stop under way. */
   next: SystemdJob | undefined;
   cancelTimer: () => void;
+  dropIn: DropIn;
+}
+
+/** What a drop-in says beside the unit's file. */
+interface DropIn {
+  readonly assertPath: string | undefined;
+  readonly environmentFile: string | undefined;
 }
 
 export interface SystemdWorld {
   readonly disk: MemoryDisk;
+  readonly random: Random;
   readonly now: () => number;
+  /** Clock of the machine, which stands still in suspend. */
+  readonly machineNow: () => number;
   readonly after: (ms: number, act: () => void) => () => void;
   readonly watcher: UnitWatcher;
 }
 
 const nothing = (): void => undefined;
 
-/** ms that a stop may take before systemd kills; TimeoutStopSec=. */
-const STOP_TIMEOUT_MS = 60_000;
+/** Where drop-ins of this boot are. */
+const DROP_INS = '/run/systemd/system';
 /** ms; TimeoutStartSec=. */
 const START_TIMEOUT_MS = 90_000;
 
@@ -64,12 +85,23 @@ export class SimSystemd {
   readonly units = new Map<string, SystemdUnit>();
   readonly linked = new Map<string, string>();
   readonly enabled = new Set<string>();
+  readonly alarms: Alarms;
   readonly #world: SystemdWorld;
   /** Called when a job has ended, a unit went, or all was read anew. */
   readonly listeners = new Set<() => void>();
 
   constructor(world: SystemdWorld) {
     this.#world = world;
+    const { disk, random, machineNow, after, watcher } = world;
+    this.alarms = new Alarms({
+      disk,
+      random,
+      now: machineNow,
+      after,
+      stop: (name) => this.stop(name, 'alarm'),
+      kill: (name) => this.kill(name, 'alarm'),
+      rings: (name) => watcher.rings(name),
+    });
   }
 
   isUp(name: string): boolean {
@@ -97,8 +129,10 @@ export class SimSystemd {
       const text = this.#world.disk.read(path)?.toString('utf8');
       if (text === undefined) continue; // a link that leads nowhere
       const known = this.units.get(name);
-      if (known === undefined) this.units.set(name, newUnit(name, text));
-      else known.text = text;
+      const unit = known ?? newUnit(name);
+      unit.text = text;
+      unit.dropIn = this.#dropInOf(name);
+      this.units.set(name, unit);
     }
     for (const name of this.units.keys())
       if (!this.isUp(name) && !this.linked.has(name)) this.units.delete(name);
@@ -110,7 +144,8 @@ export class SimSystemd {
     const unit = this.units.get(name);
     if (unit === undefined) return undefined;
     const isDown = unit.activeState === 'inactive' || unit.activeState === 'failed';
-    this.#world.watcher.startAsked(unit, isDown);
+    const isLet = this.#isLet(unit);
+    this.#world.watcher.startAsked(unit, isDown && isLet);
     if (unit.activeState === 'active') return endedJob('start', name, 'done');
     if (unit.activeState === 'activating') return unit.job;
     if (unit.activeState === 'deactivating') {
@@ -118,6 +153,7 @@ export class SimSystemd {
       unit.next ??= newJob('start', name);
       return unit.next;
     }
+    if (!isLet) return endedJob('start', name, 'assert');
     return this.#begin(unit, newJob('start', name));
   }
 
@@ -140,9 +176,20 @@ export class SimSystemd {
     const job = newJob('stop', name);
     unit.job = job;
     unit.activeState = 'deactivating';
-    const ms = Math.min(behaviourOf(unit.runs).stopMs, STOP_TIMEOUT_MS);
+    unit.stoppingBy = by;
+    const { stopMs, stopTimeoutMs } = behaviourOf(unit.runs);
+    const ms = Math.min(stopMs, stopTimeoutMs);
     unit.cancelTimer = this.#world.after(ms, () => this.#end(unit, by, 'inactive'));
     return job;
+  }
+
+  /** SIGKILL to all that it has. */
+  kill(name: string, by: Hand): void {
+    const unit = this.units.get(name);
+    if (unit === undefined || !this.isUp(name)) return;
+    if (unit.stoppingBy === undefined) this.#world.watcher.stopAsked(unit, by);
+    const result = unit.job?.kind === 'start' ? 'failed' : 'done';
+    this.#end(unit, unit.stoppingBy ?? by, 'failed', result);
   }
 
   resetFailed(name: string): void {
@@ -158,6 +205,7 @@ export class SimSystemd {
 
   /** The machine goes down: every unit ends, every link of this boot is gone. */
   powerOff(): void {
+    this.alarms.powerOff();
     for (const unit of this.units.values()) {
       unit.cancelTimer();
       if (!this.isUp(unit.name)) continue;
@@ -169,6 +217,25 @@ export class SimSystemd {
     this.enabled.clear();
   }
 
+  #dropInOf(name: string): DropIn {
+    const text = this.#world.disk.read(join(DROP_INS, `${name}.d`, '50-fleet.conf'))?.toString();
+    const said = (pattern: RegExp): string | undefined => pattern.exec(text ?? '')?.[1];
+    return {
+      assertPath: said(/^AssertPathExists=(.*)$/m),
+      environmentFile: said(/^EnvironmentFile=-(.*)$/m),
+    };
+  }
+
+  #isLet({ dropIn: { assertPath } }: SystemdUnit): boolean {
+    return assertPath === undefined || this.#world.disk.read(assertPath) !== undefined;
+  }
+
+  #tokenOf({ dropIn: { environmentFile } }: SystemdUnit): number | undefined {
+    const text = environmentFile === undefined ? undefined : this.#world.disk.read(environmentFile);
+    const token = /^FLEET_GENERATION=(\d+)$/m.exec(text?.toString() ?? '')?.[1];
+    return token === undefined ? undefined : Number(token);
+  }
+
   #begin(unit: SystemdUnit, job: SystemdJob): SystemdJob {
     const { startMs, fails, ends } = behaviourOf(unit.text);
     unit.runs = unit.text;
@@ -177,6 +244,9 @@ export class SimSystemd {
     unit.invocations += 1;
     unit.startedAtMs = this.#world.now();
     unit.endedBy = undefined;
+    unit.stoppingBy = undefined;
+    unit.token = this.#tokenOf(unit);
+    this.#world.watcher.begun(unit);
     const isTooLong = startMs > START_TIMEOUT_MS && startMs !== Infinity;
     if (startMs === Infinity) return job;
     unit.cancelTimer = this.#world.after(startMs, () => {
@@ -198,11 +268,14 @@ export class SimSystemd {
     unit.cancelTimer = nothing;
     unit.activeState = state;
     unit.endedBy = by;
+    unit.stoppingBy = undefined;
     this.#world.watcher.ended(unit, by);
     const { next } = unit;
     unit.next = undefined;
     this.#endJob(unit, result);
-    if (next !== undefined) this.#begin(unit, next);
+    if (next === undefined) return;
+    if (this.#isLet(unit)) this.#begin(unit, next);
+    else settle(next, 'assert');
   }
 
   #endJob(unit: SystemdUnit, result: JobResult): void {
@@ -217,18 +290,22 @@ export class SimSystemd {
   }
 }
 
-function newUnit(name: string, text: string): SystemdUnit {
+function newUnit(name: string): SystemdUnit {
   return {
     name,
-    text,
+    text: '',
     runs: '',
     activeState: 'inactive',
     invocations: 0,
     startedAtMs: 0,
+    token: undefined,
+    stoppingBy: undefined,
     endedBy: undefined,
+    endedUnseen: false,
     job: undefined,
     next: undefined,
     cancelTimer: nothing,
+    dropIn: { assertPath: undefined, environmentFile: undefined },
   };
 }
 

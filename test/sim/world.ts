@@ -64,6 +64,8 @@ class World {
       ttlMs: plan.ttlSec * 1000,
       machines,
       soundSince: (machine) => this.#faults.soundSince(machine),
+      renewsSince: (machine) => this.#faults.renewsSince(machine),
+      leaseLostAt: (machine) => this.#faults.leaseLostAt(machine),
       violated,
     });
     this.#store = new SimStore(this.#clock, {
@@ -128,6 +130,8 @@ class World {
             this.#safety.stopAsked(machine, unit, by);
             this.#rest.asked(`${machine.name} stops ${unit.name}`);
           },
+          begun: (unit) => this.#safety.begun(machine, unit),
+          rings: (alarm) => this.#tell(machine.name, `alarm ${alarm} rings`),
           ended: (unit, by) => {
             this.#tell(machine.name, `${unit.name} has ended, by ${by}`);
             this.#safety.ended(machine, unit, by);
@@ -199,12 +203,13 @@ class World {
   /** Whether the record was as asked at some time since the try began. */
   #held({ asked, beganAtMs }: Try): boolean {
     const { contents } = this.#safety;
-    if (asked.op === 'patch') return true;
+    if (asked.op === 'patch' || asked.op === 'evict') return true;
     const name = 'unit' in asked ? asked.unit.name : asked.name;
     // Of two who destroy it at once, both are told that it is destroyed.
     if (this.#safety.unitChangedSince(name, beganAtMs)) return true;
     if (asked.op === 'destroy') return false;
     const unit = contents.units.get(name);
+    if (asked.op === 'adopt') return unit !== undefined;
     const isFile = !('unit' in asked) || unit?.sha256 === fileOf(asked.unit).sha256;
     return unit?.desiredState === desiredOf(asked.op) && isFile;
   }
@@ -251,7 +256,7 @@ class World {
   }
 }
 
-function desiredOf(op: Exclude<Asked['op'], 'patch' | 'destroy'>): string {
+function desiredOf(op: Exclude<Asked['op'], 'patch' | 'destroy' | 'adopt' | 'evict'>): string {
   if (op === 'start') return 'launched';
   return op === 'load' || op === 'stop' ? 'loaded' : 'inactive';
 }

@@ -5,7 +5,7 @@ import type { Actor } from './store.ts';
 /** Which parts may write what: the table of DESIGN §2. */
 const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   unit: ['api'],
-  placed: ['api', 'engine'],
+  placed: ['api', 'engine', 'agent'],
   schedule: ['api', 'engine', 'agent'],
   global: ['api', 'engine'],
   machine: ['agent', 'store'],
@@ -19,6 +19,7 @@ const WRITERS: Readonly<Record<Place['kind'], readonly string[]>> = {
   brake: ['engine'],
   history: ['engine'],
   format: ['agent'],
+  fence: ['agent'],
 };
 
 /** What is wrong with this writer of that key; undefined where nothing is. */

@@ -160,6 +160,38 @@ describe('Host with units that stop when it is cut off', () => {
     expect(systemd.count('start once.service')).toBe(1);
   });
 
+  it('nor what ended by itself while it was cut off, though another fleetd is there when it is not any more', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
+    const first = await start();
+    await steady('a.service');
+    await steady('b.service');
+    systemd.fail('a.service');
+    await quickly(() =>
+      readFileSync(join(dir, 'carried-out.json'), 'utf8').includes('"ended":true'),
+    );
+    await first.kill();
+    systemd.ring(systemClock.now() + TTL_MS);
+    expect([permit('a.service'), permit('b.service')]).toEqual([false, false]);
+    await start();
+    lease.renew(TTL_MS + 1000);
+    await quickly(() => systemd.active().includes('b.service'));
+    await quickly(() => systemd.count('start b.service') === 2);
+    expect(systemd.count('start a.service')).toBe(1);
+  });
+
+  it('lets a version without the option run on where an alarm of the one before it was set', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
+    await start();
+    await steady('a.service');
+    await steady('b.service');
+    await cluster.assign({ 'a.service': plain });
+    await quickly(() => systemd.count('start a.service') === 2);
+    systemd.ring(systemClock.now() + TTL_MS);
+    expect(systemd.active()).toEqual(['a.service']);
+  });
+
   it('takes it away instead where it was placed elsewhere meanwhile', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops() });
