@@ -155,7 +155,8 @@ export class Safety {
     const isAsked = target?.desiredState === 'launched';
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
-    this.#lostFrom.delete(at);
+    // A machine that has not heard of the mark begins it once more; it stays lost there.
+    if (copy?.release !== true) this.#lostFrom.delete(at);
     // Where it is marked, the machine has lost the unit and does not know it yet.
     if (copy === undefined || copy.release) return;
     for (const other of this.#world.machines()) {
