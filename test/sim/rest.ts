@@ -5,7 +5,7 @@ import type { UnitTarget } from '../../src/model/unit.ts';
 import { sha256Of } from '../../src/unitfile/hash.ts';
 import { isGlobal, placeOf, rulesOf, type Contents } from './contents.ts';
 import type { SimMachine } from './machine.ts';
-import type { SystemdUnit } from './systemd.ts';
+import { wasStopped } from './systemd.ts';
 
 export interface RestWorld {
   readonly now: () => number;
@@ -155,9 +155,4 @@ export class Rest {
     }
     return global;
   }
-}
-
-/** By fleet, or by a timer of fleet's. */
-function wasStopped({ endedBy }: SystemdUnit): boolean {
-  return endedBy === 'fleet' || endedBy === 'alarm';
 }

@@ -8,7 +8,7 @@ import { Guards } from './guards.ts';
 import type { SimMachine } from './machine.ts';
 import type { Process } from './process.ts';
 import type { Actor } from './store.ts';
-import type { Hand, SystemdUnit } from './systemd.ts';
+import { wasStopped, type Hand, type SystemdUnit } from './systemd.ts';
 import type { Try } from './requests.ts';
 import type { Copies, Told } from './safety-records.ts';
 import { behaviourOf } from './units.ts';
@@ -279,11 +279,7 @@ export class Safety {
       const unit = by.systemd.units.get(place.name);
       // A row may come late: fleet has stopped the unit meanwhile.
       const isFresh = unit === undefined || unit.invocations === 0;
-      const isOver =
-        isFresh ||
-        unit.endedBy === 'fleet' ||
-        unit.endedBy === 'alarm' ||
-        unit.job?.kind === 'stop';
+      const isOver = isFresh || wasStopped(unit) || unit.job?.kind === 'stop';
       if (row.started === undefined) this.#told.delete(at);
       if (row.started !== undefined && !isOver)
         this.#told.set(at, { generation: row.started, hash: row.hash, by, boot: by.boots });

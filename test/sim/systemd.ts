@@ -321,3 +321,8 @@ function settle(job: SystemdJob, result: JobResult): void {
   job.result = result;
   for (const notice of job.whenEnded) notice(result);
 }
+
+/** By fleet, or by a timer of fleet's. */
+export function wasStopped({ endedBy }: SystemdUnit): boolean {
+  return endedBy === 'fleet' || endedBy === 'alarm';
+}
