@@ -1,9 +1,8 @@
 // Every fault on five real hosts with 200 units and three etcd members: nothing that is well is stopped, and nothing acknowledged is lost.
 // FAULTS_ETCD_DOWN=600: also ten minutes without etcd, which is for doing by hand.
 // With FAULTS_RECORD=docs/reliability.json what was measured goes there; `node test/support/fault-table.ts` writes it into docs/reliability.md.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FaultLab, type Fault } from '../support/fault-lab.ts';
-import { record } from '../support/fault-record.ts';
+import type { Fault } from '../support/fault-lab.ts';
+import { suffer } from '../support/fault-suite.ts';
 import {
   cut,
   cutOneWay,
@@ -23,7 +22,6 @@ import {
   rebootedAlone,
 } from '../support/faults-hosts.ts';
 import { storeDiskFull, storeRestored } from '../support/faults-store.ts';
-import { noLab } from '../support/lab.ts';
 
 const TTL_MS = 3_000;
 
@@ -57,18 +55,4 @@ function longDown(seconds: string | undefined): readonly Fault[] {
   return seconds === undefined ? [] : [etcdDown(Number(seconds) * 1_000)];
 }
 
-describe.skipIf(noLab() !== undefined)('a fault on real hosts', () => {
-  let on: FaultLab;
-  beforeAll(async () => {
-    on = await FaultLab.start({ hosts: 5, members: 3, units: 200, ttlSec: TTL_MS / 1000 });
-  });
-  afterAll(async () => {
-    await on?.end();
-  });
-
-  it.for(faults)('$name: nothing that is well is stopped', async (fault) => {
-    const measured = await on.suffer(fault);
-    record(measured);
-    expect(measured.kept).toBeGreaterThan(0);
-  });
-});
+suffer('every kind', faults, { hosts: 5, members: 3, units: 200, ttlSec: TTL_MS / 1000 });

@@ -52,8 +52,6 @@ interface Running {
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 5_000;
-/** ms for which a fleetd waits at most for the store, before it follows its units without. */
-const OPENING_MS = 16_000;
 /** ms in which a timer that is due is carried out. */
 const LATE_MS = 500;
 
@@ -125,10 +123,11 @@ export class SimMachine {
     return this.#frozen > 0;
   }
 
-  /** A fleetd is at work that follows its units. */
+  /** A fleetd is at work that follows its units: without the store it begins with that only after a TTL. */
   get isWatched(): boolean {
     const { openedAtMs = Infinity } = this.#running ?? {};
-    return this.clock.now() - openedAtMs > OPENING_MS && !this.isFrozen;
+    const waitMs = this.#config.agentTtlSec * 1000 + LATE_MS;
+    return this.clock.now() - openedAtMs > waitMs && !this.isFrozen;
   }
 
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */

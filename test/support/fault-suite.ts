@@ -1,15 +1,17 @@
-// Faults of one kind as tests, on three real hosts with an etcd member each; test/full has them larger and longer.
+// Faults as tests, one after the other on a lab of their own.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FaultLab, type Fault } from './fault-lab.ts';
+import { FaultLab, type Fault, type FaultLabOptions } from './fault-lab.ts';
 import { record } from './fault-record.ts';
 import { noLab } from './lab.ts';
 
-/** Tries them one after the other on a lab of their own. */
-export function suffer(kind: string, faults: readonly Fault[]): void {
+/** What `npm test` has: three hosts with an etcd member each. test/full has more. */
+const SMALL: FaultLabOptions = { hosts: 3, members: 3, units: 30, ttlSec: 3 };
+
+export function suffer(kind: string, faults: readonly Fault[], options = SMALL): void {
   describe.skipIf(noLab() !== undefined)(`a fault of ${kind} on real hosts`, () => {
     let on: FaultLab;
     beforeAll(async () => {
-      on = await FaultLab.start({ hosts: 3, members: 3, units: 30, ttlSec: 3 });
+      on = await FaultLab.start(options);
     });
     afterAll(async () => {
       await on?.end();

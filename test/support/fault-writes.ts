@@ -104,12 +104,12 @@ export class FaultWrites {
   }
 }
 
-/** Destroys it; false where no answer came in time. */
+/** Destroys it; throws where no answer came in time. */
 async function gone(client: FleetClient, name: string): Promise<boolean> {
   try {
     await client.destroyUnit(name, AbortSignal.timeout(ANSWER_MS));
   } catch (error) {
-    return isFleetError(error, 'UNIT_NOT_FOUND');
+    if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
   }
   return true;
 }
