@@ -2,10 +2,11 @@
 // Invariant: what it was asked for first is what later calls keep to; a lab is changed by `down` and `up`.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
-import { get, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import path from 'node:path';
+import { http } from '../src/runtime/http.ts';
 import { execOn, labDir, labScript, labScriptHere, projectDir, type LabName } from './script.ts';
 import {
   etcdSeed,
@@ -191,7 +192,7 @@ async function machinesListed(
 async function machines(socketPath: string): Promise<readonly unknown[]> {
   const options = { socketPath, path: '/fleet/v1/machines', signal: AbortSignal.timeout(2000) };
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    get(options, resolve).on('error', reject);
+    http.get(options, resolve).on('error', reject);
   });
   const body = (await json(answer)) as { machines?: readonly unknown[]; error?: unknown };
   return body.machines ?? [];

@@ -1,14 +1,15 @@
 // The connections of a client: over a unix socket or TCP, with or without TLS, from this machine or from another.
 // Invariant: they are kept for as long as the client lives; what is not asked for (TLS) is not loaded.
-import {
+import type {
   Agent,
-  request,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestOptions,
+  AgentOptions,
+  ClientRequest,
+  IncomingMessage,
+  RequestOptions,
 } from 'node:http';
 import { isIP } from 'node:net';
 import { FleetError } from '../model/errors.ts';
+import { http, loadHttps } from '../runtime/http.ts';
 
 export interface ConnectionOptions {
   /** PEM files for https. */
@@ -73,10 +74,12 @@ export class Connections {
   /** Ends when the answer begins. */
   async send(target: Target, call: Request, signal: AbortSignal): Promise<IncomingMessage> {
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    const transport = await this.#transport(target.isSecure);
+    const transport = this.#transport(target.isSecure);
     const options: RequestOptions = {
       ...(await this.#addressOf(target)),
       agent: transport.agent,
+      // Without TLS nobody needs one, and to find it out costs 10 ms.
+      ...(target.isSecure ? {} : { servername: '' }),
       method: call.method,
       path: target.basePath + call.path,
       headers:
@@ -115,26 +118,26 @@ export class Connections {
     return { ...at, socketPath: await passage.socketTo(at) };
   }
 
-  /** TLS is loaded only where it is asked for. */
-  async #transport(isSecure: boolean): Promise<Transport> {
+  #transport(isSecure: boolean): Transport {
     const known = this.#transports.get(isSecure);
     if (known !== undefined) return known;
     const { passage, tls } = this.#options;
     const pool = { keepAlive: true, maxSockets: passage?.connectionsMax ?? CONNECTIONS_MAX };
-    const https = isSecure ? await import('node:https') : undefined;
-    // Another request may have been here while it was loaded.
-    const transport =
-      this.#transports.get(isSecure) ??
-      (https === undefined
-        ? { agent: new Agent(pool), request }
-        : { agent: new https.Agent({ ...pool, ...tls }), request: https.request });
-    this.#transports.set(isSecure, transport);
-    return transport;
+    const made = isSecure
+      ? overTls(pool, tls)
+      : { agent: new http.Agent(pool), request: http.request };
+    this.#transports.set(isSecure, made);
+    return made;
   }
 
   close(): void {
     for (const { agent } of this.#transports.values()) agent.destroy();
   }
+}
+
+function overTls(pool: AgentOptions, tls: TlsFiles | undefined): Transport {
+  const https = loadHttps();
+  return { agent: new https.Agent({ ...pool, ...tls }), request: https.request };
 }
 
 function isName(host: string | null | undefined): host is string {

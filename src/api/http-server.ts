@@ -1,9 +1,10 @@
 // The HTTP listeners of the API: timeouts, connections, and the answers to what never becomes a request.
 // Invariant: whatever comes in, the answer is JSON of the documented shape or the end of the connection.
-import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { FleetError } from '../model/errors.ts';
 import { CLIENT_TIMEOUT_MS, CONNECTIONS_MAX, HEADER_MAX_BYTES } from '../model/limits.ts';
+import { http } from '../runtime/http.ts';
 import type { ClientSockets } from './client-sockets.ts';
 import { errorBody, RETRY_AFTER_SEC } from './status.ts';
 
@@ -16,7 +17,7 @@ export function newHttpServer(
   name: string,
   sockets: ClientSockets,
 ): Server {
-  const server = createServer(
+  const server = http.createServer(
     {
       maxHeaderSize: HEADER_MAX_BYTES,
       headersTimeout: CLIENT_TIMEOUT_MS / 6,
@@ -88,7 +89,7 @@ function endWith(socket: Socket, answer: string): void {
 function rawAnswer(name: string, status: number, error: FleetError): string {
   const body = errorBody('v2', status, error);
   return [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`,
     `Server: ${name}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
