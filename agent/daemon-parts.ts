@@ -91,6 +91,11 @@ export interface Base {
   readonly bootId: string;
 }
 
+interface OpenedBase extends Base {
+  /** The registry's store, for what users ask: many changes at once share requests. */
+  readonly forRequests: Kv;
+}
+
 /** Opens all parts; throws what keeps fleetd from starting. */
 export async function openParts(options: PartsOptions): Promise<Parts> {
   const { env, pid, random } = options;
@@ -105,7 +110,7 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   return { clock, random, kv, systemd, machine, ...rest };
 }
 
-async function openBase(options: PartsOptions): Promise<Base> {
+async function openBase(options: PartsOptions): Promise<OpenedBase> {
   const { config, log, env, random, simulated } = options;
   const clock = systemClock;
   const { stateDirectory, runtimeDirectory, standalone } = config;
@@ -120,7 +125,7 @@ async function openBase(options: PartsOptions): Promise<Base> {
     primaryIp: config.publicIp || (await primaryAddress()),
     runtimes: await findRuntimes(log),
   };
-  const kv = await openStore(config, clock, random);
+  const { kv, forRequests } = await openStore(config, clock, random);
   const unreadable: Registry['unreadable'] = (found, error) =>
     log.warn({ key: found.key, code: error.code }, 'a record cannot be read, passing it over');
   const registry = { kv, keys: keysUnder(config.etcdKeyPrefix), unreadable };
@@ -137,6 +142,7 @@ async function openBase(options: PartsOptions): Promise<Base> {
     disk: localDisk,
     machine,
     registry,
+    forRequests,
     systemd,
     settings,
     identity,
@@ -225,13 +231,13 @@ export async function openHost(
 
 async function openApi(
   { config, log, env }: PartsOptions,
-  { registry, machine, clock }: Base,
+  { registry, forRequests, machine, clock }: OpenedBase,
   presence: Presence,
 ): Promise<Api> {
   const runtimeDirectory = config.systemdUser ? env['XDG_RUNTIME_DIR'] : undefined;
   const { journalDirectory } = config;
   return await createApi({
-    kv: registry.kv,
+    kv: forRequests,
     keys: registry.keys,
     log: log.child({ component: 'api' }),
     version: VERSION,
@@ -277,11 +283,16 @@ function factsOf(
   };
 }
 
-async function openStore(config: Config, clock: Clock, random: () => number): Promise<Kv> {
-  if (config.standalone)
-    return openEmbeddedStore({ path: join(config.stateDirectory, 'store.sqlite'), clock });
+type Stores = Readonly<{ kv: Kv; forRequests: Kv }>;
+
+async function openStore(config: Config, clock: Clock, random: () => number): Promise<Stores> {
+  if (config.standalone) {
+    const path = join(config.stateDirectory, 'store.sqlite');
+    const kv = openEmbeddedStore({ path, clock });
+    return { kv, forRequests: kv };
+  }
   const or = (text: string): string | undefined => (text === '' ? undefined : text);
-  return await openEtcdStore({
+  const kv = await openEtcdStore({
     endpoints: config.etcdServers,
     username: or(config.etcdUsername),
     password: or(config.etcdPassword),
@@ -292,6 +303,7 @@ async function openStore(config: Config, clock: Clock, random: () => number): Pr
     clock,
     random,
   });
+  return { kv, forRequests: kv.grouped() };
 }
 
 /** Why requests cannot be served; while etcd was never reached, where it is looked for. */

@@ -17,6 +17,8 @@ export const TXN_OPERATIONS_MAX = 100;
 export const TXN_COMPARES_MAX = 120;
 /** bytes in one transaction; etcd's default is 1.5 MiB a request. */
 export const TXN_MAX_BYTES = 1024 * 1024;
+/** transactions in one request; with the widest of them it stays within TXN_OPERATIONS_MAX. */
+export const TXN_GROUP_MAX = 64;
 /** keys in one page of a range: larger answers block the event loop. */
 export const RANGE_PAGE_KEYS = 1000;
 /** machines named in one `pending/` record. */

@@ -170,7 +170,8 @@ function fileFields(file: UnitFile): Omit<UnitFile, 'text'> {
 /** Also where the bytes are stored already: the new mod revision keeps collectFiles() from deleting them. */
 function filePut(registry: Registry, file: UnitFile | undefined): readonly Operation[] {
   if (file === undefined) return [];
-  return [{ kind: 'put', key: registry.keys.file(file.sha256), value: file.text }];
+  const key = registry.keys.file(file.sha256);
+  return [{ kind: 'put', key, value: file.text, shared: true }];
 }
 
 function checkHash(request: PutRequest, stored: Unit | undefined): void {

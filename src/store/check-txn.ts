@@ -7,20 +7,25 @@ import type { Operation, Txn } from './kv.ts';
 /** Throws STORE_LIMIT when `txn` is too large, or writes one key twice in a branch (which etcd refuses). */
 export function checkTxn(txn: Txn): void {
   checkCount('compares', txn.compares?.length ?? 0, TXN_COMPARES_MAX);
+  for (const branch of [txn.then, txn.else ?? []]) {
+    checkCount('operations', branch.length, TXN_OPERATIONS_MAX);
+    checkKeys(branch);
+  }
+  checkCount('bytes', bytesOf(txn), TXN_MAX_BYTES);
+}
+
+/** bytes of the keys and values of `txn`. */
+export function bytesOf(txn: Txn): number {
   let bytes = 0;
   for (const compare of txn.compares ?? []) {
     bytes += Buffer.byteLength(compare.key);
     if (compare.target === 'value') bytes += Buffer.byteLength(compare.equals);
   }
-  for (const branch of [txn.then, txn.else ?? []]) {
-    checkCount('operations', branch.length, TXN_OPERATIONS_MAX);
-    checkKeys(branch);
-    for (const operation of branch) {
-      bytes += Buffer.byteLength(operation.key);
-      if (operation.kind === 'put') bytes += Buffer.byteLength(operation.value);
-    }
+  for (const operation of [...txn.then, ...(txn.else ?? [])]) {
+    bytes += Buffer.byteLength(operation.key);
+    if (operation.kind === 'put') bytes += Buffer.byteLength(operation.value);
   }
-  checkCount('bytes', bytes, TXN_MAX_BYTES);
+  return bytes;
 }
 
 function checkCount(what: string, count: number, max: number): void {

@@ -39,7 +39,8 @@ export type Compare =
 
 export type Operation =
   | Readonly<{ kind: 'get'; key: string }>
-  | Readonly<{ kind: 'put'; key: string; value: string; lease?: LeaseId }>
+  /** `shared`: the key says what the value is, so that it does no harm where this is put though the compares do not hold. */
+  | Readonly<{ kind: 'put'; key: string; value: string; lease?: LeaseId; shared?: true }>
   | Readonly<{ kind: 'delete'; key: string }>;
 
 /**
@@ -79,9 +80,7 @@ export interface Kv {
   /** All keys that begin with `prefix`; linearizable unless `revision` is given. */
   range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult>;
 
-  /**
-   * STORE_REVERTED from here says that the store answered, and is not the one that was seen before: read again.
-   */
+  /** STORE_REVERTED from here says that the store answered, and is not the one that was seen before: read again. */
   txn(txn: Txn, signal: AbortSignal): Promise<TxnResult>;
 
   /**

@@ -2,9 +2,15 @@
 // Invariant: what is read with the same root is what was written.
 import type { IKeyValue, IRequestOp, ITxnRequest, ITxnResponse, IWatchResponse } from 'etcd3';
 import type { Compare, KeyValue, Operation, Txn, TxnResult, WatchEvent } from '../kv.ts';
+import { isShared } from './txn-groups.ts';
 
 /** etcd's sign for 'no end': all keys from here on. */
 const noEnd = Buffer.from([0]);
+
+/** As in etcd's rpc.proto; the library's types leave it out. */
+interface NestedResponse {
+  readonly response_txn: ITxnResponse;
+}
 
 export interface KeyRange {
   readonly key: Buffer;
@@ -66,6 +72,34 @@ export class Encoding {
     return { succeeded, revision: BigInt(header.revision), gets };
   }
 
+  /** Transactions that do not touch each other as one that compares nothing: each is nested in it, with its own compares. */
+  group(txns: readonly Txn[]): ITxnRequest {
+    const shared = new Map<string, Operation>();
+    for (const operation of txns.flatMap(({ then, else: otherwise = [] }) => [
+      ...then,
+      ...otherwise,
+    ]))
+      if (isShared(operation)) shared.set(operation.key, operation);
+    const nested = txns.map((txn) => ({ request_txn: this.txn(withoutShared(txn)) }));
+    const puts = [...shared.values()].map((operation) => this.#operation(operation));
+    // The library's types do not know nested transactions; its messages do.
+    return { success: [...nested, ...puts] as IRequestOp[] };
+  }
+
+  /** The results in the order of `txns`, all at the revision of the whole. */
+  groupResults(txns: readonly Txn[], { header, responses }: ITxnResponse): readonly TxnResult[] {
+    return txns.map((txn, i) => {
+      const nested = (responses[i] as NestedResponse).response_txn;
+      const result = this.txnResult(withoutShared(txn), { ...nested, header });
+      const gets = result.gets[Symbol.iterator]();
+      const branch = result.succeeded ? txn.then : (txn.else ?? []);
+      return {
+        ...result,
+        gets: branch.map((operation) => (isShared(operation) ? undefined : gets.next().value)),
+      };
+    });
+  }
+
   #unroot(key: Buffer): string {
     return key.toString().slice(this.#root.length);
   }
@@ -95,6 +129,14 @@ export class Encoding {
         return { request_delete_range: { key } };
     }
   }
+}
+
+function withoutShared(txn: Txn): Txn {
+  return {
+    ...txn,
+    then: txn.then.filter((operation) => !isShared(operation)),
+    else: (txn.else ?? []).filter((operation) => !isShared(operation)),
+  };
 }
 
 /** The first key behind `key`. */

@@ -3,7 +3,6 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { FleetError } from '../../model/errors.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import type { Kv } from '../kv.ts';
 import { Encoding } from './encode.ts';
 import { History } from './history.ts';
 import { InFlight } from './in-flight.ts';
@@ -30,7 +29,7 @@ export interface EtcdStoreOptions {
 }
 
 /** Opens the store. Does not wait for etcd: a host starts also without it. Throws CONFIG_INVALID. */
-export async function openEtcdStore(options: EtcdStoreOptions): Promise<Kv> {
+export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStore> {
   const { clock, random, requestTimeoutMs, username } = options;
   const endpoints = parseEndpoints(options.endpoints);
   const secure = endpoints.some((endpoint) => endpoint.secure);

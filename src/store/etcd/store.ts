@@ -1,6 +1,6 @@
 // etcd as the store: Kv over gRPC. What goes wrong between here and etcd, and what is done about it: docs/adr/0002-etcd-adapter.md.
 // Invariant: every call settles: by an answer, by its time, by its signal, or by close().
-import type { IResponseHeader } from 'etcd3';
+import type { IResponseHeader, ITxnRequest, ITxnResponse } from 'etcd3';
 import { FleetError, isFleetError } from '../../model/errors.ts';
 import { RANGE_PAGE_KEYS } from '../../model/limits.ts';
 import type { Clock } from '../../runtime/clock.ts';
@@ -21,6 +21,7 @@ import type { History, Mark } from './history.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Member, Try } from './member.ts';
 import type { CallOptions, Members } from './members.ts';
+import { TxnGroups } from './txn-groups.ts';
 import { watchEvents } from './watch.ts';
 
 export interface EtcdStoreParts {
@@ -73,14 +74,47 @@ export class EtcdStore implements Kv {
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
     checkTxn(txn);
     const { encoding } = this.#parts;
-    const request = encoding.txn(txn);
-    const writes = [...txn.then, ...(txn.else ?? [])].some(({ kind }) => kind !== 'get');
-    const answer = await this.#checked(
+    const answer = await this.#sendTxn(encoding.txn(txn), [txn], signal);
+    return encoding.txnResult(txn, answer);
+  }
+
+  /** The same store for many callers that know nothing of each other: transactions of theirs that come together share a request. */
+  grouped(): Kv {
+    const groups = new TxnGroups((txns, signal) => this.#txnGroup(txns, signal));
+    const txn: Kv['txn'] = async (one, signal) => {
+      checkTxn(one);
+      return await groups.txn(one, signal);
+    };
+    return {
+      txn,
+      range: (prefix, options, signal) => this.range(prefix, options, signal),
+      watch: (prefix, from, signal) => this.watch(prefix, from, signal),
+      grantLease: (ttlSec, signal) => this.grantLease(ttlSec, signal),
+      renewLease: (id, signal, withinMs) => this.renewLease(id, signal, withinMs),
+      leaseRemaining: (id, signal) => this.leaseRemaining(id, signal),
+      revokeLease: (id, signal) => this.revokeLease(id, signal),
+      compact: (revision, signal) => this.compact(revision, signal),
+      close: () => this.close(),
+    };
+  }
+
+  /** Several transactions, none of which touches what another writes, as one request; each has its own outcome. */
+  async #txnGroup(txns: readonly Txn[], signal: AbortSignal): Promise<readonly TxnResult[]> {
+    const { encoding } = this.#parts;
+    const [first] = txns;
+    if (first !== undefined && txns.length === 1) return [await this.txn(first, signal)];
+    const answer = await this.#sendTxn(encoding.group(txns), txns, signal);
+    return encoding.groupResults(txns, answer);
+  }
+
+  #sendTxn(request: ITxnRequest, txns: readonly Txn[], signal: AbortSignal): Promise<ITxnResponse> {
+    const operations = txns.flatMap(({ then, else: otherwise = [] }) => [...then, ...otherwise]);
+    const writes = operations.some(({ kind }) => kind !== 'get');
+    return this.#checked(
       (member, limits) => member.call(({ txn: method }) => method, request, limits),
       // Sent twice, a compare-and-set would answer `succeeded: false` for its own first try.
       { resend: writes ? 'unlessSent' : 'always', signal },
     );
-    return encoding.txnResult(txn, answer);
   }
 
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
