@@ -3,7 +3,7 @@ import type { V2PutUnit, V2Unit } from '../src/api/types.ts';
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { DesiredState } from '../src/model/unit.ts';
 import { optionsOf } from '../src/unitfile/format.ts';
-import { hashOfOptions } from '../src/unitfile/hash.ts';
+import { hashOfOptions, sha256Of } from '../src/unitfile/hash.ts';
 import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Context } from './context.ts';
 import { localText, nameOfArgument, type UnitArgument } from './unit-argument.ts';
@@ -64,13 +64,18 @@ function putFor(context: Context, found: Found, request: SubmitRequest): V2PutUn
   const { desiredState } = request;
   // Only if nobody else submits it at the same moment.
   if (before === undefined) return { text: local ?? '', desiredState, ifHash: '' };
-  if (local === undefined || local === before.text) return desiredOnly(before, request);
+  if (local === undefined || isTextOf(before, local)) return desiredOnly(before, request);
   if (request.replace) return replacement(before, local, request);
   if (hashOfText(name, local) !== before.hash)
     context.stderr(
       `WARNING: Unit ${name} in registry differs from the local file. Add --replace to override.\n`,
     );
   return desiredOnly(before, request);
+}
+
+/** A listing has no texts. */
+function isTextOf({ text, sha256 }: V2Unit, local: string): boolean {
+  return text === undefined ? sha256Of(local) === sha256 : text === local;
 }
 
 /** Undefined for a text that is no unit file: the server says what is wrong with it when it is asked to take it. */

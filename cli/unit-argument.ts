@@ -26,12 +26,13 @@ export function nameOfArgument(argument: string): UnitName {
 }
 
 /** Looks an argument up. UNIT_NOT_FOUND when there is neither a unit nor a file nor a template. */
-export async function lookUp(context: Context, argument: string): Promise<UnitArgument> {
+export async function lookUp(
+  context: Context,
+  argument: string,
+  find: (name: UnitName) => Promise<V2Unit | undefined> = (name) => findUnit(context, name),
+): Promise<UnitArgument> {
   const name = nameOfArgument(argument);
-  const [submitted, local] = await Promise.all([
-    findUnit(context, name),
-    localText(context, argument, name),
-  ]);
+  const [submitted, local] = await Promise.all([find(name), localText(context, argument, name)]);
   if (submitted !== undefined || local !== undefined)
     return { name, ...(submitted && { submitted }), ...(local !== undefined && { local }) };
   const template = templateOf(name);

@@ -6,6 +6,7 @@ import type { DesiredState, UnitName } from '../../src/model/unit.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
 import { viewOf, viewOfRemains, type UnitView } from '../goal.ts';
+import { finderOf, type FindUnit } from '../look-up.ts';
 import { inParallel } from '../parallel.ts';
 import { expandGlobs } from '../unit-glob.ts';
 import { findUnit, lookUp, nameOfArgument } from '../unit-argument.ts';
@@ -30,10 +31,12 @@ export async function change(
   options: ChangeOptions,
 ): Promise<number> {
   const words = takesFiles(verb) ? args : await expandGlobs(context, args);
+  const wanted = onePerUnit(words);
+  const find = finderOf(context, wanted.length);
   let status = 0;
   const views: UnitView[] = [];
-  for (const result of await inParallel(onePerUnit(words), (argument) =>
-    tried(ask(context, verb, argument, options)),
+  for (const result of await inParallel(wanted, (argument) =>
+    tried(ask({ context, find, options }, verb, argument)),
   )) {
     if ('error' in result) status = Math.max(status, report(result.error, context.stderr));
     else if (result.ok !== undefined) views.push(result.ok);
@@ -79,16 +82,22 @@ async function tried<T>(work: Promise<T>): Promise<Tried<T>> {
   }
 }
 
+/** What all arguments of a command share. */
+interface Asking {
+  readonly context: Context;
+  readonly find: FindUnit;
+  readonly options: ChangeOptions;
+}
+
 /** Sends what one argument asks for; undefined when there is nothing to do, which it has said. */
 async function ask(
-  context: Context,
+  asking: Asking,
   verb: ChangeVerb,
   argument: string,
-  options: ChangeOptions,
 ): Promise<UnitView | undefined> {
-  if (verb === 'destroy') return await destroy(context, argument);
-  if (!takesFiles(verb)) return await lower(context, verb, argument);
-  const { before, answer } = await submit(context, verb, argument, options.replace);
+  if (verb === 'destroy') return await destroy(asking, argument);
+  if (!takesFiles(verb)) return await lower(asking, verb, argument);
+  const { before, answer } = await submit(asking, verb, argument);
   return viewOf(WANTED[verb], before, answer);
 }
 
@@ -105,15 +114,15 @@ const WANTED: Readonly<Record<Exclude<ChangeVerb, 'destroy'>, DesiredState>> = {
 const TRIES = 3;
 
 async function submit(
-  context: Context,
+  { context, find, options: { replace } }: Asking,
   verb: 'submit' | 'load' | 'start',
   argument: string,
-  replace: boolean,
 ): Promise<Submitted> {
   const asNew = await submitNew(context, argument, WANTED[verb]);
   if (asNew !== undefined) return asNew;
   for (let left = TRIES - 1; ; left -= 1) {
-    const found = await lookUp(context, argument);
+    // What was listed before a conflict is old.
+    const found = await lookUp(context, argument, left === TRIES - 1 ? find : undefined);
     try {
       return await submitUnit(context, found, { verb, desiredState: WANTED[verb], replace });
     } catch (error) {
@@ -126,12 +135,12 @@ async function submit(
 }
 
 async function lower(
-  context: Context,
+  { context, find }: Asking,
   verb: 'stop' | 'unload',
   argument: string,
 ): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
-  const before = await findUnit(context, name);
+  const before = await find(name);
   if (before === undefined) return sayMissing(context, name);
   if (verb === 'stop' && before.desiredState === 'inactive')
     throw new FleetError('REQUEST_INVALID', `unable to stop unit '${name}': it is inactive`, {
@@ -146,9 +155,9 @@ async function lower(
   return viewOf(verb === 'stop' ? 'stopped' : desiredState, before, answer);
 }
 
-async function destroy(context: Context, argument: string): Promise<UnitView | undefined> {
+async function destroy({ context, find }: Asking, argument: string): Promise<UnitView | undefined> {
   const name = nameOfArgument(argument);
-  const before = await findUnit(context, name);
+  const before = await find(name);
   if (before === undefined) return await destroyOrphans(context, name);
   try {
     await context.client.destroyUnit(name, context.signal);

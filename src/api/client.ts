@@ -70,10 +70,18 @@ export class FleetClient {
 
   /** Every unit, in order of name. */
   async units(signal: AbortSignal): Promise<readonly V2Unit[]> {
-    const all: V2Unit[] = [];
-    for await (const page of this.#pages<V2UnitPage>('/fleet/v2/units', signal))
-      all.push(...page.units);
-    return all;
+    return (await this.unitsAt(signal)).units;
+  }
+
+  /** The same, with the revision at which all of them were read. */
+  async unitsAt(signal: AbortSignal): Promise<Pick<V2UnitPage, 'units' | 'revision'>> {
+    const units: V2Unit[] = [];
+    let revision = '0';
+    for await (const page of this.#pages<V2UnitPage>('/fleet/v2/units', signal)) {
+      units.push(...page.units);
+      revision = page.revision;
+    }
+    return { units, revision };
   }
 
   /** One unit with its text and states; UNIT_NOT_FOUND when there is none. */

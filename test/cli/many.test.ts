@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Fleet } from '../support/cli.ts';
 
@@ -17,6 +17,20 @@ it('fleetctl starts and destroys 500 units in one go', async () => {
       stderr: '',
       lines: 501,
     });
+    // What is there already is found in two listings, with its states and by the sum of its text.
+    expect(await fleet.run('start', '--replace', ...paths)).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+    writeFileSync(join(dir, 'many@.service'), '[Service]\nExecStart=/bin/sleep 2000\n');
+    const differs = await fleet.run('load', '--no-block', ...paths);
+    expect(differs.stderr.match(/differs from the local file/g)).toHaveLength(500);
+    const names = paths.map((path) => basename(path));
+    const stopped = await fleet.run('stop', ...names, 'many@none.service');
+    expect(stopped.stdout).toContain('Unit many@none.service does not exist\n');
+    expect(await fleet.run('stop', ...names)).toMatchObject({ status: 0, stderr: '' });
+    const states = (await fleet.run('list-units', '--no-legend', '--fields=active')).stdout;
+    expect(new Set(states.trim().split('\n'))).toEqual(new Set(['inactive']));
     expect((await fleet.run('destroy', 'many@*')).status).toBe(0);
     expect((await fleet.run('list-unit-files', '--no-legend')).stdout).toBe('');
   } finally {
