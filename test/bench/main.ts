@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { agents } from './agents.ts';
-import { cellsOf, COLUMNS, type Benchmark, type Findings } from './figures.ts';
+import { cellsOf, COLUMNS, type Bench, type Benchmark, type Findings } from './figures.ts';
 import { failover } from './failover.ts';
 import { idle } from './idle.ts';
 import { list } from './list.ts';
@@ -54,12 +54,13 @@ async function main(args: readonly string[]): Promise<number> {
   const around = surroundings();
   process.stdout.write(`${surroundingsLine(around)}\n`);
   const results: Measured[] = [];
+  const bench: Bench = { runs, say };
   const run: Run = { surroundings: around, results };
   let failed = 0;
   for (const benchmark of known) {
     process.stdout.write(`\n${benchmark.name}: ${benchmark.about}\n`);
     try {
-      const findings = await benchmark.run({ runs, say });
+      const findings = await benchmark.run(bench);
       results.push({ name: benchmark.name, about: benchmark.about, ...findings });
       process.stdout.write(tableOf(findings));
     } catch (error) {
