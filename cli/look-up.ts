@@ -8,7 +8,7 @@ import { findUnit } from './unit-argument.ts';
 export type FindUnit = (name: UnitName) => Promise<V2Unit | undefined>;
 
 /** names from which on two listings cost the cluster less than a request for each */
-const LISTED_FROM = 100;
+const LISTED_FROM = 32;
 
 /** A way to find so many units. */
 export function finderOf(context: Context, count: number): FindUnit {
