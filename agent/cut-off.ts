@@ -45,6 +45,8 @@ export class CutOff {
   readonly #deps: CutOffDeps;
   /** There may be alarms: of this fleetd, or of one before it. */
   #mayBeSet = true;
+  /** There are none but those of this fleetd. */
+  #isKnown = false;
   /** The units that the alarms are for, and the deadline that they count from. */
   #covered: ReadonlySet<UnitName> = new Set();
   #deadlineMs = -Infinity;
@@ -89,9 +91,17 @@ export class CutOff {
     if (this.#mayBeSet) this.#changed.set();
   }
 
-  /** Before the start of a unit that has not OnPartition=stop: ends when no alarm of a version that had it is left. */
+  /**
+   * Before the start of a unit that has not OnPartition=stop: ends when no alarm of a version that had it is left. What the alarms of an
+   * earlier fleetd are for is not known: they go with the first renewal, and on a host that is cut off they are waited for.
+   */
   async spare(name: UnitName, signal: AbortSignal): Promise<void> {
-    if (this.#covered.has(name)) await this.#inTurn(() => this.#renew(signal));
+    while (!this.#isKnown || this.#covered.has(name)) {
+      await this.#inTurn(() => this.#renew(signal));
+      if (this.#isKnown) return;
+      if ((await this.#deps.systemd.alarms(PREFIX, signal)).length === 0) return;
+      await this.#deps.clock.sleep(AGAIN_MS, signal);
+    }
   }
 
   /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */
@@ -147,6 +157,7 @@ export class CutOff {
     await systemd.setAlarms(alarms, signal);
     await systemd.clearAlarms(before, signal);
     this.#covered = new Set(names);
+    this.#isKnown = true;
     this.#deadlineMs = deadlineMs;
     await this.#noteStopped();
     await this.#noteEnded(signal);
@@ -157,6 +168,7 @@ export class CutOff {
     const { systemd } = this.#deps;
     await systemd.clearAlarms(await systemd.alarms(PREFIX, signal), signal);
     this.#mayBeSet = false;
+    this.#isKnown = true;
     this.#covered = new Set();
     this.#deadlineMs = -Infinity;
   }

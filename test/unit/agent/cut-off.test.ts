@@ -192,6 +192,24 @@ describe('Host with units that stop when it is cut off', () => {
     expect(systemd.active()).toEqual(['a.service']);
   });
 
+  it('starts such a version behind the alarms of an earlier fleetd, where it cannot take them away', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
+    const first = await start();
+    await steady('a.service');
+    await steady('b.service');
+    await first.kill();
+    await cluster.assign({ 'a.service': plain });
+    lease = new HandLease(); // this host does not reach the store's leases
+    await start();
+    await quickly(() => systemd.active().join(' ') === 'b.service');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(systemd.count('start a.service')).toBe(1);
+    systemd.ring(systemClock.now() + TTL_MS);
+    await quickly(() => systemd.count('start a.service') === 2);
+    expect(systemd.active()).toEqual(['a.service']);
+  });
+
   it('takes it away instead where it was placed elsewhere meanwhile', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops() });
