@@ -157,4 +157,86 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     plan: 'leave-with-a-full-disk',
   },
+  {
+    name: 'timers-a-ttl-late',
+    fault: 'the timers of OnPartition=stop are set one ttl too late',
+    file: 'agent/cut-off.ts',
+    find: 'const deadlineMs = isRegistered ? leaseMs : this.#deadlineMs;',
+    replace: 'const deadlineMs = isRegistered ? leaseMs + lease.ttlMs : this.#deadlineMs;',
+  },
+  {
+    name: 'timers-cleared-first',
+    fault: 'the old timers are taken away before the new ones are set',
+    file: 'agent/cut-off.ts',
+    find: '    await systemd.setAlarms(alarms, signal);\n    await systemd.clearAlarms(before, signal);\n',
+    replace:
+      '    await systemd.clearAlarms(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
+  },
+  {
+    name: 'timers-forgotten',
+    fault:
+      'only the timers that this fleetd has set are taken away, not those of the one before it',
+    file: 'agent/cut-off.ts',
+    find: '    const before = await systemd.alarms(PREFIX, signal);\n',
+    replace:
+      '    const before = this.#covered.size === 0 ? [] : await systemd.alarms(PREFIX, signal);\n',
+  },
+  {
+    name: 'started-without-timer',
+    fault: 'a unit with OnPartition=stop is started though no timer is set that stops it',
+    file: 'agent/cut-off.ts',
+    find: '      if (!this.#covered.has(name)) return false;\n',
+    replace: '',
+    also: {
+      find: 'return clock.bootMs() < this.#deadlineMs - leadMs(lease.ttlMs, stopTimeoutMs);',
+      replace: 'return stopTimeoutMs !== -1;',
+    },
+  },
+  {
+    name: 'end-by-itself-not-seen',
+    fault: 'what has ended by itself before a timer rang is taken for stopped by it',
+    file: 'agent/cut-off.ts',
+    find: 'const isEnded = isDown && (wasEnded || hasPermit);',
+    replace: 'const isEnded = isDown && wasEnded && hasPermit;',
+  },
+  {
+    name: 'timer-of-the-version-before',
+    fault: 'a version without OnPartition=stop is started under the timers of the one before it',
+    file: 'agent/host.ts',
+    find: '    if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);\n',
+    replace: '',
+  },
+  {
+    name: 'token-of-the-store-alone',
+    fault: 'a fencing token is taken from the store, whatever this host has given out',
+    file: 'agent/fencing.ts',
+    find: 'const least = Math.max(tokens.token, ...generations(starts));',
+    replace: 'const least = 0 * Math.max(tokens.token, ...generations(starts));',
+  },
+  {
+    name: 'token-taken-twice',
+    fault: 'two hosts may take the same fencing token: its key is not compared',
+    file: 'src/registry/fence.ts',
+    find: '          sameAs(keys.fence, found[0]),\n',
+    replace: '',
+  },
+  {
+    name: 'evicts-the-living',
+    fault: 'a machine is marked as given up though its key is there',
+    file: 'src/registry/evict.ts',
+    find: 'if (machine !== undefined) throw present(id);',
+    replace: 'if (machine?.value === undefined && stored?.value === undefined) throw present(id);',
+    also: {
+      find: "          { key: keys.machine(id), target: 'create', equals: 0n },\n",
+      replace: '',
+    },
+  },
+  {
+    name: 'adopts-what-is-known',
+    fault: 'what runs unknown to the store is taken up over a unit of that name',
+    file: 'src/registry/orphans.ts',
+    find: 'if (stored !== undefined)\n    throw',
+    replace: 'if (stored !== undefined && stored.value === undefined)\n    throw',
+    also: { find: 'compares: [...unknown(registry, name), ', replace: 'compares: [' },
+  },
 ];
