@@ -39,13 +39,14 @@ describe.skipIf(etcdMissing !== undefined)(`the brake on real etcd ${etcdMissing
     async () => {
       await using etcd = await startEtcd({ members: 3 });
       await using kv = await openStore(etcd.endpoints);
-      const lease = await kv.grantLease(60, never);
+      const lease = await eventually(() => kv.grantLease(60, never));
       for (const [n, member] of etcd.members.entries()) {
         // Only etcd's leader counts down: a follower asks it.
         await using one = await openStore([member.endpoint]);
         const left = await eventually(() => one.leaseRemaining(lease, never));
         expect(left, `member ${n}`).toBeGreaterThan(50);
-        expect(left, `member ${n}`).toBeLessThan(60);
+        // On a busy machine etcd elects again, and a new leader gives each lease its election timeout on top.
+        expect(left, `member ${n}`).toBeLessThanOrEqual(62);
       }
       const cut = await etcd.leader();
       await using alone = await openStore([cut.endpoint]);
