@@ -5,8 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installTestTools } from './test-tools.ts';
 
-const suites = ['unit', 'property', 'sim', 'cli', 'tidy', 'contract', 'real'];
-if (process.argv.includes('--full')) suites.push('full');
+/** Run one after the other; those of a group share the processors. */
+const groups: readonly (readonly string[])[] = [
+  ['unit', 'property', 'cli', 'tidy'],
+  ['sim'],
+  ['contract'],
+  ['real'],
+  ...(process.argv.includes('--full') ? [['full']] : []),
+];
 
 interface Counts {
   readonly numPassedTests: number;
@@ -26,15 +32,16 @@ installTestTools();
 const folder = mkdtempSync(join(tmpdir(), 'fleet-test-'));
 let [passed, failed, skipped] = [0, 0, 0];
 const failures: string[] = [];
-for (const suite of suites) {
-  const report = join(folder, `${suite}.json`);
-  process.stdout.write(`\n== ${suite}\n`);
+for (const suites of groups) {
+  const name = suites.join(', ');
+  const report = join(folder, `${suites[0]}.json`);
+  process.stdout.write(`\n== ${name}\n`);
   const { status } = spawnSync(
     'node_modules/.bin/vitest',
     [
       'run',
-      '--project',
-      suite,
+      ...suites.flatMap((suite) => ['--project', suite]),
+      ...(suites.length > 1 ? ['--maxWorkers=4'] : []), // they wait more than they compute
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${report}`,
@@ -52,7 +59,7 @@ for (const suite of suites) {
   if (status !== 0 && counts.numFailedTests + broken === 0) failed++;
   for (const file of counts.testResults)
     for (const test of file.assertionResults)
-      if (test.status === 'failed') failures.push(`failed: ${suite}: ${test.fullName}\n`);
+      if (test.status === 'failed') failures.push(`failed: ${name}: ${test.fullName}\n`);
       else if (test.status === 'skipped' || test.status === 'pending')
         process.stdout.write(`skipped: ${test.fullName}\n`);
 }
