@@ -1,8 +1,9 @@
-// Plans that once failed, cut down to what they needed, beside the code that draws new ones: they stay what they are when that changes.
+// Plans that once failed, cut down to what they needed, and one for what chance seldom brings about. They stay what they are when the
+// code changes that draws new ones.
 import { readFileSync } from 'node:fs';
 import type { Plan } from './plan.ts';
 
-/** Names of files in plans/, with what each found; docs/track-record.md tells of them. */
+/** Names of files in plans/, with what each found or would find; docs/track-record.md tells of them. */
 export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['refused-though-committed', 'a request was refused although its first try was committed'],
   ['leave-with-a-full-disk', 'a unit stayed down after its host had left with a full disk'],
@@ -10,6 +11,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['leave-interrupted', 'units that an interrupted leave had stopped stayed down'],
   ['taken-from-a-machine-that-is-back', 'a unit was taken from a machine that was back'],
   ['brake-after-the-first', 'of machines that vanished together the first lost its units'],
+  ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 
 /** Reads one. */

@@ -221,6 +221,14 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'evict-ignored',
+    fault: 'what a person has given up is held by the brake and doubted as before',
+    file: 'src/reconcile/absence.ts',
+    find: 'machine.orderly || machine.evict) return undefined;',
+    replace: 'machine.orderly) return undefined;',
+    plan: 'evicted-under-the-brake',
+  },
+  {
     name: 'evicts-the-living',
     fault: 'a machine is marked as given up though its key is there',
     file: 'src/registry/evict.ts',

@@ -78,7 +78,7 @@ export class Rest {
     if (placed === undefined)
       return contents.pending.has(name) ? undefined : `${name} waits, and nothing says why`;
     if (!contents.machines.has(placed.machine)) {
-      const taker = [...contents.machines.keys()].find((id) => this.#mayTake(unit, id));
+      const taker = [...contents.machines.keys()].find((id) => this.mayTake(unit, id));
       return taker === undefined ? undefined : `${name} is placed on a machine that is gone`;
     }
     if (placed.release) return `${name} is still to leave its machine`;
@@ -87,7 +87,7 @@ export class Rest {
   }
 
   /** Nothing stands in its way there; where something might, that is left to the tests of the plan. */
-  #mayTake(unit: UnitTarget, machine: string): boolean {
+  mayTake(unit: UnitTarget, machine: string): boolean {
     const contents = this.#world.contents();
     const { needs } = rulesOf(unit);
     if (needs.machineOf.length > 0 || contents.factsForbid(unit, machine) !== undefined)

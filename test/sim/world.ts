@@ -10,6 +10,7 @@ import type { Process } from './process.ts';
 import { hashOf, Random } from './random.ts';
 import { Requests, type Try } from './requests.ts';
 import { Safety } from './safety.ts';
+import { Evictions } from './evictions.ts';
 import { Rest } from './rest.ts';
 import { SimStore } from './store.ts';
 import { placeOf, shortId } from './contents.ts';
@@ -33,6 +34,9 @@ export async function runPlan(plan: Plan, options: { tell?: boolean } = {}): Pro
 /** Timers that fire in one simulation: many times what a healthy one has. */
 const MOMENTS_MAX = 1_500_000;
 
+/** ms between two looks at machines that were given up. */
+const EVICTIONS_CHECK_MS = 2_000;
+
 class World {
   readonly #plan: Plan;
   readonly #tells: boolean;
@@ -43,6 +47,7 @@ class World {
   readonly #safety: Safety;
   readonly #requests: Requests;
   readonly #rest: Rest;
+  readonly #evictions: Evictions;
   readonly #machines: SimMachine[] = [];
   readonly #story: string[] = [];
   readonly #violations: string[] = [];
@@ -109,6 +114,15 @@ class World {
       random: this.#random.fork('faults'),
       background: (work) => void work.catch((error: unknown) => violated(String(error))),
     });
+    this.#evictions = new Evictions({
+      now,
+      machines,
+      contents: () => this.#safety.contents,
+      leader: () => this.#safety.leader(),
+      soundSince: (machine) => this.#faults.soundSince(machine),
+      mayTake: (unit, machine) => this.#rest.mayTake(unit, machine),
+      violated,
+    });
     for (const each of plan.machines) {
       const world: MachineWorld = {
         clock: this.#clock,
@@ -155,6 +169,7 @@ class World {
       this.#clock.schedule(joinsAtMs, () => this.#machines[i]?.boot());
     for (const event of events) this.#clock.schedule(event.atMs, () => this.#happen(event));
     this.#clock.schedule(FAULTS_END_MS, () => this.#heal());
+    this.#watchEvictions();
     let moments = 0;
     const isOver = (): boolean => {
       moments += 1;
@@ -179,6 +194,11 @@ class World {
     for (const what of this.#rest.unsettled()) this.#violated(`never comes to rest: ${what}`);
     if (this.#violations.length === 0 && !this.#rest.isQuiet())
       this.#violated(`work goes on although all is as it should be: ${this.#rest.lastWork}`);
+  }
+
+  #watchEvictions(): void {
+    this.#evictions.check();
+    this.#clock.schedule(EVICTIONS_CHECK_MS, () => this.#watchEvictions());
   }
 
   #happen(event: Event): void {
