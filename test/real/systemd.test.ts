@@ -316,7 +316,8 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
         signal,
       );
       await first.close();
-      await eventually(() => existsSync(rang) && existsSync(`${rang}-3`));
+      // There, and written: cp does one after the other.
+      await eventually(() => existsSync(`${rang}-3`) && readFileSync(rang, 'utf8') !== '');
       const rangAtMs = Number(readFileSync(rang, 'utf8').split(' ')[0]) * 1000;
       const suspendedMs = systemClock.bootMs() - systemClock.now();
       expect(rangAtMs - suspendedMs).toBeGreaterThan(atMs - 30); // /proc/uptime is in steps of 10 ms
