@@ -182,14 +182,15 @@ export const mutants: readonly Mutant[] = [
       '    const before = this.#covered.size === 0 ? [] : await systemd.alarms(PREFIX, signal);\n',
   },
   {
-    name: 'started-without-timer',
-    fault: 'a unit with OnPartition=stop is started though no timer is set that stops it',
+    name: 'started-before-its-timer',
+    fault:
+      'a unit with OnPartition=stop is started at once, and its timers come with the next renewal',
     file: 'agent/cut-off.ts',
-    find: '      if (!this.#covered.has(name)) return false;\n',
+    find: '      await this.#renew(signal, name);\n      if (!this.#covered.has(name)) return false;\n',
     replace: '',
     also: {
       find: 'return clock.bootMs() < this.#deadlineMs - leadMs(lease.ttlMs, stopTimeoutMs);',
-      replace: 'return stopTimeoutMs !== -1;',
+      replace: 'return clock.bootMs() < lease.deadlineMs() - leadMs(lease.ttlMs, stopTimeoutMs);',
     },
   },
   {
@@ -205,13 +206,19 @@ export const mutants: readonly Mutant[] = [
     file: 'agent/host.ts',
     find: '    if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);\n',
     replace: '',
+    also: { find: '      this.#cutOff.unitsChanged();\n', replace: '' },
   },
   {
     name: 'token-of-the-store-alone',
-    fault: 'a fencing token is taken from the store, whatever this host has given out',
+    fault:
+      'a fencing token is taken from the store, restored or not, whatever this host has given out',
     file: 'agent/fencing.ts',
     find: 'const least = Math.max(tokens.token, ...generations(starts));',
     replace: 'const least = 0 * Math.max(tokens.token, ...generations(starts));',
+    also: {
+      find: 'if (tokens.token > 0) await raiseToken(',
+      replace: 'if (tokens.token < 0) await raiseToken(',
+    },
   },
   {
     name: 'token-taken-twice',
