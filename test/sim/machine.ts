@@ -123,11 +123,11 @@ export class SimMachine {
     return this.#frozen > 0;
   }
 
-  /** A fleetd is at work that follows its units: without the store it begins with that only after a TTL. */
+  /** A fleetd is at work that reaches systemd and follows its units: without the store it begins with that only after a TTL. */
   get isWatched(): boolean {
     const { openedAtMs = Infinity } = this.#running ?? {};
     const waitMs = this.#config.agentTtlSec * 1000 + LATE_MS;
-    return this.clock.now() - openedAtMs > waitMs && !this.isFrozen;
+    return this.clock.now() - openedAtMs > waitMs && !this.isFrozen && this.bus.state === 'up';
   }
 
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
