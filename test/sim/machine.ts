@@ -66,6 +66,8 @@ export class SimMachine {
   readonly network: Network;
   /** The type of the job that systemd has pending on fleet.service. */
   ownJob: 'stop' | 'restart' | undefined;
+  /** When it was last told to leave. */
+  leftAtMs = -Infinity;
   readonly #world: MachineWorld;
   readonly #random: Random;
   readonly #config: Config;
@@ -262,6 +264,7 @@ export class SimMachine {
   stopService(then: () => void): void {
     if (!this.#isWanted || this.ownJob !== undefined) return;
     this.#isWanted = false;
+    this.leftAtMs = this.clock.now();
     this.#end('stop', then);
   }
 

@@ -145,8 +145,9 @@ export class Safety {
     const told = this.#told.get(at);
     const isHere = told?.by === machine && told.boot === machine.boots;
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
-    // Nobody saw it end before a timer rang that would have stopped it: docs/unit-files.md.
-    const isOpen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
+    // Nobody saw it end before a timer rang that would have stopped it (docs/unit-files.md), or it was to begin anew after a leave.
+    const isUnseen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
+    const isOpen = isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs < machine.leftAtMs);
     if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
@@ -201,6 +202,7 @@ export class Safety {
 
   ended(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
     unit.endedUnseen = !machine.isWatched;
+    unit.endedAtMs = this.#world.now();
     if (by === 'machine' || by === 'fleet' || by === 'alarm')
       this.#told.delete(`${unit.name} ${machine.id}`);
   }

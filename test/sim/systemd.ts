@@ -50,6 +50,8 @@ export interface SystemdUnit {
   endedBy: Hand | undefined;
   /** No fleetd was there to see that end. */
   endedUnseen: boolean;
+  /** ms; when it was last down after it had been up. */
+  endedAtMs: number;
   job: SystemdJob | undefined;
   /** A start that waits for the stop under way. */
   next: SystemdJob | undefined;
@@ -302,6 +304,7 @@ function newUnit(name: string): SystemdUnit {
     stoppingBy: undefined,
     endedBy: undefined,
     endedUnseen: false,
+    endedAtMs: -Infinity,
     job: undefined,
     next: undefined,
     cancelTimer: nothing,
