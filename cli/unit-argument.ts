@@ -11,6 +11,9 @@ import { missingFile } from './missing-unit.ts';
 import { inParallel } from './parallel.ts';
 import { expandGlobs } from './unit-glob.ts';
 
+/** The cluster's unit of a name, undefined when there is none. Found in a listing it is without its text. */
+export type FindUnit = (name: UnitName) => Promise<V2Unit | undefined>;
+
 /** One UNIT argument, looked up here and in the cluster. */
 export interface UnitArgument {
   readonly name: UnitName;
@@ -29,7 +32,7 @@ export function nameOfArgument(argument: string): UnitName {
 export async function lookUp(
   context: Context,
   argument: string,
-  find: (name: UnitName) => Promise<V2Unit | undefined> = (name) => findUnit(context, name),
+  find: FindUnit = (name) => findUnit(context, name),
 ): Promise<UnitArgument> {
   const name = nameOfArgument(argument);
   const [submitted, local] = await Promise.all([find(name), localText(context, argument, name)]);

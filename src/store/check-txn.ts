@@ -21,11 +21,16 @@ export function bytesOf(txn: Txn): number {
     bytes += Buffer.byteLength(compare.key);
     if (compare.target === 'value') bytes += Buffer.byteLength(compare.equals);
   }
-  for (const operation of [...txn.then, ...(txn.else ?? [])]) {
+  for (const operation of operationsOf(txn)) {
     bytes += Buffer.byteLength(operation.key);
     if (operation.kind === 'put') bytes += Buffer.byteLength(operation.value);
   }
   return bytes;
+}
+
+/** Of both branches. */
+export function operationsOf({ then, else: otherwise = [] }: Txn): readonly Operation[] {
+  return [...then, ...otherwise];
 }
 
 function checkCount(what: string, count: number, max: number): void {

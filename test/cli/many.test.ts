@@ -31,7 +31,10 @@ it('fleetctl starts and destroys 500 units in one go', async () => {
     expect(await fleet.run('stop', ...names)).toMatchObject({ status: 0, stderr: '' });
     const states = (await fleet.run('list-units', '--no-legend', '--fields=active')).stdout;
     expect(new Set(states.trim().split('\n'))).toEqual(new Set(['inactive']));
-    expect((await fleet.run('destroy', 'many@*')).status).toBe(0);
+    const destroyed = await fleet.run('--debug', 'destroy', 'many@*');
+    expect(destroyed.status).toBe(0);
+    expect(destroyed.stderr.match(/DELETE \/fleet\/v2\/units\//g)).toHaveLength(500);
+    expect(destroyed.stderr).not.toContain('GET /fleet/v2/units/');
     expect((await fleet.run('list-unit-files', '--no-legend')).stdout).toBe('');
   } finally {
     await fleet.stop();

@@ -6,7 +6,16 @@ import { openEtcdStore, type EtcdStoreOptions } from '../../src/store/etcd/open.
 import type { Kv, Operation, Txn } from '../../src/store/kv.ts';
 import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
 import { describeKvContract } from './kv-contract.ts';
-import { expectCode, freshPrefix, keysBelow, never, put, read, write } from './kv/subject.ts';
+import {
+  expectCode,
+  freshPrefix,
+  keysBelow,
+  never,
+  put,
+  read,
+  twoClients,
+  write,
+} from './kv/subject.ts';
 
 let etcd: EtcdCluster;
 
@@ -16,17 +25,7 @@ describe.skipIf(etcdMissing !== undefined)(`grouped etcd ${etcdMissing ?? ''}`, 
   });
   afterAll(() => etcd.stop());
 
-  describeKvContract('etcd, grouped', async () => {
-    const [kv, second] = [await open(), await open()];
-    return {
-      kv,
-      second: () => Promise.resolve(second),
-      async close() {
-        await kv.close();
-        await second.close();
-      },
-    };
-  });
+  describeKvContract('etcd, grouped', async () => twoClients(await open(), await open()));
 
   describe('many at once', () => {
     let kv: Kv;

@@ -3,6 +3,7 @@ import { afterAll, describe } from 'vitest';
 import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
 import { describeKvContract, type MakeSubject } from './kv-contract.ts';
+import { twoClients } from './kv/subject.ts';
 
 describe.skipIf(etcdMissing !== undefined).for([1, 3] as const)(
   `etcd ${etcdMissing ?? ''}`,
@@ -20,13 +21,6 @@ function clusterOf(members: 1 | 3): MakeSubject {
     const kv = await openStore(endpoints, { requestTimeoutMs: 2000 });
     // Each client begins with another member.
     const second = await openStore(endpoints.toReversed(), { requestTimeoutMs: 2000 });
-    return {
-      kv,
-      second: () => Promise.resolve(second),
-      async close() {
-        await kv.close();
-        await second.close();
-      },
-    };
+    return twoClients(kv, second);
   };
 }

@@ -42,6 +42,7 @@ export interface EtcdMember {
   kill(): Promise<void>;
   /** Starts it again on the same data; ends when it answers, or at once where it is alone of three. */
   start(): Promise<void>;
+  /** SIGSTOP; ends when it stands. */
   freeze(): void;
   thaw(): void;
   /** Cuts it off from the other members; clients still reach it. */
@@ -226,7 +227,7 @@ class Cluster implements EtcdCluster {
         const quorum = this.#slots.filter((other) => other.child !== undefined && !other.cut);
         if (2 * quorum.length > this.#slots.length) await this.#ready([slot]);
       },
-      freeze: () => void slot.child?.kill('SIGSTOP'),
+      freeze: () => freeze(slot.child),
       thaw: () => void slot.child?.kill('SIGCONT'),
       cutFromPeers: () => this.#setCut(slot, true),
       heal: () => this.#setCut(slot, false),
@@ -331,6 +332,21 @@ function endpointOf(slot: Slot): string {
 
 function peerUrl(slot: Slot): string {
   return `http://127.0.0.1:${slot.proxy?.port ?? slot.peerPort}`;
+}
+
+/** The signal is sent at once and acted upon a moment later: on a busy machine a thread may still answer meanwhile. */
+function freeze(child: ChildProcess | undefined): void {
+  if (child?.pid === undefined || !child.kill('SIGSTOP')) return;
+  const tasks = `/proc/${child.pid}/task`;
+  const stands = (task: string): boolean => {
+    try {
+      return /^State:\s+[TZ]/m.test(readFileSync(`${tasks}/${task}/status`, 'utf8'));
+    } catch {
+      return true; // the thread has ended
+    }
+  };
+  const deadline = performance.now() + 1_000;
+  while (!readdirSync(tasks).every(stands) && performance.now() < deadline);
 }
 
 async function freePorts(count: number): Promise<number[]> {

@@ -2,6 +2,7 @@
 // Invariant: what is read with the same root is what was written.
 import type { IKeyValue, IRequestOp, ITxnRequest, ITxnResponse, IWatchResponse } from 'etcd3';
 import type { Compare, KeyValue, Operation, Txn, TxnResult, WatchEvent } from '../kv.ts';
+import { operationsOf } from '../check-txn.ts';
 import { isShared } from './txn-groups.ts';
 
 /** etcd's sign for 'no end': all keys from here on. */
@@ -75,10 +76,7 @@ export class Encoding {
   /** Transactions that do not touch each other as one that compares nothing: each is nested in it, with its own compares. */
   group(txns: readonly Txn[]): ITxnRequest {
     const shared = new Map<string, Operation>();
-    for (const operation of txns.flatMap(({ then, else: otherwise = [] }) => [
-      ...then,
-      ...otherwise,
-    ]))
+    for (const operation of txns.flatMap(operationsOf))
       if (isShared(operation)) shared.set(operation.key, operation);
     const nested = txns.map((txn) => ({ request_txn: this.txn(withoutShared(txn)) }));
     const puts = [...shared.values()].map((operation) => this.#operation(operation));

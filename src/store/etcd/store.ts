@@ -4,7 +4,7 @@ import type { IResponseHeader, ITxnRequest, ITxnResponse } from 'etcd3';
 import { FleetError, isFleetError } from '../../model/errors.ts';
 import { RANGE_PAGE_KEYS } from '../../model/limits.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { checkTxn } from '../check-txn.ts';
+import { checkTxn, operationsOf } from '../check-txn.ts';
 import type {
   KeyValue,
   Kv,
@@ -73,9 +73,7 @@ export class EtcdStore implements Kv {
 
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
     checkTxn(txn);
-    const { encoding } = this.#parts;
-    const answer = await this.#sendTxn(encoding.txn(txn), [txn], signal);
-    return encoding.txnResult(txn, answer);
+    return await this.#txn(txn, signal);
   }
 
   /** The same store for many callers that know nothing of each other: transactions of theirs that come together share a request. */
@@ -98,18 +96,23 @@ export class EtcdStore implements Kv {
     };
   }
 
+  async #txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
+    const { encoding } = this.#parts;
+    const answer = await this.#sendTxn(encoding.txn(txn), [txn], signal);
+    return encoding.txnResult(txn, answer);
+  }
+
   /** Several transactions, none of which touches what another writes, as one request; each has its own outcome. */
   async #txnGroup(txns: readonly Txn[], signal: AbortSignal): Promise<readonly TxnResult[]> {
     const { encoding } = this.#parts;
     const [first] = txns;
-    if (first !== undefined && txns.length === 1) return [await this.txn(first, signal)];
+    if (first !== undefined && txns.length === 1) return [await this.#txn(first, signal)];
     const answer = await this.#sendTxn(encoding.group(txns), txns, signal);
     return encoding.groupResults(txns, answer);
   }
 
   #sendTxn(request: ITxnRequest, txns: readonly Txn[], signal: AbortSignal): Promise<ITxnResponse> {
-    const operations = txns.flatMap(({ then, else: otherwise = [] }) => [...then, ...otherwise]);
-    const writes = operations.some(({ kind }) => kind !== 'get');
+    const writes = txns.flatMap(operationsOf).some(({ kind }) => kind !== 'get');
     return this.#checked(
       (member, limits) => member.call(({ txn: method }) => method, request, limits),
       // Sent twice, a compare-and-set would answer `succeeded: false` for its own first try.

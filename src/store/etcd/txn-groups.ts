@@ -1,7 +1,7 @@
 // Transactions that wait for the store at the same moment travel in one request: what group commit is to a database.
 // Invariant: each has the outcome that it would have had alone; in a group no key is written that another of it reads, compares or writes.
 import { TXN_GROUP_MAX, TXN_MAX_BYTES, TXN_OPERATIONS_MAX } from '../../model/limits.ts';
-import { bytesOf } from '../check-txn.ts';
+import { bytesOf, operationsOf } from '../check-txn.ts';
 import type { Operation, Txn, TxnResult } from '../kv.ts';
 
 /** Sends transactions that do not touch each other, as one request; an answer each, in their order. */
@@ -155,7 +155,7 @@ class Room {
 
 function waitingFor(txn: Txn): Waiting {
   const { compares = [], then, else: otherwise = [] } = txn;
-  const operations = [...then, ...otherwise];
+  const operations = operationsOf(txn);
   const keysWhere = (is: (operation: Operation) => boolean): readonly string[] =>
     operations.filter(is).map(({ key }) => key);
   return {

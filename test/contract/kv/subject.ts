@@ -22,6 +22,18 @@ export interface Subject {
 /** Starts an empty store. */
 export type MakeSubject = () => Promise<Subject>;
 
+/** Two clients of one store. */
+export function twoClients(kv: Kv, second: Kv): Subject {
+  return {
+    kv,
+    second: () => Promise.resolve(second),
+    async close() {
+      await kv.close();
+      await second.close();
+    },
+  };
+}
+
 /** Never aborts. */
 export const never = new AbortController().signal;
 

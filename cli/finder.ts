@@ -1,11 +1,7 @@
 // How units of the cluster are found for a command that names several: one by one, or all at once from its listings.
 import type { V2Unit, V2UnitState } from '../src/api/types.ts';
-import type { UnitName } from '../src/model/unit.ts';
 import type { Context } from './context.ts';
-import { findUnit } from './unit-argument.ts';
-
-/** The cluster's unit of a name, undefined when there is none. Found in a listing it is without its text. */
-export type FindUnit = (name: UnitName) => Promise<V2Unit | undefined>;
+import { findUnit, type FindUnit } from './unit-argument.ts';
 
 /** names from which on two listings cost the cluster less than a request for each */
 const LISTED_FROM = 32;
