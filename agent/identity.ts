@@ -43,6 +43,8 @@ export class IdentityFile {
   readonly #path: string;
   readonly #of: IdentityOf;
   #identity: Identity;
+  /** The lease that the file holds; differs from ours where it could not be written. */
+  #writtenLease: string | undefined;
 
   private constructor(
     disk: Disk,
@@ -53,6 +55,7 @@ export class IdentityFile {
     this.#path = path;
     this.#of = of;
     this.#identity = identity;
+    this.#writtenLease = identity.lease;
   }
 
   /** Reads the identity of this boot under this machine-id, or makes one. */
@@ -80,12 +83,13 @@ export class IdentityFile {
     return this.#identity;
   }
 
-  /** Keeps the lease for the next run of fleetd; undefined when it was given back. */
+  /** Keeps the lease for the next run of fleetd; undefined when it was given back. Throws what the disk throws; this run has it all the same. */
   async keepLease(lease: string | undefined): Promise<void> {
-    if (lease === this.#identity.lease) return;
     const { incarnation, nonce } = this.#identity;
     this.#identity = { incarnation, nonce, ...(lease === undefined ? {} : { lease }) };
+    if (lease === this.#writtenLease) return;
     await this.#write();
+    this.#writtenLease = lease;
   }
 
   async #write(): Promise<void> {

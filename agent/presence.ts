@@ -121,7 +121,7 @@ export class Presence {
     this.#hasLeft = true;
     const lease = this.#keeper.id;
     if (lease !== undefined) await this.#deps.kv.revokeLease(lease, signal);
-    await this.#deps.identity.keepLease(undefined);
+    await this.#keepLease(undefined);
   }
 
   /** Registers, and again whenever it is lost, until aborted. */
@@ -151,12 +151,11 @@ export class Presence {
 
   async #runOnce(signal: AbortSignal): Promise<void> {
     const { identity, kv } = this.#deps;
-    const before = identity.identity.lease;
-    const lease = await this.#keeper.acquire(signal, before);
-    await identity.keepLease(lease);
-    if (!(await this.#register({ lease, isResumed: lease === before }, signal))) {
+    const lease = await this.#keeper.acquire(signal, identity.identity.lease);
+    await this.#keepLease(lease);
+    if (!(await this.#register(lease, signal))) {
       this.#become('taken');
-      await identity.keepLease(undefined);
+      await this.#keepLease(undefined);
       await kv.revokeLease(lease, signal);
       await this.#untilFree(signal);
       return;
@@ -179,10 +178,7 @@ export class Presence {
   }
 
   /** Makes the key ours. Answers false where another holds it. */
-  async #register(
-    { lease, isResumed }: Readonly<{ lease: LeaseId; isResumed: boolean }>,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #register(lease: LeaseId, signal: AbortSignal): Promise<boolean> {
     const { found } = await this.#look(signal);
     const other = this.#foreign(found);
     this.#claimUntilMs = -Infinity;
@@ -192,9 +188,23 @@ export class Presence {
       if (!(await this.#claim(other, { found, lease }, signal))) return false;
     }
     // As a fleetd before this one has left it, under the lease that goes on: nothing is written.
-    if (isResumed && found?.value === this.#value()) this.#written = found.value;
+    if (this.#isOurs(found, lease)) this.#written = found.value;
     else await this.#put(lease, signal);
     return true;
+  }
+
+  /** It says what we say, and hangs on the lease that we renew: the same words under another lease go with that one. */
+  #isOurs(found: KeyValue | undefined, lease: LeaseId): found is KeyValue {
+    return found?.value === this.#value() && found.lease === lease;
+  }
+
+  /** For the next run of fleetd, which finds another one where this cannot be written. */
+  async #keepLease(lease: LeaseId | undefined): Promise<void> {
+    try {
+      await this.#deps.identity.keepLease(lease);
+    } catch (error) {
+      this.#deps.log.error({ err: error }, 'the lease cannot be kept on the disk, going on without');
+    }
   }
 
   /** The key and the format, at one revision. Throws CLUSTER_FORMAT_UNKNOWN. */
@@ -278,7 +288,7 @@ export class Presence {
       const other = this.#foreign(found);
       if (other !== undefined) await this.#defend(other, lease, signal);
       // Also what we have written ourselves may come late: of a fleetd before us, which was to leave.
-      else if (found?.value !== this.#value() && !this.#hasLeft) await this.#put(lease, signal);
+      else if (!this.#isOurs(found, lease) && !this.#hasLeft) await this.#put(lease, signal);
       await this.#oneChange(revision + 1n, signal);
     }
   }

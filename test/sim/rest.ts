@@ -78,6 +78,10 @@ export class Rest {
     if (placed === undefined)
       return contents.pending.has(name) ? undefined : `${name} waits, and nothing says why`;
     if (!contents.machines.has(placed.machine)) {
+      const isOrphan = [...contents.machines.keys()].some((id) =>
+        contents.orphans.has(`${name} ${id}`),
+      );
+      if (isOrphan && contents.pending.has(name)) return undefined; // it runs elsewhere: left to a person
       const taker = [...contents.machines.keys()].find((id) => this.mayTake(unit, id));
       return taker === undefined ? undefined : `${name} is placed on a machine that is gone`;
     }

@@ -361,7 +361,7 @@ export class Safety {
     const back = this.#backAtMs.get(machine) ?? -Infinity;
     if (isBack && now() - back >= lateMs)
       return violated(`${name} ${what} while ${shortId(machine)}, where it was, is there`);
-    if (vanished?.orderly === true) return;
+    if (vanished?.orderly === true || this.contents.evicted.has(machine)) return; // as a person said
     for (const each of machines()) {
       if (each.id !== machine || now() - soundSince(each) < ttlMs + MARGIN_MS) continue;
       violated(`${name} ${what} although nothing is wrong with ${each.name}, where it was`);

@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Disk } from '../../../agent/disk.ts';
 import { IdentityFile } from '../../../agent/identity.ts';
+import { localDisk } from '../../../agent/local-disk.ts';
 import { Presence } from '../../../agent/presence.ts';
 import type { Machine, MachineId } from '../../../src/model/machine.ts';
 import { decode, encode } from '../../../src/registry/codec.ts';
@@ -27,11 +30,15 @@ interface Runs {
   kill(): Promise<void>;
 }
 
-async function run(host: string, metadata: Record<string, string> = {}): Promise<Runs> {
-  const identity = await IdentityFile.open(join(dir, host, 'identity.json'), {
-    bootId: 'boot',
-    machineId: 'm',
-  });
+async function run(
+  host: string,
+  { disk = localDisk }: { disk?: Disk } = {},
+): Promise<Runs> {
+  const identity = await IdentityFile.open(
+    join(dir, host, 'identity.json'),
+    { bootId: 'boot', machineId: 'm' },
+    { disk, newId: randomUUID },
+  );
   const presence = new Presence({
     kv,
     keys,
@@ -43,7 +50,7 @@ async function run(host: string, metadata: Record<string, string> = {}): Promise
       id,
       primaryIp: '10.0.0.1',
       hostname: host,
-      metadata,
+      metadata: {},
       version: '2',
       capacity: { cpus: 1, memoryBytes: 1 },
       capabilities: {},
@@ -68,7 +75,11 @@ async function stored(): Promise<
   const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.machine(id) }] }, forever);
   const found = gets[0];
   return (
-    found && { machine: decode('machine', found.key, found.value), revision: found.modRevision }
+    found && {
+      machine: decode('machine', found.key, found.value),
+      revision: found.modRevision,
+      ...(found.lease === undefined ? {} : { lease: found.lease }),
+    }
   );
 }
 
@@ -150,6 +161,42 @@ describe('Presence', () => {
     await kv.revokeLease(identity.identity.lease!, forever);
     await eventually(() => one.presence.registrations === 2);
     await eventually(async () => (await stored()) !== undefined);
+  });
+
+  it('Presence hangs its key on the lease that it renews, where the same words stand under another one', async () => {
+    const one = await run('one');
+    await registered(one);
+    const { lease: own } = (await stored())!;
+    const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.machine(id) }] }, forever);
+    const { key, value } = gets[0]!;
+    const putUnder = async (lease: string): Promise<void> =>
+      void (await kv.txn({ then: [{ kind: 'put', key, value, lease }] }, forever));
+    await putUnder(await kv.grantLease(60, forever));
+    await eventually(async () => (await stored())?.lease === own);
+    await one.kill();
+    await putUnder(await kv.grantLease(60, forever));
+    await registered(await run('one'));
+    expect(await stored()).toMatchObject({ lease: own });
+  });
+
+  it('Presence registers while the disk is full; the next fleetd finds the key, and takes it to a lease of its own', async () => {
+    const first = await run('one');
+    await registered(first);
+    const { lease: lost } = (await stored())!;
+    await first.kill();
+    await kv.revokeLease(lost!, forever);
+    const full: Disk = {
+      ...localDisk,
+      write: () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })),
+    };
+    const second = await run('one', { disk: full });
+    await registered(second);
+    const { lease: unwritten } = (await stored())!;
+    await second.kill();
+    const third = await run('one');
+    await registered(third);
+    const { lease } = (await stored())!;
+    expect(new Set([lost, unwritten, lease]).size).toBe(3);
   });
 
   it('Presence takes back what a fleetd before it, which was to leave, has written late', async () => {
