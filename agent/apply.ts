@@ -88,8 +88,10 @@ async function noteStops(
     carriedOut.set({ ...before, ending: true });
     noted += 1;
   }
+  const isLeave = actions.some((each) => each.kind === 'stop' && each.because === 'leaving');
   if (noted === 0) return;
   try {
+    if (isLeave) await carriedOut.beginLeave();
     await carriedOut.save();
   } catch (error) {
     const { message } = asUnitFailure(error);

@@ -39,6 +39,7 @@ export class CarriedOutFile {
   readonly #texts = new WeakMap<CarriedOut, string>();
   #dirty = false;
   #saving: Promise<void> | undefined;
+  #isLeaving = false;
 
   private constructor(
     disk: Disk,
@@ -56,7 +57,11 @@ export class CarriedOutFile {
   static async open(path: string, bootId: string, disk: Disk = localDisk): Promise<CarriedOutFile> {
     await disk.makeDirectory(dirname(path));
     const text = (await disk.read(path))?.toString('utf8');
-    return new CarriedOutFile(disk, { path, bootId }, understood(text, bootId));
+    if (text !== undefined)
+      return new CarriedOutFile(disk, { path, bootId }, understood(text, bootId));
+    const left = understood((await disk.read(leftOf(path)))?.toString('utf8'), bootId);
+    const records = left.records.map((each) => asEnding(each));
+    return new CarriedOutFile(disk, { path, bootId }, { ...left, records });
   }
 
   get records(): ReadonlyMap<UnitName, CarriedOut> {
@@ -88,14 +93,40 @@ export class CarriedOutFile {
     }
   }
 
+  /**
+   * From now on everything is to be stopped. The file is put aside, which needs no space on the disk: a fleetd that begins anew takes what it
+   * finds there for stopped, whether or not that could be noted. Throws what the disk throws.
+   */
+  async beginLeave(): Promise<void> {
+    if (this.#isLeaving) return;
+    while (this.#saving !== undefined) await this.#saving.catch(() => undefined);
+    this.#isLeaving = true;
+    this.#saving = this.#putAside();
+    try {
+      await this.#saving;
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+
+  async #putAside(): Promise<void> {
+    if ((await this.#disk.read(this.#path)) === undefined) return;
+    await this.#disk.rename(this.#path, leftOf(this.#path));
+  }
+
   async #write(): Promise<void> {
+    const left = leftOf(this.#path);
     // Also on a disk that is full: a list that says what is no more is worse than none.
-    if (this.#records.size === 0) return await this.#disk.remove(this.#path);
+    if (this.#records.size === 0) {
+      await this.#disk.remove(left);
+      return await this.#disk.remove(this.#path);
+    }
     const units = Array.from(this.#records.values(), (each) => this.#textOf(each)).join(',');
     const text = `{"v":1,"bootId":${JSON.stringify(this.#bootId)},"units":[${units}]}`;
     const next = `${this.#path}.new`;
     await this.#disk.write(next, text);
-    await this.#disk.rename(next, this.#path);
+    await this.#disk.rename(next, this.#isLeaving ? left : this.#path);
+    if (!this.#isLeaving) await this.#disk.remove(left);
   }
 
   #textOf(one: CarriedOut): string {
@@ -105,6 +136,15 @@ export class CarriedOutFile {
     this.#texts.set(one, text);
     return text;
   }
+}
+
+/** Where it lies from the beginning of a leave on, until a fleetd that begins anew has written its own. */
+function leftOf(path: string): string {
+  return `${path}.left`;
+}
+
+function asEnding(one: CarriedOut): CarriedOut {
+  return one.desiredState === 'launched' ? { ...one, ending: true } : one;
 }
 
 function understood(

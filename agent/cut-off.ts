@@ -10,6 +10,7 @@ import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { CutOffNotes, FoundAs } from './cut-off-notes.ts';
 import type { Permits } from './permits.ts';
 import type { Alarm, Systemd } from './systemd.ts';
 
@@ -28,6 +29,7 @@ export interface CutOffDeps {
   readonly log: Log;
   readonly carriedOut: CarriedOutFile;
   readonly permits: Permits;
+  readonly notes: CutOffNotes;
   readonly lease: LeaseView;
   /** The manager is the user's. */
   readonly isUser: boolean;
@@ -51,8 +53,6 @@ export class CutOff {
   #covered: ReadonlySet<UnitName> = new Set();
   #deadlineMs = -Infinity;
   #set = 0;
-  /** Something has changed in systemd since units were last looked at. */
-  #isLookDue = true;
   readonly #changed = new Wake();
   #last: Promise<unknown> = Promise.resolve();
   readonly #stopTimeouts = new Map<UnitName, { hash: string; stopTimeoutMs: number | undefined }>();
@@ -83,12 +83,6 @@ export class CutOff {
   unitsChanged(): void {
     const watched = new Set(this.#watched());
     if (watched.size !== this.#covered.size || this.#isOneTooMany(watched)) this.#changed.set();
-  }
-
-  /** Units have changed in systemd: also on a host that is cut off it is seen which of them end by themselves. */
-  statesChanged(): void {
-    this.#isLookDue = true;
-    if (this.#mayBeSet) this.#changed.set();
   }
 
   /**
@@ -138,7 +132,6 @@ export class CutOff {
     const { systemd, lease } = this.#deps;
     const watched = [...this.#watched()].toSorted();
     if (watched.length === 0) return await this.#clearAll(signal);
-    if (this.#isLookDue) await this.#noteEnded(signal);
     const leaseMs = lease.deadlineMs();
     const isRegistered = leaseMs !== -Infinity;
     const isMore = starting !== undefined && !this.#covered.has(starting);
@@ -160,7 +153,6 @@ export class CutOff {
     this.#isKnown = true;
     this.#deadlineMs = deadlineMs;
     await this.#noteStopped();
-    await this.#noteEnded(signal);
   }
 
   async #clearAll(signal: AbortSignal): Promise<void> {
@@ -174,7 +166,7 @@ export class CutOff {
   }
 
   #alarmsFor(deadlineMs: number, units: readonly CutOffUnit[]): readonly Alarm[] | undefined {
-    const { clock, lease, permits, isUser } = this.#deps;
+    const { clock, lease, permits, notes, isUser } = this.#deps;
     const now = clock.now();
     const leftMs = deadlineMs - clock.bootMs(); // read after `now`: a pause in between only brings the alarms forward
     if (leftMs <= 0) return undefined;
@@ -189,6 +181,7 @@ export class CutOff {
         name: `${name}-stop-${index}`,
         atMs: at(atMs),
         commands: [
+          notes.command(`${name}-stop-${index}`, systemctl, names),
           ['/bin/rm', '-f', '--', ...names.flatMap((unit) => permits.filesOf(unit))],
           [...systemctl, 'stop', '--no-block', '--', ...names.map(systemdNameOf)],
         ],
@@ -201,52 +194,26 @@ export class CutOff {
     ];
   }
 
-  /** Units whose permit is gone were stopped by an alarm: what still asks for them starts them again. */
+  /**
+   * Units whose permit is gone were stopped by an alarm: what still asks for them starts them again. What was down as the alarm rang had
+   * ended by itself, and nobody starts it again for that.
+   */
   async #noteStopped(): Promise<void> {
-    const { carriedOut, permits, wakePlan, log } = this.#deps;
+    const { carriedOut, permits, notes, wakePlan, log } = this.#deps;
+    const notedAs = await notes.read();
     let found = 0;
     for (const name of this.#watched()) {
       if (await permits.has(name)) continue;
       const done = carriedOut.records.get(name);
       if (done?.started === undefined || done.ended === true) continue;
-      log.warn({ unit: name }, 'a unit was stopped because this host was cut off');
-      carriedOut.set(asStopped(done));
+      const hasEnded = wasEnding(done, notedAs.get(systemdNameOf(name)));
+      if (!hasEnded) log.warn({ unit: name }, 'a unit was stopped because this host was cut off');
+      carriedOut.set(hasEnded ? { ...done, ended: true } : asStopped(done));
       found += 1;
     }
-    if (found === 0) return;
+    if (found > 0) wakePlan();
     await carriedOut.save();
-    wakePlan();
-  }
-
-  /** What is down although it has its permit has ended by itself: an alarm that rings later does not stop it, and nobody starts it again. */
-  async #noteEnded(signal: AbortSignal): Promise<void> {
-    const { carriedOut, systemd } = this.#deps;
-    const settled = [...this.#watched()].filter((name) => {
-      const { started, job } = carriedOut.records.get(name) ?? {};
-      return started !== undefined && job !== 'running';
-    });
-    this.#isLookDue = false;
-    if (settled.length === 0) return;
-    try {
-      for (const [name, { activeState }] of await systemd.states(settled, signal))
-        await this.#noteState(name, activeState);
-      await carriedOut.save();
-    } catch (error) {
-      this.#isLookDue = true;
-      throw error;
-    }
-  }
-
-  async #noteState(name: UnitName, activeState: string): Promise<void> {
-    const { carriedOut, permits } = this.#deps;
-    const isDown = activeState === 'inactive' || activeState === 'failed';
-    const hasPermit = await permits.has(name);
-    const done = carriedOut.records.get(name);
-    if (done === undefined) return;
-    const { ended: wasEnded = false, ...rest } = done;
-    // An alarm takes the permit before it stops: one that rang just now has left none.
-    const isEnded = isDown && (wasEnded || hasPermit);
-    if (isEnded !== wasEnded) carriedOut.set(isEnded ? { ...rest, ended: true } : rest);
+    await notes.clear();
   }
 
   *#watched(): Iterable<UnitName> {
@@ -269,6 +236,11 @@ export class CutOff {
     this.#last = turn.catch(() => undefined);
     return turn;
   }
+}
+
+/** A start that waits for the end of a stop is of a unit that is wanted: what the timer has canceled is to be asked again. */
+function wasEnding({ job }: CarriedOut, notedAs: FoundAs | undefined): boolean {
+  return notedAs === 'down' || (notedAs === 'ending' && job !== 'running' && job !== 'canceled');
 }
 
 function asStopped(done: CarriedOut): CarriedOut {

@@ -18,6 +18,7 @@ import { CarriedOutFile } from './carried-out.ts';
 import type { Config } from './config.ts';
 import type { Disk } from './disk.ts';
 import { openSystemd } from './dbus/systemd.ts';
+import { CutOffNotes } from './cut-off-notes.ts';
 import { DropIns } from './drop-ins.ts';
 import { Host } from './host.ts';
 import { IdentityFile } from './identity.ts';
@@ -217,6 +218,7 @@ export async function openHost(
     kept,
     dropIns,
     permits,
+    notes: new CutOffNotes(disk, join(config.runtimeDirectory, 'cut-off')),
     tokens,
     lease: {
       ttlMs: config.agentTtlSec * 1000,

@@ -21,8 +21,6 @@ import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
 
 export interface HostReporterDeps {
-  /** Something has changed in systemd. */
-  readonly statesChanged: () => void;
   readonly systemd: Systemd;
   readonly clock: Clock;
   readonly log: Log;
@@ -99,7 +97,6 @@ export class HostReporter {
   async #listen(signal: AbortSignal): Promise<never> {
     for (;;) {
       await this.#deps.systemd.changed(signal);
-      this.#deps.statesChanged();
       this.#isAllDue = true;
       this.#wake.set();
       await this.#deps.clock.sleep(GATHER_MS, signal);

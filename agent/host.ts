@@ -14,6 +14,7 @@ import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { applyActions } from './apply.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { CutOffNotes } from './cut-off-notes.ts';
 import { CutOff, type LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
@@ -47,6 +48,7 @@ export interface HostDeps {
   readonly kept: KeptDesired;
   readonly dropIns: DropIns;
   readonly permits: Permits;
+  readonly notes: CutOffNotes;
   readonly tokens: TokenFile;
   readonly lease: LeaseView;
   /** The manager is the user's. */
@@ -144,8 +146,7 @@ export class Host {
       refusals: () => this.#refusals(),
       isRunning: (name: UnitName) => this.#jobs.isRunning(name),
     };
-    const statesChanged = (): void => this.#cutOff.statesChanged();
-    this.#reporter = new HostReporter({ ...deps, report, view, statesChanged });
+    this.#reporter = new HostReporter({ ...deps, report, view });
   }
 
   /** Runs until aborted; then rejects. What runs here is left as it is. */
@@ -235,10 +236,9 @@ export class Host {
       let waitMs = IDLE_MS;
       try {
         if (!isRecovered) {
-          for (const record of await recoverRecords(this.#deps, carriedOut.records, signal)) {
-            log.info({ unit: record.name }, 'found a unit of fleet that no record tells of');
-            carriedOut.set(record);
-          }
+          const { found, gone } = await recoverRecords(this.#deps, signal);
+          for (const record of found) carriedOut.set(record);
+          for (const name of gone) carriedOut.delete(name);
           isRecovered = true;
         }
         waitMs = await this.#pass(signal);

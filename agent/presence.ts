@@ -203,7 +203,10 @@ export class Presence {
     try {
       await this.#deps.identity.keepLease(lease);
     } catch (error) {
-      this.#deps.log.error({ err: error }, 'the lease cannot be kept on the disk, going on without');
+      this.#deps.log.error(
+        { err: error },
+        'the lease cannot be kept on the disk, going on without',
+      );
     }
   }
 

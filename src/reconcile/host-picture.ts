@@ -30,7 +30,7 @@ export interface CarriedOut extends Guards {
   readonly started?: number;
   readonly job?: JobResult;
   readonly result?: string;
-  /** It was seen down though it might run: it has ended by itself, and nobody starts it again for that. OnPartition=stop only. */
+  /** It was down as a timer was to stop it: it has ended by itself, and nobody starts it again for that. OnPartition=stop only. */
   readonly ended?: true;
   /** Its stop was asked; whether it has ended is not known. */
   readonly ending?: boolean;

@@ -10,6 +10,9 @@ export interface AlarmsWorld {
   readonly now: () => number;
   readonly after: (ms: number, act: () => void) => () => void;
   readonly random: Random;
+  readonly stateOf: (name: string) => string;
+  /** Nothing says which of these were up: the disk is full. */
+  readonly unnoted: (names: readonly string[]) => void;
   /** systemctl stop --no-block, and systemctl kill --signal=KILL. */
   readonly stop: (name: string) => void;
   readonly kill: (name: string) => void;
@@ -67,14 +70,29 @@ export class Alarms {
     this.#ringing.add(cancel);
   }
 
+  /** Between two commands of one. */
+  get isRinging(): boolean {
+    return this.#ringing.size > 0;
+  }
+
   #carryOut(command: readonly string[]): void {
     const { disk, stop, kill } = this.#world;
     const at = command.indexOf('--');
-    const what = command.slice(0, at).join(' ');
     const names = command.slice(at + 1);
-    if (what === '/bin/rm -f') for (const path of names) disk.remove(path);
+    const isNote = command.slice(0, 3).join(' ') === '/bin/sh -c exec "$@" > "$0"';
+    const what = command.slice(isNote ? 4 : 0, at).join(' ');
+    if (isNote && what === '/bin/systemctl show --property=Id,ActiveState,Job')
+      this.#note(command[3] ?? '', names);
+    else if (what === '/bin/rm -f') for (const path of names) disk.remove(path);
     else if (what === '/bin/systemctl stop --no-block') names.forEach(stop);
     else if (what === '/bin/systemctl kill --signal=KILL') names.forEach(kill);
     else throw new Error(`an alarm runs what nobody here can: ${command.join(' ')}`);
+  }
+
+  #note(path: string, names: readonly string[]): void {
+    const { disk, stateOf, unnoted } = this.#world;
+    const text = names.map((name) => `Id=${name}\nActiveState=${stateOf(name)}\n`).join('\n');
+    if (disk.isFull) unnoted(names);
+    else disk.write(path, Buffer.from(text));
   }
 }

@@ -47,7 +47,6 @@ interface Running {
   readonly stop: AbortController;
   readonly wire: Wire;
   parts: Parts | undefined;
-  openedAtMs?: number;
 }
 
 const RESTART_MIN_MS = 100;
@@ -123,13 +122,6 @@ export class SimMachine {
 
   get isFrozen(): boolean {
     return this.#frozen > 0;
-  }
-
-  /** A fleetd is at work that reaches systemd and follows its units: without the store it begins with that only after a TTL. */
-  get isWatched(): boolean {
-    const { openedAtMs = Infinity } = this.#running ?? {};
-    const waitMs = this.#config.agentTtlSec * 1000 + LATE_MS;
-    return this.clock.now() - openedAtMs > waitMs && !this.isFrozen && this.bus.state === 'up';
   }
 
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
@@ -355,7 +347,6 @@ export class SimMachine {
       settings,
     };
     running.parts = parts;
-    running.openedAtMs = this.clock.now();
     await runParts(
       {
         ...options,

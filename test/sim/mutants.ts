@@ -197,8 +197,8 @@ export const mutants: readonly Mutant[] = [
     name: 'end-by-itself-not-seen',
     fault: 'what has ended by itself before a timer rang is taken for stopped by it',
     file: 'agent/cut-off.ts',
-    find: 'const isEnded = isDown && (wasEnded || hasPermit);',
-    replace: 'const isEnded = isDown && wasEnded && hasPermit;',
+    find: 'const hasEnded = wasEnding(done, notedAs.get(systemdNameOf(name)));',
+    replace: 'const hasEnded = false;',
   },
   {
     name: 'timer-of-the-version-before',

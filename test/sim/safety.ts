@@ -145,7 +145,7 @@ export class Safety {
     const told = this.#told.get(at);
     const isHere = told?.by === machine && told.boot === machine.boots;
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
-    // Nobody saw it end before a timer rang that would have stopped it (docs/unit-files.md), or it was to begin anew after a leave.
+    // A timer that would have stopped it could not note that it was down (docs/unit-files.md), or it was to begin anew after a leave.
     const isUnseen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
     const isOpen = isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs < machine.leftAtMs);
     if (told !== undefined && copy !== undefined && isSame && !isOpen)
@@ -201,7 +201,7 @@ export class Safety {
   }
 
   ended(machine: SimMachine, unit: SystemdUnit, by: Hand): void {
-    unit.endedUnseen = !machine.isWatched;
+    unit.endedUnseen = machine.systemd.alarms.isRinging;
     unit.endedAtMs = this.#world.now();
     if (by === 'machine' || by === 'fleet' || by === 'alarm')
       this.#told.delete(`${unit.name} ${machine.id}`);
@@ -328,7 +328,8 @@ export class Safety {
     const machine = actor?.process.machine;
     if (actor?.role !== 'agent' || machine?.id !== copy.machine)
       return violated(`${name}'s copy for ${shortId(copy.machine)} is deleted by another`);
-    if (!copy.release && !machine.isLeaving)
+    if (!copy.release && actor.process.startedAtMs > machine.leftAtMs)
+      // this fleetd was not told to leave
       violated(`${machine.name} hands ${name} over without being asked`);
     this.#told.delete(`${name} ${copy.machine}`);
     if (machine.systemd.isUp(name))

@@ -48,7 +48,7 @@ export interface SystemdUnit {
   stoppingBy: Hand | undefined;
   /** What ended it last. */
   endedBy: Hand | undefined;
-  /** No fleetd was there to see that end. */
+  /** No timer of OnPartition=stop has noted that it was down before it rang. */
   endedUnseen: boolean;
   /** ms; when it was last down after it had been up. */
   endedAtMs: number;
@@ -100,6 +100,8 @@ export class SimSystemd {
       random,
       now: machineNow,
       after,
+      stateOf: (name) => this.units.get(name)?.activeState ?? 'inactive',
+      unnoted: (names) => this.#unnoted(names),
       stop: (name) => this.stop(name, 'alarm'),
       kill: (name) => this.kill(name, 'alarm'),
       rings: (name) => watcher.rings(name),
@@ -217,6 +219,14 @@ export class SimSystemd {
     this.units.clear();
     this.linked.clear();
     this.enabled.clear();
+  }
+
+  /** A timer rang: whether they were up as it did, nobody can tell. */
+  #unnoted(names: readonly string[]): void {
+    for (const name of names) {
+      const unit = this.units.get(name);
+      if (unit !== undefined) unit.endedUnseen = true;
+    }
   }
 
   #dropInOf(name: string): DropIn {

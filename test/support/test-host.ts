@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CarriedOutFile } from '../../agent/carried-out.ts';
 import type { Disk } from '../../agent/disk.ts';
 import type { LeaseView } from '../../agent/cut-off.ts';
+import { CutOffNotes } from '../../agent/cut-off-notes.ts';
 import { DropIns } from '../../agent/drop-ins.ts';
 import { Host } from '../../agent/host.ts';
 import { KeptDesired } from '../../agent/kept-desired.ts';
@@ -116,6 +117,7 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
       permits,
     }),
     permits,
+    notes: new CutOffNotes(disk, join(dir, 'cut-off')),
     lease,
     isUser: true,
     tokens: await TokenFile.open(join(dir, 'fence.json'), disk),

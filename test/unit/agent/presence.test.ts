@@ -30,10 +30,7 @@ interface Runs {
   kill(): Promise<void>;
 }
 
-async function run(
-  host: string,
-  { disk = localDisk }: { disk?: Disk } = {},
-): Promise<Runs> {
+async function run(host: string, { disk = localDisk }: { disk?: Disk } = {}): Promise<Runs> {
   const identity = await IdentityFile.open(
     join(dir, host, 'identity.json'),
     { bootId: 'boot', machineId: 'm' },

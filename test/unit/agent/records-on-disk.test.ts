@@ -1,9 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CarriedOutFile } from '../../../agent/carried-out.ts';
+import type { Disk } from '../../../agent/disk.ts';
 import { IdentityFile } from '../../../agent/identity.ts';
+import { localDisk } from '../../../agent/local-disk.ts';
 import {
   machineSize,
   primaryAddress,
@@ -49,6 +51,42 @@ describe('CarriedOutFile', () => {
     await again.save();
     expect(existsSync(path())).toBe(false);
     expect((await CarriedOutFile.open(path(), 'boot')).records.size).toBe(0);
+  });
+
+  it('CarriedOutFile tells the next one what a leave was to stop, also where the disk is full', async () => {
+    let isFull = false;
+    const disk: Disk = {
+      ...localDisk,
+      write: (...args) =>
+        isFull ? Promise.reject(new Error('no space left')) : localDisk.write(...args),
+    };
+    const file = await CarriedOutFile.open(path(), 'boot', disk);
+    const loaded = { ...record, name: 'b.service' as UnitName, desiredState: 'loaded' } as const;
+    file.set({ ...record, desiredState: 'launched' });
+    file.set(loaded);
+    await file.save();
+    isFull = true;
+    await Promise.all([file.beginLeave(), file.beginLeave()]);
+    file.set({ ...record, desiredState: 'loaded', stopped: true });
+    await expect(file.save()).rejects.toThrow('no space left');
+    const next = await CarriedOutFile.open(path(), 'boot');
+    expect([...next.records.values()]).toEqual([
+      { ...record, desiredState: 'launched', ending: true },
+      loaded,
+    ]);
+    next.set(record);
+    await next.save();
+    const third = await CarriedOutFile.open(path(), 'boot');
+    expect(third.records.get(record.name)).toEqual(record);
+    expect(readdirSync(dirname(path()))).toEqual(['carried-out.json']);
+    isFull = false;
+    await third.beginLeave();
+    third.delete(record.name);
+    await third.save(); // in a leave too, what could be noted counts
+    expect([...(await CarriedOutFile.open(path(), 'boot')).records.keys()]).toEqual([loaded.name]);
+    third.delete(loaded.name);
+    await third.save();
+    expect(readdirSync(dirname(path()))).toEqual([]);
   });
 
   it('CarriedOutFile counts a file of another boot, or a damaged one, as none, and says so', async () => {
