@@ -5,13 +5,16 @@ import type { UnitName } from '../src/model/unit.ts';
 import { systemdNameOf } from '../src/unitfile/quadlet-name.ts';
 import type { Disk } from './disk.ts';
 
-/** What a timer has found: `ending` was on its way down already, by a hand or by itself. */
-export type FoundAs = 'up' | 'ending' | 'down';
+/** ms from the note of a timer until it has taken the permits, on a busy host. */
+const RING_MAX_MS = 5_000;
 
 /** The directory of notes: `runtime_directory`/cut-off, a file for each timer that has rung. */
 export class CutOffNotes {
   readonly #disk: Disk;
   readonly #directory: string;
+  /** The units of each note that was read last. */
+  readonly #read = new Map<string, ReadonlySet<string>>();
+  #waitingSinceMs = new Map<string, number>();
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -29,37 +32,40 @@ export class CutOffNotes {
     return ['/bin/sh', '-c', 'exec "$@" > "$0"', path, ...show, ...units.map(systemdNameOf)];
   }
 
-  /** By systemd's names; of what several timers have found, the liveliest. */
-  async read(): Promise<ReadonlyMap<string, FoundAs>> {
-    const found = new Map<string, FoundAs>();
+  /** systemd's names of the units that were down whenever a timer was to stop them. */
+  async down(): Promise<ReadonlySet<string>> {
+    const [up, down] = [new Set<string>(), new Set<string>()];
     await this.#disk.makeDirectory(this.#directory);
+    this.#read.clear();
     for (const name of await this.#disk.list(this.#directory)) {
       const text = (await this.#disk.read(join(this.#directory, name)))?.toString('utf8') ?? '';
-      for (const block of text.split('\n\n')) {
-        const [unit, as] = foundIn(block);
-        const before = found.get(unit);
-        if (before === undefined || LIVELIEST.indexOf(as) < LIVELIEST.indexOf(before))
-          found.set(unit, as);
-      }
+      const blocks = text.split('\n\n').map((block) => [said(block, 'Id'), isDown(block)] as const);
+      for (const [unit, wasDown] of blocks) (wasDown ? down : up).add(unit);
+      this.#read.set(name, new Set(blocks.map(([unit]) => unit)));
     }
-    return found;
+    return down.difference(up);
   }
 
-  /** They have been read, and what they say is kept. */
-  async clear(): Promise<void> {
-    for (const name of await this.#disk.list(this.#directory))
-      await this.#disk.remove(join(this.#directory, name));
+  /** What was read last has been kept elsewhere. A note stays while its timer may still be about to take a unit's permit. */
+  async clear(nowMs: number, permitted: ReadonlySet<string>): Promise<void> {
+    const before = this.#waitingSinceMs;
+    this.#waitingSinceMs = new Map();
+    for (const [name, units] of this.#read) {
+      const sinceMs = before.get(name) ?? nowMs;
+      if (!units.isDisjointFrom(permitted) && nowMs - sinceMs < RING_MAX_MS)
+        this.#waitingSinceMs.set(name, sinceMs);
+      else await this.#disk.remove(join(this.#directory, name));
+    }
   }
 }
 
-const LIVELIEST: readonly FoundAs[] = ['up', 'ending', 'down'];
+/** A start that waits behind others, or for the end of a stop, is of a unit that is wanted. */
+function isDown(block: string): boolean {
+  const state = said(block, 'ActiveState');
+  return (state === 'inactive' || state === 'failed') && !/^[1-9]/.test(said(block, 'Job'));
+}
 
 /** One block of what `systemctl show` prints: `KEY=VALUE` lines. */
-function foundIn(block: string): readonly [string, FoundAs] {
-  const said = (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(block)?.[1] ?? '';
-  const state = said('ActiveState');
-  const hasJob = /^[1-9]/.test(said('Job'));
-  if (state === 'deactivating') return [said('Id'), 'ending'];
-  const isDown = (state === 'inactive' || state === 'failed') && !hasJob;
-  return [said('Id'), isDown ? 'down' : 'up'];
+function said(block: string, key: string): string {
+  return new RegExp(`^${key}=(.*)$`, 'm').exec(block)?.[1] ?? '';
 }

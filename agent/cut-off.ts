@@ -10,7 +10,7 @@ import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import type { CarriedOutFile } from './carried-out.ts';
-import type { CutOffNotes, FoundAs } from './cut-off-notes.ts';
+import type { CutOffNotes } from './cut-off-notes.ts';
 import type { Permits } from './permits.ts';
 import type { Alarm, Systemd } from './systemd.ts';
 
@@ -199,21 +199,25 @@ export class CutOff {
    * ended by itself, and nobody starts it again for that.
    */
   async #noteStopped(): Promise<void> {
-    const { carriedOut, permits, notes, wakePlan, log } = this.#deps;
-    const notedAs = await notes.read();
+    const { carriedOut, permits, notes, clock, wakePlan, log } = this.#deps;
+    const down = await notes.down();
+    const permitted = new Set<string>();
     let found = 0;
     for (const name of this.#watched()) {
-      if (await permits.has(name)) continue;
       const done = carriedOut.records.get(name);
+      if (await permits.has(name)) {
+        permitted.add(systemdNameOf(name));
+        continue;
+      }
       if (done?.started === undefined || done.ended === true) continue;
-      const hasEnded = wasEnding(done, notedAs.get(systemdNameOf(name)));
+      const hasEnded = down.has(systemdNameOf(name));
       if (!hasEnded) log.warn({ unit: name }, 'a unit was stopped because this host was cut off');
       carriedOut.set(hasEnded ? { ...done, ended: true } : asStopped(done));
       found += 1;
     }
     if (found > 0) wakePlan();
     await carriedOut.save();
-    await notes.clear();
+    await notes.clear(clock.now(), permitted);
   }
 
   *#watched(): Iterable<UnitName> {
@@ -236,11 +240,6 @@ export class CutOff {
     this.#last = turn.catch(() => undefined);
     return turn;
   }
-}
-
-/** A start that waits for the end of a stop is of a unit that is wanted: what the timer has canceled is to be asked again. */
-function wasEnding({ job }: CarriedOut, notedAs: FoundAs | undefined): boolean {
-  return notedAs === 'down' || (notedAs === 'ending' && job !== 'running' && job !== 'canceled');
 }
 
 function asStopped(done: CarriedOut): CarriedOut {

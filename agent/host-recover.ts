@@ -8,38 +8,37 @@ import { optionsOf } from '../src/unitfile/format.ts';
 import { parseNamedFile } from '../src/unitfile/quadlet-name.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
+import type { DropIns } from './drop-ins.ts';
 import type { Systemd } from './systemd.ts';
 import type { UnitDir } from './unit-dir.ts';
-
-export interface Recovered {
-  /** Records for the unit files that lie in the directory and have none, where systemd has loaded them. */
-  readonly found: readonly CarriedOut[];
-  /** Whose record tells of a file that is not there, and which are down. */
-  readonly gone: readonly UnitName[];
-}
 
 export interface RecoverDeps {
   readonly systemd: Systemd;
   readonly unitDir: UnitDir;
+  readonly dropIns: DropIns;
   readonly carriedOut: CarriedOutFile;
   readonly log: Log;
 }
 
-/** Compares the records with the directory and with systemd. */
+/**
+ * Records to be set: for unit files that lie in the directory and have none, where systemd has loaded them; and for units that are down and
+ * whose file was taken away, so that the rest of that is done, or the unit loaded anew. Takes away what else lies there of a unit that
+ * systemd has not loaded.
+ */
 export async function recoverRecords(
-  { systemd, unitDir, carriedOut, log }: RecoverDeps,
+  { systemd, unitDir, dropIns, carriedOut, log }: RecoverDeps,
   signal: AbortSignal,
-): Promise<Recovered> {
+): Promise<readonly CarriedOut[]> {
   const known = carriedOut.records;
   const files = await unitDir.list(signal);
   const names = [...files.keys()].filter((name) => !known.has(name));
   const without = [...known.keys()].filter((name) => !files.has(name));
-  if (names.length === 0 && without.length === 0) return { found: [], gone: [] };
+  if (names.length === 0 && without.length === 0) return [];
   const states = await systemd.states([...names, ...without], signal);
-  const gone = without.filter((name) => {
-    const { activeState } = states.get(name) ?? {};
-    return activeState === 'inactive' || activeState === 'failed';
-  });
+  const unloaded = names.filter((name) => states.get(name)?.loadState === 'not-found');
+  // Of a load that was interrupted: whoever reloads systemd next would load it.
+  if (unloaded.length > 0) await systemd.disable(unloaded, signal);
+  for (const name of unloaded) await dropIns.remove(name);
   const recovered: CarriedOut[] = [];
   for (const name of names) {
     const state = states.get(name);
@@ -62,7 +61,26 @@ export async function recoverRecords(
   }
   for (const { name } of recovered)
     log.info({ unit: name }, 'found a unit of fleet that no record tells of');
-  for (const name of gone)
+  for (const name of without) {
+    const one = known.get(name);
+    const { activeState } = states.get(name) ?? {};
+    if (one === undefined || (activeState !== 'inactive' && activeState !== 'failed')) continue;
     log.info({ unit: name }, 'found no file of a unit that a record tells of');
-  return { found: recovered, gone };
+    recovered.push(withoutFile(one));
+  }
+  return recovered;
+}
+
+function withoutFile({ name, enabled, fenced, stopsCutOff }: CarriedOut): CarriedOut {
+  return {
+    name,
+    hash: '',
+    sha256: '',
+    generation: 0,
+    desiredState: 'loaded',
+    enabled,
+    stopped: true,
+    ...(fenced === undefined ? {} : { fenced }),
+    ...(stopsCutOff === undefined ? {} : { stopsCutOff }),
+  };
 }

@@ -236,9 +236,7 @@ export class Host {
       let waitMs = IDLE_MS;
       try {
         if (!isRecovered) {
-          const { found, gone } = await recoverRecords(this.#deps, signal);
-          for (const record of found) carriedOut.set(record);
-          for (const name of gone) carriedOut.delete(name);
+          for (const record of await recoverRecords(this.#deps, signal)) carriedOut.set(record);
           isRecovered = true;
         }
         waitMs = await this.#pass(signal);

@@ -125,10 +125,12 @@ function mayBecomeTooMany(input: AbsenceInput): boolean {
 function brakeFor(input: AbsenceInput): Brake | undefined {
   const { nowMs } = input;
   const { kept, held, over } = heldBy(input);
-  const together = largestGroup(countedOf(input));
-  const isNew = together.some(({ id }) => kept?.machines.includes(id) !== true);
+  // What a person has given up is not held, but it vanished with the others.
+  const together = largestGroup([...countedOf(input), ...givenUp(input)]);
+  const toHold = together.filter(({ evict }) => !evict);
+  const isNew = toHold.some(({ id }) => kept?.machines.includes(id) !== true);
   if (isTooMany(together.length, input.present + together.length) && isNew) {
-    const group = [...new Set([...(over ? [] : held), ...together])];
+    const group = [...new Set([...(over ? [] : held), ...toHold])];
     const ttlMs = Math.max(...group.map(({ ttlSec }) => ttlSec)) * 1000;
     const machines = group.map(({ id }) => id).sort();
     return { sinceMs: nowMs, untilMs: nowMs + BRAKE_TTLS * ttlMs, machines };
@@ -157,6 +159,10 @@ function heldBy(input: AbsenceInput): {
 
 function missingOf({ vanished }: AbsenceInput): readonly Vanished[] {
   return vanished.filter(({ orderly, evict, remembered }) => !orderly && !evict && !remembered);
+}
+
+function givenUp({ vanished }: AbsenceInput): readonly Vanished[] {
+  return vanished.filter(({ orderly, evict, remembered }) => evict && !orderly && !remembered);
 }
 
 /** More than half of all, and at least two. */

@@ -110,10 +110,16 @@ describe.skipIf(noLab() !== undefined)('OnPartition=stop', () => {
       );
       expect((await printed(lab, frozenHost, 'frozen.service')).alive).toEqual(old.alive);
 
-      // The store away for all: such a unit stops, others do not; it starts again when the store is back.
+      // The store away for all: such a unit stops, others do not; it starts again when the store is back, and what had ended by itself does not.
       const here = await hostWith(lab, 'cut.service', lab.hosts);
       const keeps = await lab.invocations('keeps.service');
       const tokens = (await printed(lab, here, 'cut.service')).tokens;
+      const once = ['OnPartition=stop', 'MachineOf=cut.service'];
+      const text = service('', ...once).replace('while :', 'for i in 1 2 3');
+      await lab.write('h1', '/root/once.service', text);
+      await lab.fleetctl('h1', 'start', '--no-block', '/root/once.service');
+      await eventually(async () => (await printed(lab, here, 'once.service')).tokens.length > 0);
+      await eventually(async () => !(await isActive(lab, here, 'once.service')));
       await lab.etcd('stop');
       await eventually(async () => !(await isActive(lab, here, 'cut.service')), {
         timeoutMs: 15_000,
@@ -124,6 +130,9 @@ describe.skipIf(noLab() !== undefined)('OnPartition=stop', () => {
         tokens.at(-1)!,
       );
       expect(await lab.invocations('keeps.service')).toEqual(keeps);
+      expect(again).toBe(here);
+      expect((await printed(lab, here, 'once.service')).tokens).toHaveLength(1);
+      expect(await lab.out(here, 'ls', '/run/fleet/cut-off')).toBe('');
     });
   });
 

@@ -11,6 +11,9 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['leave-interrupted', 'units that an interrupted leave had stopped stayed down'],
   ['taken-from-a-machine-that-is-back', 'a unit was taken from a machine that was back'],
   ['brake-after-the-first', 'of machines that vanished together the first lost its units'],
+  ['key-under-another-lease', 'a machine let the lease go that its key hung on'],
+  ['killed-in-a-leave-with-a-full-disk', 'units that a leave had stopped stayed down'],
+  ['ended-before-the-timer-rang', 'what had ended by itself was started again'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

@@ -58,11 +58,27 @@ export const mutants: readonly Mutant[] = [
       "      if (state.activeState === 'failed' && done.desiredState === 'launched') await this.#deps.systemd.start(name, signal);\n",
   },
   {
+    name: 'leave-not-put-aside',
+    fault: 'only what could be noted of a leave is known to the next fleetd',
+    file: 'agent/apply.ts',
+    find: '    if (isLeave) await carriedOut.beginLeave();\n',
+    replace: '',
+    plan: 'killed-in-a-leave-with-a-full-disk',
+  },
+  {
+    name: 'lease-of-the-key-not-compared',
+    fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
+    file: 'agent/presence.ts',
+    find: 'return found?.value === this.#value() && found.lease === lease;',
+    replace: 'return found?.value === this.#value();',
+    plan: 'key-under-another-lease',
+  },
+  {
     name: 'report-before-record',
     fault: 'the store is told of a start before the record of it is on disk',
     file: 'agent/carried-out.ts',
-    find: 'await this.#disk.rename(next, this.#path);',
-    replace: 'if (this.#records.size < 0) await this.#disk.rename(next, this.#path);',
+    find: 'await this.#disk.rename(next, this.#isLeaving ? left : this.#path);',
+    replace: 'if (this.#records.size < 0) await this.#disk.rename(next, left);',
   },
   {
     name: 'release-skipped',
@@ -150,14 +166,6 @@ export const mutants: readonly Mutant[] = [
     plan: 'taken-from-a-machine-that-is-back',
   },
   {
-    name: 'list-outlives-its-units',
-    fault: 'what was carried out is written, not taken away, when nothing is left of it',
-    file: 'agent/carried-out.ts',
-    find: '    if (this.#records.size === 0) return await this.#disk.remove(this.#path);\n',
-    replace: '',
-    plan: 'leave-with-a-full-disk',
-  },
-  {
     name: 'timers-a-ttl-late',
     fault: 'the timers of OnPartition=stop are set one ttl too late',
     file: 'agent/cut-off.ts',
@@ -197,7 +205,7 @@ export const mutants: readonly Mutant[] = [
     name: 'end-by-itself-not-seen',
     fault: 'what has ended by itself before a timer rang is taken for stopped by it',
     file: 'agent/cut-off.ts',
-    find: 'const hasEnded = wasEnding(done, notedAs.get(systemdNameOf(name)));',
+    find: 'const hasEnded = down.has(systemdNameOf(name));',
     replace: 'const hasEnded = false;',
   },
   {

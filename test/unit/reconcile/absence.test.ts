@@ -208,6 +208,15 @@ describe('judgeAbsence', () => {
     ).toEqual([]);
   });
 
+  it('brakes for one that vanished together with what a person has given up since', () => {
+    const vanished = [gone('m1', { evict: true }), gone('m2')];
+    const { absent, brake } = judgeAbsence({ ...CALM, present: 1, vanished });
+    expect(absent.map(short)).toEqual(['m1']);
+    expect(brake?.machines.map(short)).toEqual(['m2']);
+    const alone = judgeAbsence({ ...CALM, present: 0, vanished: [gone('m1', { evict: true })] });
+    expect(alone.brake).toBeUndefined();
+  });
+
   it('evicts one machine that a person names, and brakes for the others', () => {
     const vanished = [gone('m1', { evict: true }), gone('m2'), gone('m3')];
     expect(say({ vanished, present: 1 })).toEqual([
