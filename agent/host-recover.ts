@@ -22,8 +22,8 @@ export interface RecoverDeps {
 
 /**
  * Records to be set: for unit files that lie in the directory and have none, where systemd has loaded them; and for units that are down and
- * whose file was taken away, so that the rest of that is done, or the unit loaded anew. Takes away what else lies there of a unit that
- * systemd has not loaded.
+ * whose file or link was taken away, or may have been, so that the rest of that is done, or the unit loaded anew. Takes away what else lies
+ * there of a unit that systemd has not loaded.
  */
 export async function recoverRecords(
   { systemd, unitDir, dropIns, carriedOut, log }: RecoverDeps,
@@ -32,9 +32,8 @@ export async function recoverRecords(
   const known = carriedOut.records;
   const files = await unitDir.list(signal);
   const names = [...files.keys()].filter((name) => !known.has(name));
-  const without = [...known.keys()].filter((name) => !files.has(name));
-  if (names.length === 0 && without.length === 0) return [];
-  const states = await systemd.states([...names, ...without], signal);
+  if (names.length === 0 && known.size === 0) return [];
+  const states = await systemd.states([...names, ...known.keys()], signal);
   const unloaded = names.filter((name) => states.get(name)?.loadState === 'not-found');
   // Of a load that was interrupted: whoever reloads systemd next would load it.
   if (unloaded.length > 0) await systemd.disable(unloaded, signal);
@@ -61,12 +60,13 @@ export async function recoverRecords(
   }
   for (const { name } of recovered)
     log.info({ unit: name }, 'found a unit of fleet that no record tells of');
-  for (const name of without) {
-    const one = known.get(name);
-    const { activeState } = states.get(name) ?? {};
-    if (one === undefined || (activeState !== 'inactive' && activeState !== 'failed')) continue;
-    log.info({ unit: name }, 'found no file of a unit that a record tells of');
-    recovered.push(withoutFile(one));
+  for (const one of known.values()) {
+    const { loadState, activeState } = states.get(one.name) ?? {};
+    if (activeState !== 'inactive' && activeState !== 'failed') continue;
+    const isTaken = !files.has(one.name) || loadState === 'not-found';
+    if (isTaken) log.info({ unit: one.name }, 'found no file of a unit that a record tells of');
+    // Whoever stops a unit may have begun to take it away as well.
+    if (isTaken || one.ending === true || one.stopped === true) recovered.push(withoutFile(one));
   }
   return recovered;
 }

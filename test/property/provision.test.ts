@@ -5,9 +5,10 @@ import { plannedFiles } from '../../src/provision/planned-files.ts';
 import type { ProvisionPlan } from '../../src/provision/plan.ts';
 import { readProvisionFile } from '../../src/provision/read.ts';
 import { writeProvisionFile, type NewHost } from '../../src/provision/write.ts';
+import { codePoint } from '../support/code-points.ts';
 
 const options = { addresses: EXAMPLE_ADDRESSES, fleetProblem: () => undefined };
-const line = fc.string({ unit: 'binary', maxLength: 30 }).filter(isPlainLine);
+const line = fc.string({ unit: codePoint, maxLength: 30 }).filter(isPlainLine);
 const word = fc.stringMatching(/^[a-z][a-z0-9]{0,10}$/);
 
 const host: fc.Arbitrary<NewHost> = fc.record(

@@ -13,6 +13,7 @@ import {
 } from '../../src/unitfile/name.ts';
 import { decodeUnitBytes } from '../../src/unitfile/parse.ts';
 import { assertOptionsRoundTrip, checkUnitLaws } from '../support/unit-laws.ts';
+import { codePoint } from '../support/code-points.ts';
 
 const NAME = checkUnitName('app@1.service');
 const piece = fc.constantFrom(
@@ -55,7 +56,7 @@ const piece = fc.constantFrom(
 const text = fc.oneof(
   fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join('')),
   fc.array(piece, { maxLength: 40 }).map((pieces) => `[X-Fleet]\n${pieces.join('')}`),
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: codePoint, maxLength: 60 }),
 );
 const word = fc.string({
   unit: fc.constantFrom('a', 'B', ' ', '=', '\\', '\n', '#', 'é', '[', ']', '"', '\r', '\u00a0'),
@@ -146,7 +147,7 @@ it('parseUnitName judges any text without throwing', () => {
   fc.assert(
     fc.property(
       fc.oneof(
-        fc.string({ unit: 'binary' }),
+        fc.string({ unit: codePoint }),
         fc.string().map((s) => `${s}.service`),
       ),
       (given) => {

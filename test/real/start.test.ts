@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run, type Ended } from '../../lab/script.ts';
 import { eventually } from '../support/eventually.ts';
+import { ofEachKind } from '../support/of-each-kind.ts';
 import { privateSystemdMissing } from '../support/private-systemd.ts';
 
 const missing = privateSystemdMissing();
@@ -66,7 +67,7 @@ describe.skipIf(missing !== undefined)('npm start', () => {
     await second.ended;
   });
 
-  it.for(['SIGKILL', 'SIGHUP'] as const)(
+  it.for(ofEachKind(1, ['SIGKILL', 'SIGHUP'] as const))(
     'leaves nothing after %s, when nobody reads any more what it says',
     async (name) => {
       const before = await leftovers();
@@ -80,7 +81,7 @@ describe.skipIf(missing !== undefined)('npm start', () => {
     },
   );
 
-  it.for(['systemd:', 'fleetd:', '$ npx fleetctl start'])(
+  it.for(ofEachKind(1, ['fleetd:', 'systemd:', '$ npx fleetctl start']))(
     'leaves nothing after Ctrl-C as soon as it says %s',
     async (moment) => {
       const before = await leftovers();

@@ -1,17 +1,26 @@
 // `npm test`: installs what the tests need, says so, runs every suite and sums them up. With --full the long suites too.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FULL } from './of-each-kind.ts';
 import { installTestTools } from './test-tools.ts';
 
-/** Run one after the other; those of a group share the processors. */
-const groups: readonly (readonly string[])[] = [
-  ['unit', 'property', 'cli', 'tidy'],
-  ['sim'],
-  ['contract'],
-  ['real'],
-  ...(process.argv.includes('--full') ? [['full']] : []),
+/** One run of vitest; its suites share the processors. */
+interface Run {
+  readonly suites: readonly string[];
+  /** Takes only what the run beside it leaves of the processors; what it says comes when it is over. */
+  readonly isIdle?: boolean;
+}
+
+const isFull = process.argv.includes('--full');
+
+/** Stages come one after the other; the runs of a stage go side by side. The contract waits more than it computes, the simulation never waits. */
+const stages: readonly (readonly Run[])[] = [
+  [{ suites: ['unit', 'property', 'cli', 'tidy'] }],
+  [{ suites: ['contract'] }, { suites: ['sim'], isIdle: true }],
+  [{ suites: ['real'] }],
+  ...(isFull ? [[{ suites: ['full'] }]] : []),
 ];
 
 interface Counts {
@@ -32,22 +41,33 @@ installTestTools();
 const folder = mkdtempSync(join(tmpdir(), 'fleet-test-'));
 let [passed, failed, skipped] = [0, 0, 0];
 const failures: string[] = [];
-for (const suites of groups) {
+
+/** Runs it and adds up what it counts. */
+async function run({ suites, isIdle = false }: Run): Promise<void> {
   const name = suites.join(', ');
   const report = join(folder, `${suites[0]}.json`);
-  process.stdout.write(`\n== ${name}\n`);
-  const { status } = spawnSync(
+  const command = [
+    ...(isIdle ? ['chrt', '--idle', '0'] : []),
     'node_modules/.bin/vitest',
-    [
-      'run',
-      ...suites.flatMap((suite) => ['--project', suite]),
-      ...(suites.length > 1 ? ['--maxWorkers=4'] : []), // they wait more than they compute
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-    ],
-    { stdio: 'inherit' },
-  );
+    'run',
+    ...suites.flatMap((suite) => ['--project', suite]),
+    ...(suites.length > 1 ? ['--maxWorkers=4'] : []), // they wait more than they compute
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
+  if (!isIdle) process.stdout.write(`\n== ${name}\n`);
+  const child = spawn(command[0]!, command.slice(1), {
+    stdio: isIdle ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    env: { ...process.env, ...(isFull ? { [FULL]: '1' } : {}) },
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject).on('close', resolve);
+  });
+  if (isIdle) process.stdout.write(`\n== ${name}\n${said}`);
   const counts = JSON.parse(readFileSync(report, 'utf8')) as Counts;
   passed += counts.numPassedTests;
   skipped += counts.numPendingTests;
@@ -63,6 +83,8 @@ for (const suites of groups) {
       else if (test.status === 'skipped' || test.status === 'pending')
         process.stdout.write(`skipped: ${test.fullName}\n`);
 }
+
+for (const stage of stages) await Promise.all(stage.map(run));
 rmSync(folder, { recursive: true });
 process.stdout.write(failures.join(''));
 process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);

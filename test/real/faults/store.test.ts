@@ -5,7 +5,6 @@ import { storeDiskFull, storeRestored } from '../../support/faults-store.ts';
 suffer('the store', [
   etcdDown(6_500),
   etcdFrozen('all', 3_500),
-  etcdFrozen('one', 1_500),
   storeDiskFull(1_000),
   storeRestored(2_000),
 ]);

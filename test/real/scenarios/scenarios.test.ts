@@ -13,11 +13,8 @@ declareScenarios('scenarios of two hosts', twoHosts, [
   'MachinesPatchAddModify',
   'InstallUnit',
   'ScheduleReplace',
-  'DetectMachineId',
 ]);
 declareScenarios('scenarios of three hosts', threeHosts, [
   'ScheduleMachineOf',
   'ScheduleGlobalUnits',
-  'TunnelScheduleBatchUnits',
-  'DynamicClusterMemberReboot',
 ]);
