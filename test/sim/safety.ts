@@ -159,13 +159,13 @@ export class Safety {
     // A machine that has not heard of the mark begins it once more; it stays lost there.
     if (copy?.release !== true) this.#lostFrom.delete(at);
     // Where it is marked, the machine has lost the unit and does not know it yet.
-    if (copy === undefined || copy.release) return;
+    if (copy === undefined || copy.release || this.contents.globals.has(unit.name)) return;
     for (const other of this.#world.machines()) {
       if (other === machine || !other.systemd.isUp(unit.name)) continue;
       const lost = this.#lostFrom.has(`${unit.name} ${other.id}`);
-      const isOrphan = this.wasRestored() && this.contents.copy(unit.name, other.id) === undefined;
+      const isOrphan =
+        this.wasRestored() && this.contents.copy(unit.name, other.id)?.release !== false;
       if (lost || isOrphan || this.#hasTwin(other)) continue;
-      if (this.contents.globals.has(unit.name)) continue;
       this.#world.violated(
         `${machine.name} starts ${unit.name} while it runs on ${other.name}, from where it was not lost`,
       );

@@ -172,6 +172,7 @@ export class SimSystemd {
       unit.next = undefined;
     }
     if (unit.activeState === 'deactivating') {
+      if (by === 'alarm') unit.stoppingBy = by; // what it finds on its way down counts as stopped by it
       unit.job ??= newJob('stop', name);
       return unit.job;
     }
@@ -183,7 +184,9 @@ export class SimSystemd {
     unit.stoppingBy = by;
     const { stopMs, stopTimeoutMs } = behaviourOf(unit.runs);
     const ms = Math.min(stopMs, stopTimeoutMs);
-    unit.cancelTimer = this.#world.after(ms, () => this.#end(unit, by, 'inactive'));
+    unit.cancelTimer = this.#world.after(ms, () =>
+      this.#end(unit, unit.stoppingBy ?? by, 'inactive'),
+    );
     return job;
   }
 
