@@ -160,7 +160,7 @@ class Daemon {
 
   /** The engine decides only where this machine is registered. */
   async #engine(signal: AbortSignal): Promise<void> {
-    const { kv, registry, clock, machine, random, presence, settings } = this.#parts;
+    const { kv, registry, clock, machine, random, presence, host, settings } = this.#parts;
     while (presence.unavailable() !== undefined) await clock.sleep(100, signal);
     const { filters } = this.#options;
     const { engineReconcileIntervalMs: intervalMs, agentTtlSec: ttlSec } = settings.config;
@@ -174,7 +174,11 @@ class Daemon {
         log: this.#options.log.child({ component: 'engine' }),
         intervalMs,
         ...(filters === undefined ? {} : { filters }),
-        evidence: { answeredSince: () => presence.answeredSince(), ttlSec },
+        evidence: {
+          answeredSince: () => presence.answeredSince(),
+          restoredAt: () => host.restoredAtMs,
+          ttlSec,
+        },
       },
       signal,
     );

@@ -28,6 +28,7 @@ export class HostMirrors {
   readonly #deps: HostMirrorsDeps;
   /** Those that may still show another history than the others. */
   readonly #behind = new Set<Mirror>();
+  #restoredAtMs = -Infinity;
 
   constructor(deps: HostMirrorsDeps) {
     this.#deps = deps;
@@ -40,6 +41,11 @@ export class HostMirrors {
   /** All are of the same history of the store, as far as is known. */
   get agree(): boolean {
     return this.#behind.size === 0;
+  }
+
+  /** Clock time in ms at which the store was last found to be of another history; -Infinity for never. */
+  get restoredAtMs(): number {
+    return this.#restoredAtMs;
   }
 
   /** Mirrors until aborted; then rejects. */
@@ -75,6 +81,7 @@ export class HostMirrors {
       log: (event: MirrorEvent) => {
         if (event.kind === 'restored') {
           log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
+          this.#restoredAtMs = clock.now();
           this.#doubtAllBut(mirror);
           restored();
         } else log.debug({ prefix, kind: event.kind }, 'mirror');

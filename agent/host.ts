@@ -208,6 +208,11 @@ export class Host {
     this.#fencing.raise();
   }
 
+  /** Clock time in ms at which the store was last found to be of another history; -Infinity for never. */
+  get restoredAtMs(): number {
+    return this.#mirrors.restoredAtMs;
+  }
+
   /** The configured metadata has changed. */
   reconfigured(): void {
     this.#desired.reconfigured();
@@ -278,7 +283,6 @@ export class Host {
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
   async #pass(signal: AbortSignal): Promise<number> {
-    const { systemd, unitDir, dropIns, carriedOut, log } = this.#deps;
     if (!this.#mirrors.agree && !this.#isLeaving) return IDLE_MS;
     this.#desired.refresh();
     if (!this.#desired.known && !this.#isLeaving) return IDLE_MS;
@@ -292,12 +296,8 @@ export class Host {
     if (plan.actions.length > 0) {
       await applyActions(
         {
-          systemd,
-          unitDir,
-          dropIns,
-          carriedOut,
+          ...this.#deps,
           jobs: this.#jobs,
-          log,
           reloads: this.#reloads,
           texts: this.#questions.texts,
           handOver: (name, revision) => this.#handOvers.add(name, revision),

@@ -20,6 +20,8 @@ import { probeLeases, type Probe } from './lease-probe.ts';
 export interface Evidence {
   /** Clock time in ms since which the renewals of this process's own machine lease were answered without a gap. */
   answeredSince(): number;
+  /** Clock time in ms at which this process last found the store to be of another history; -Infinity for never. */
+  restoredAt(): number;
   /** The ttl that is assumed of machines that this process never saw. */
   readonly ttlSec: number;
 }
@@ -151,9 +153,15 @@ export class AbsenceWatch {
 
   #judge(): Absence {
     const nowMs = this.#deps.clock.now();
-    const answeredSinceMs = this.#deps.evidence.answeredSince();
+    const { evidence, machine } = this.#deps;
+    // Without a key of its own this process renews a lease that says nothing of the others' keys.
+    const answeredSinceMs = this.#gone.has(machine) ? nowMs : evidence.answeredSince();
     const isUnanswered = nowMs - answeredSinceMs < 1;
     if (this.#gone.size > 0 && isUnanswered) this.#memory.discontinuityAtMs = nowMs;
+    const discontinuityAtMs = Math.max(
+      this.#memory.discontinuityAtMs ?? -Infinity,
+      evidence.restoredAt(),
+    );
     return judgeAbsence({
       nowMs,
       present: this.#seen.size,
@@ -161,7 +169,7 @@ export class AbsenceWatch {
       vanished: [...this.#gone].map(([id, gone]) => this.#vanished(id, gone)),
       answeredSinceMs,
       leaderSinceMs: this.#leaderSinceMs,
-      discontinuityAtMs: this.#memory.discontinuityAtMs,
+      discontinuityAtMs: discontinuityAtMs === -Infinity ? undefined : discontinuityAtMs,
       brake: this.#brake,
     });
   }

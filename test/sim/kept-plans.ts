@@ -14,6 +14,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['key-under-another-lease', 'a machine let the lease go that its key hung on'],
   ['killed-in-a-leave-with-a-full-disk', 'units that a leave had stopped stayed down'],
   ['ended-before-the-timer-rang', 'what had ended by itself was started again'],
+  ['a-leader-after-a-restore', 'a new leader gave up a machine that the restored store had lost'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

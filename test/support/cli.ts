@@ -69,7 +69,7 @@ export class Fleet {
       random: () => 0,
       log: silent,
       intervalMs: 2_000,
-      evidence: { answeredSince: () => systemClock.now(), ttlSec: 30 },
+      evidence: { answeredSince: () => systemClock.now(), restoredAt: () => -Infinity, ttlSec: 30 },
     };
     this.#tasks.push(runEngine(deps, this.#stop.signal).catch(() => undefined));
     return this;

@@ -49,7 +49,11 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     (signal) => host.run(signal),
   ];
   if (engine !== undefined) {
-    const evidence = { answeredSince: () => presence.answeredSince(), ttlSec };
+    const evidence = {
+      answeredSince: () => presence.answeredSince(),
+      restoredAt: () => -Infinity,
+      ttlSec,
+    };
     const common = { clock, random: Math.random, log: silentLog, keys, machine: id, evidence };
     loops.push((signal) => runEngine({ ...common, ...engine, intervalMs: 2_000 }, signal));
   }

@@ -57,7 +57,9 @@ describe('runEngine', () => {
     await cluster.join('m2', { ttlSec: 10_000 });
     await cluster.join('m3', { ttlSec: 10_000 });
     await cluster.start('a.service');
-    cluster.runEngine('m2', { evidence: { answeredSince: () => -1e9, ttlSec: 3 } });
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+    });
     await settle();
     expect(await cluster.placements()).toEqual(['a.service on m1']);
     await cluster.vanish('m1');
@@ -74,7 +76,9 @@ describe('runEngine', () => {
     for (const name of ['m2', 'm3']) await cluster.join(name, away);
     const remembered = async (): Promise<number> =>
       (await cluster.kv.range(cluster.keys.host(m1), {}, never)).kvs.length;
-    cluster.runEngine('m2', { evidence: { answeredSince: () => -1e9, ttlSec: 3 } });
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+    });
     await settle();
     await cluster.vanish('m1');
     await settle(10_000);
@@ -91,7 +95,11 @@ describe('runEngine', () => {
     for (const name of ['m1', 'm2', 'm3']) await cluster.join(name, away);
     await cluster.start('a.service');
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => (answered ? -1e9 : clock.now()), ttlSec: 3 },
+      evidence: {
+        answeredSince: () => (answered ? -1e9 : clock.now()),
+        restoredAt: () => -Infinity,
+        ttlSec: 3,
+      },
     });
     await settle();
     expect(await cluster.placements()).toEqual(['a.service on m1']);
@@ -107,13 +115,49 @@ describe('runEngine', () => {
     expect(await cluster.placements()).toEqual(['a.service on m2']);
   });
 
+  it('waits a whole ttl where its host has found the store to be restored, though this term began after that', async () => {
+    begin();
+    for (const name of ['m1', 'm2', 'm3']) await cluster.join(name, { ttlSec: 10, leaseSec: 1e5 });
+    await cluster.start('a.service');
+    const restoredAtMs = clock.now();
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => -1e9, restoredAt: () => restoredAtMs, ttlSec: 10 },
+    });
+    await settle(1_000);
+    await cluster.vanish('m1');
+    await settle(8_000);
+    expect(await cluster.placements()).toEqual(['a.service on m1']);
+    await settle(4_000);
+    expect(await cluster.placements()).not.toEqual(['a.service on m1']);
+  });
+
+  it('evicts nothing while the key of its own machine is not there', async () => {
+    begin();
+    const away = { ttlSec: 3, leaseSec: 1e5 };
+    for (const name of ['m1', 'm2', 'm3', 'm4', 'm5']) await cluster.join(name, away);
+    await cluster.start('a.service');
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+    });
+    await settle(3_000);
+    await cluster.vanish('m2');
+    await cluster.vanish('m1');
+    await settle(10_000);
+    expect(await cluster.placements()).toEqual(['a.service on m1']);
+    await cluster.join('m2', away);
+    await settle(5_000);
+    expect(await cluster.placements()).not.toEqual(['a.service on m1']);
+  });
+
   it('evicts nothing while its own renewals are unanswered', async () => {
     begin();
     await cluster.join('m1', { ttlSec: 10_000 });
     await cluster.join('m2', { ttlSec: 10_000 });
     await cluster.join('m3', { ttlSec: 10_000 });
     await cluster.start('a.service');
-    cluster.runEngine('m2', { evidence: { answeredSince: () => clock.now(), ttlSec: 3 } });
+    cluster.runEngine('m2', {
+      evidence: { answeredSince: () => clock.now(), restoredAt: () => -Infinity, ttlSec: 3 },
+    });
     await settle();
     await cluster.vanish('m1');
     await settle(60_000);

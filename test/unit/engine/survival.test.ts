@@ -11,7 +11,9 @@ import { SimClock } from '../../support/sim-clock.ts';
 /** seconds; of every machine here. They renew once a second. */
 const TTL_SEC = 3;
 const TTL_MS = TTL_SEC * 1000;
-const WELL = { evidence: { answeredSince: () => -1e9, ttlSec: TTL_SEC } };
+const WELL = {
+  evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: TTL_SEC },
+};
 
 let clock: SimClock;
 let cluster: EngineCluster;
