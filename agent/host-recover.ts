@@ -1,6 +1,5 @@
 // Where the records and what is here have parted: records that were lost, and records of what was taken away and could not be noted.
 // Invariant: what it answers leads to no action for what runs already.
-import type { UnitName } from '../src/model/unit.ts';
 import { guardsOf } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import { hashOfOptions } from '../src/unitfile/hash.ts';

@@ -11,7 +11,10 @@ const TTL_SEC = 3;
 const TTL_MS = TTL_SEC * 1000;
 /** ms; etcd looks for ended leases every 500 ms and ends them through its log. */
 const ETCD_LATE_MS = 1_000;
-const WELL = { evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: TTL_SEC }, intervalMs: 500 };
+const WELL = {
+  evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: TTL_SEC },
+  intervalMs: 500,
+};
 
 describe.skipIf(etcdMissing !== undefined)(`the brake on real etcd ${etcdMissing ?? ''}`, () => {
   it.concurrent('evicts one machine that dies within its ttl and a second', async () => {

@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     name: 'no-evidence-of-own-renewals',
     fault: 'machines are believed gone although the own renewals were not answered either',
     file: 'src/engine/absence-watch.ts',
-    find: 'const answeredSinceMs = this.#deps.evidence.answeredSince();',
+    find: 'const answeredSinceMs = this.#gone.has(machine) ? nowMs : evidence.answeredSince();',
     replace: 'const answeredSinceMs = 0;',
   },
   {

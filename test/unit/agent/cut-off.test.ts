@@ -166,13 +166,13 @@ describe('Host with units that stop when it is cut off', () => {
     for (const times of [1, 2]) {
       systemd.ring(systemClock.now() + 2 * TTL_MS);
       expect([permit('a.service'), permit('b.service')]).toEqual([false, false]);
-      const { kill } = await start();
+      const next = await start();
       lease.renew(TTL_MS + times * 1000);
       await quickly(() => systemd.active().includes('b.service'));
       await quickly(() => systemd.count('start b.service') === 1 + times);
       await quickly(() => systemd.alarmsSet.size === 2);
       expect(readdirSync(join(dir, 'cut-off'))).toEqual([]);
-      await kill();
+      await next.kill();
     }
     expect(systemd.count('start a.service')).toBe(1);
   });
