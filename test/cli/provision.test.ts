@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readProvisionFile } from '../../src/provision/read.ts';
-import { runProcess } from '../support/cli.ts';
+import { Fleet, runProcess } from '../support/cli.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const directory = tempDir();
@@ -47,7 +47,7 @@ fleet:
     'prints what fleetd takes: %s',
     async (format) => {
       const words = ['provision', '--format', format, '--metadata=a=b', '--unit', unit];
-      const { stdout } = await runProcess(words).ended;
+      const { stdout } = await new Fleet().begin(words).ended;
       const options = { addresses: {}, fleetProblem: () => undefined };
       const { problems } = readProvisionFile(stdout, options);
       expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
@@ -62,7 +62,7 @@ fleet:
     [[`--ssh-key=${join(directory, 'private')}`], 2, 'holds a private key'],
     [['--ssh-key=none.pub'], 1, "there is no file 'none.pub'"],
   ] as const)('%j', async ([words, status, said]) => {
-    const ended = await runProcess(['provision', ...words]).ended;
+    const ended = await new Fleet().begin(['provision', ...words]).ended;
     expect(ended.status).toBe(status);
     expect(ended.stdout).toBe('');
     expect(ended.stderr).toContain(said);

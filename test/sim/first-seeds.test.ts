@@ -1,3 +1,3 @@
 import { simulate } from './seeds-in-ci.ts';
 
-simulate(1, 4);
+simulate(1, 3);

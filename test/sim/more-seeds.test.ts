@@ -1,3 +1,3 @@
 import { simulate } from './seeds-in-ci.ts';
 
-simulate(81, 4);
+simulate(61, 3);

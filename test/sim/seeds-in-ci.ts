@@ -1,4 +1,4 @@
-// The seeds of every `npm test`, in groups: in all as many as 80 seconds of CPU bear, and at least 100.
+// The seeds of every `npm test`, in groups: in all as many as 60 seconds of CPU bear, and at least 100.
 import { describe, expect, it } from 'vitest';
 import { planOf } from './plan.ts';
 import { runPlan } from './world.ts';
