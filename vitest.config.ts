@@ -23,7 +23,7 @@ export default defineConfig({
     projects: [
       project('unit', 5_000, shared),
       project('property', 30_000, shared),
-      project('sim', 120_000),
+      project('sim', 120_000, { maxWorkers: 2 }),
       project('cli', 20_000, shared),
       project('contract', 60_000, { maxWorkers: 2 }), // they wait more than they compute
       project('real', 120_000, { fileParallelism: false }),
