@@ -1,16 +1,24 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { labNamed, labScript, run } from '../../lab/script.ts';
 import { eventually } from '../support/eventually.ts';
 import { ofEachKind } from '../support/of-each-kind.ts';
-import { noLab, withLab } from '../support/lab.ts';
+import { noLab, startLab, withLab } from '../support/lab.ts';
 
 describe.skipIf(noLab() !== undefined)('lab', () => {
-  it('gives three hosts with a systemd, machine-id, name, address and journal of their own, and down leaves nothing', async () => {
-    let name = '';
-    await withLab({ hosts: 3, etcd: 'none', fleet: false, name: 'one' }, async (lab) => {
-      name = lab.name;
+  describe('of three hosts', () => {
+    let lab: Awaited<ReturnType<typeof startLab>>;
+    beforeAll(async () => {
+      lab = await startLab({ hosts: 3, etcd: 'none', fleet: false, name: 'one' });
+    });
+    afterAll(async () => {
+      expect(await leftOf(lab.name)).not.toEqual([]);
+      await lab.down();
+      expect(await eventually(async () => (await leftOf(lab.name)).length === 0)).toBe(true);
+    });
+
+    it('gives each a systemd, machine-id, name, address and journal of its own; down leaves nothing', async () => {
       const rows = await lab.rows();
       expect(rows.map((row) => row.state)).toEqual(['running', 'running', 'running']);
       expect(new Set(rows.map((row) => row.machineId)).size).toBe(3);
@@ -27,13 +35,18 @@ describe.skipIf(noLab() !== undefined)('lab', () => {
         (await lab.journal('h1', '-u', 'probe')).includes('heard on h1'),
       );
       expect(await lab.journal('h2', '-u', 'probe')).not.toContain('heard on h1');
-      expect(await leftOf(name)).not.toEqual([]);
     });
-    expect(await eventually(async () => (await leftOf(name)).length === 0)).toBe(true);
-  });
 
-  it('cut loses packets in silence, for a host or a pair, and heal gives them back', async () => {
-    await withLab({ hosts: 3, etcd: 'none', fleet: false, name: 'cut' }, async (lab) => {
+    it('invocations tells a unit that was restarted from one that was not', async () => {
+      await lab.out('h1', 'systemd-run', '--unit', 'long', 'sleep', '1000');
+      const before = await lab.invocations('long.service');
+      expect(Object.keys(before)).toEqual(['h1']);
+      expect(await lab.invocations('long.service')).toEqual(before);
+      await lab.out('h1', 'systemctl', 'restart', 'long.service');
+      expect(await lab.invocations('long.service')).not.toEqual(before);
+    });
+
+    it('cut loses packets in silence, for a host or a pair, and heal gives them back', async () => {
       const reaches = async (from: string, to: string): Promise<boolean> =>
         (await lab.exec(from, 'ping', '-c', '1', '-W', '1', to)).status === 0;
       expect(await reaches('h1', 'h2')).toBe(true);
@@ -84,17 +97,6 @@ describe.skipIf(noLab() !== undefined)('lab', () => {
       expect(await lab.out('h1', 'cat', '/proc/sys/kernel/random/boot_id')).not.toBe(bootId);
       await lab.halt('h1');
       expect((await lab.rows())[0]?.state).toBe('off');
-    });
-  });
-
-  it('invocations tells a unit that was restarted from one that was not', async () => {
-    await withLab({ hosts: 2, etcd: 'none', fleet: false, name: 'inv' }, async (lab) => {
-      await lab.out('h1', 'systemd-run', '--unit', 'long', 'sleep', '1000');
-      const before = await lab.invocations('long.service');
-      expect(Object.keys(before)).toEqual(['h1']);
-      expect(await lab.invocations('long.service')).toEqual(before);
-      await lab.out('h1', 'systemctl', 'restart', 'long.service');
-      expect(await lab.invocations('long.service')).not.toEqual(before);
     });
   });
 

@@ -1,4 +1,4 @@
-// The judge of test/real/faults and test/full/faults: it must see what it is there to see.
+// The judge of test/real/faults.test.ts and test/full/faults.test.ts: it must see what it is there to see.
 import { describe, expect, it } from 'vitest';
 import {
   breaches,
