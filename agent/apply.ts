@@ -89,7 +89,7 @@ async function noteStops(
     noted += 1;
   }
   const isLeave = actions.some((each) => each.kind === 'stop' && each.because === 'leaving');
-  if (noted === 0) return;
+  if (noted === 0 && !isLeave) return;
   try {
     if (isLeave) await carriedOut.beginLeave();
     await carriedOut.save();

@@ -98,9 +98,8 @@ export class CarriedOutFile {
    * finds there for stopped, whether or not that could be noted. Throws what the disk throws.
    */
   async beginLeave(): Promise<void> {
-    if (this.#isLeaving) return;
     while (this.#saving !== undefined) await this.#saving.catch(() => undefined);
-    this.#isLeaving = true;
+    if (this.#isLeaving) return;
     this.#saving = this.#putAside();
     try {
       await this.#saving;
@@ -110,8 +109,9 @@ export class CarriedOutFile {
   }
 
   async #putAside(): Promise<void> {
-    if ((await this.#disk.read(this.#path)) === undefined) return;
-    await this.#disk.rename(this.#path, leftOf(this.#path));
+    if ((await this.#disk.read(this.#path)) !== undefined)
+      await this.#disk.rename(this.#path, leftOf(this.#path));
+    this.#isLeaving = true;
   }
 
   async #write(): Promise<void> {

@@ -163,6 +163,7 @@ export class CutOff {
     this.#isKnown = true;
     this.#covered = new Set();
     this.#deadlineMs = -Infinity;
+    await this.#noteStopped(); // nothing to start again: their notes go
   }
 
   #alarmsFor(deadlineMs: number, units: readonly CutOffUnit[]): readonly Alarm[] | undefined {
