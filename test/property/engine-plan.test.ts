@@ -218,7 +218,7 @@ describe('planEngine, over any sequence of events,', () => {
         checkRequirements(world, fresh);
         checkGlobals(world, fresh);
       }),
-      { numRuns: Number(process.env['FLEET_PROPERTY_RUNS'] ?? 600) },
+      { numRuns: Number(process.env['FLEET_PROPERTY_RUNS'] ?? 300) },
     );
   });
 

@@ -81,7 +81,7 @@ describe('the engine', () => {
           expect(oursPlaces({ steps: upTo })).toBe(originalIn(byName, upTo));
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

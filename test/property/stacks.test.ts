@@ -18,7 +18,7 @@ import {
 
 const MACHINES = 6;
 const NAMES = Array.from({ length: MACHINES }, (_, i) => `m${i + 1}`);
-const ROUNDS = Number(process.env['FLEET_PROPERTY_RUNS'] ?? 8);
+const ROUNDS = Number(process.env['FLEET_PROPERTY_RUNS'] ?? 4);
 
 /** With its words, so that a counterexample can be read. */
 type Step = readonly [text: string, take: (world: EngineWorld) => void];
