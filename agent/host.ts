@@ -110,7 +110,10 @@ export class Host {
     this.#mirrors = new HostMirrors({
       ...deps,
       changed: () => this.#wake.set(),
-      restored: () => this.#fencing.raise(),
+      restored: () => {
+        this.#fencing.raise();
+        this.#reporter.forget(); // what it says of this host is old
+      },
     });
     const { configuredMetadata, capabilities, unitDir, kept } = deps;
     const { schedule, globals, metadata } = this.#mirrors;

@@ -8,7 +8,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { commit, type Fence } from '../registry/commit.ts';
 import { readRecord, type Registry } from '../registry/registry.ts';
-import type { Operation, Revision } from '../store/kv.ts';
+import type { Compare, Operation, Revision } from '../store/kv.ts';
 import { forgetHistory } from './history.ts';
 
 export interface HouseDeps extends Registry {
@@ -66,11 +66,15 @@ async function clearAbsent(
   for (const id of cleared) if (!absent.has(id)) cleared.delete(id);
   const fresh = new Set([...absent].filter((id) => !cleared.has(id)));
   if (fresh.size === 0) return;
-  const rows = await rowsOf(deps, fresh, signal);
-  const operations = rows.map((key): Operation => ({ kind: 'delete', key }));
-  for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)
-    await fenced(deps, operations.slice(i, i + TXN_OPERATIONS_MAX), signal);
-  for (const id of fresh) cleared.add(id);
+  for (const id of fresh) {
+    const rows = await rowsOf(deps, id, signal);
+    const operations = rows.map((key): Operation => ({ kind: 'delete', key }));
+    // It may be back, and the picture not know it yet: what it says now is true.
+    const isGone: Compare = { key: deps.keys.machine(id), target: 'create', equals: 0n };
+    for (let i = 0; i < operations.length; i += TXN_OPERATIONS_MAX)
+      await fenced(deps, operations.slice(i, i + TXN_OPERATIONS_MAX), signal, [isGone]);
+    cleared.add(id);
+  }
 }
 
 /** Forgets machines that have not returned for so long that nobody expects it: their marks, then what is remembered of them. */
@@ -125,36 +129,34 @@ async function clearGlobals(
 }
 
 /**
- * Keys of what these machines may have reported, state rows and orphans: they write them anew when they are back. Of all rows that
- * there are, few are theirs: they are not listed.
+ * Keys of what the machine may have reported, state rows and orphans: it writes them anew when it is back. Of all rows that there are,
+ * few are its own: they are not listed.
  */
 async function rowsOf(
   { kv, keys, reportedBy }: HouseDeps,
-  machines: ReadonlySet<MachineId>,
+  id: MachineId,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const asked = [...machines].flatMap((id) => reportedBy(id).map((name) => keys.state(name, id)));
+  const asked = reportedBy(id).map((name) => keys.state(name, id));
   const rows: string[] = [];
   for (let from = 0; from < asked.length; from += TXN_OPERATIONS_MAX) {
     const some = asked.slice(from, from + TXN_OPERATIONS_MAX);
     const { gets } = await kv.txn({ then: some.map((key) => ({ kind: 'get', key })) }, signal);
     for (const found of gets) if (found !== undefined) rows.push(found.key);
   }
-  for (const id of machines) {
-    const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
-    rows.push(...kvs.map(({ key }) => key));
-  }
-  return rows;
+  const { kvs } = await kv.range(keys.orphansOf(id), { keysOnly: true }, signal);
+  return [...rows, ...kvs.map(({ key }) => key)];
 }
 
 async function fenced(
   { kv, fence }: HouseDeps,
   operations: readonly Operation[],
   signal: AbortSignal,
+  compares: readonly Compare[] = [],
 ): Promise<void> {
   await kv.txn(
     {
-      compares: [{ key: fence.key, target: 'create', equals: fence.createRevision }],
+      compares: [{ key: fence.key, target: 'create', equals: fence.createRevision }, ...compares],
       then: operations,
     },
     signal,

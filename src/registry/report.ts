@@ -27,14 +27,22 @@ const HAND_OVERS_A_TXN = Math.floor((TXN_OPERATIONS_MAX - 1) / 2);
 /** bytes; leaves room for keys and framing. */
 const BATCH_MAX_BYTES = TXN_MAX_BYTES / 2;
 
+/** Value by key, '' for none; a key that is not in here was not read yet. */
+type Rows = Map<string, string>;
+
+/** What is known of the host's rows in the store. */
+class Stored {
+  readonly rows: Rows = new Map();
+  orphansRead = false;
+}
+
 /** One host's rows in the store, and what the store is known to hold of them. */
 export class HostReport {
   readonly #kv: Kv;
   readonly #keys: Keys;
   readonly #machine: MachineId;
-  /** Value by key, '' for none; a key that is not in here was not read yet. */
-  readonly #stored = new Map<string, string>();
-  #orphansRead = false;
+  /** What a write under way has read goes with what was forgotten meanwhile. */
+  #stored = new Stored();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(kv: Kv, keys: Keys, machine: MachineId) {
@@ -45,14 +53,14 @@ export class HostReport {
 
   /** From now on the store's rows are read again before they are written: others may have changed them. */
   forget(): void {
-    this.#stored.clear();
-    this.#orphansRead = false;
+    this.#stored = new Stored();
   }
 
   /** Makes the store say what `report` says. Answers the number of keys that were written. */
   write(report: () => Report, signal: AbortSignal): Promise<number> {
     return this.#inTurn(async () => {
-      await this.#readOrphans(signal);
+      const stored = this.#stored;
+      await this.#readOrphans(stored, signal);
       const { states, orphans, known } = report(); // now, not when it was queued
       const values = new Map<string, string>();
       for (const name of known) values.set(this.#keys.state(name, this.#machine), '');
@@ -60,13 +68,14 @@ export class HostReport {
         values.set(this.#keys.state(name, this.#machine), encode('state', row));
       for (const [name, row] of orphans)
         values.set(this.#keys.orphan(this.#machine, name), encode('orphan', row));
-      const gone = [...this.#stored.keys()].filter((key) => !values.has(key));
+      const { rows } = stored;
+      const gone = [...rows.keys()].filter((key) => !values.has(key));
       for (const key of gone) values.set(key, '');
-      await this.#readMissing([...values.keys()], signal);
-      const changed = [...values].filter(([key, value]) => this.#stored.get(key) !== value);
-      for (const batch of batches(changed)) await this.#put(batch, signal);
+      await this.#readMissing(rows, [...values.keys()], signal);
+      const changed = [...values].filter(([key, value]) => rows.get(key) !== value);
+      for (const batch of batches(changed)) await this.#put(rows, batch, signal);
       // Names of the past must not pile up.
-      for (const key of gone) this.#stored.delete(key);
+      for (const key of gone) rows.delete(key);
       return changed.length;
     });
   }
@@ -103,7 +112,7 @@ export class HostReport {
     if (items.length === 0) return [];
     const keyOf = ({ name }: HandOver): string => this.#keys.schedule(this.#machine, name);
     const rowOf = ({ name }: HandOver): string => this.#keys.state(name, this.#machine);
-    for (const item of items) this.#stored.delete(rowOf(item)); // unknown until the answer is there
+    for (const item of items) this.#stored.rows.delete(rowOf(item)); // unknown until the answer is there
     const result = await this.#kv.txn(
       {
         compares: [
@@ -134,30 +143,34 @@ export class HostReport {
     return [...lost, ...(await this.#handOverSome(rest, own, signal))];
   }
 
-  async #readOrphans(signal: AbortSignal): Promise<void> {
-    if (this.#orphansRead) return;
+  async #readOrphans(stored: Stored, signal: AbortSignal): Promise<void> {
+    if (stored.orphansRead) return;
     const { kvs } = await this.#kv.range(this.#keys.orphansOf(this.#machine), {}, signal);
-    for (const { key, value } of kvs) this.#stored.set(key, value);
-    this.#orphansRead = true;
+    for (const { key, value } of kvs) stored.rows.set(key, value);
+    stored.orphansRead = true;
   }
 
-  async #readMissing(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const missing = keys.filter((key) => !this.#stored.has(key));
+  async #readMissing(rows: Rows, keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const missing = keys.filter((key) => !rows.has(key));
     for (let at = 0; at < missing.length; at += TXN_OPERATIONS_MAX) {
       const some = missing.slice(at, at + TXN_OPERATIONS_MAX);
       const then = some.map((key): Operation => ({ kind: 'get', key }));
       const { gets } = await this.#kv.txn({ then }, signal);
-      for (const [index, key] of some.entries()) this.#stored.set(key, gets[index]?.value ?? '');
+      for (const [index, key] of some.entries()) rows.set(key, gets[index]?.value ?? '');
     }
   }
 
-  async #put(batch: readonly (readonly [string, string])[], signal: AbortSignal): Promise<void> {
-    for (const [key] of batch) this.#stored.delete(key); // unknown until the answer is there
+  async #put(
+    rows: Rows,
+    batch: readonly (readonly [string, string])[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const [key] of batch) rows.delete(key); // unknown until the answer is there
     const then = batch.map(([key, value]): Operation =>
       value === '' ? { kind: 'delete', key } : { kind: 'put', key, value },
     );
     await this.#kv.txn({ then }, signal);
-    for (const [key, value] of batch) this.#stored.set(key, value);
+    for (const [key, value] of batch) rows.set(key, value);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

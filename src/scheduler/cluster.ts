@@ -80,11 +80,7 @@ export class ClusterPicture {
 
   /** At most `limit` of the units that wait for a decision, lowest names first; they are no longer dirty. */
   takeDirty(limit: number): readonly UnitName[] {
-    const taken: UnitName[] = [];
-    for (const name of this.#dirty) {
-      if (taken.length >= limit) break;
-      taken.push(name);
-    }
+    const taken = [...this.#dirty[Symbol.iterator]().take(limit)];
     for (const name of taken) this.#dirty.delete(name);
     return taken;
   }
@@ -134,9 +130,11 @@ export class ClusterPicture {
     assignment: Assignment | undefined,
     revision: bigint,
   ): void {
+    let told: UnitEntry | undefined;
     this.#apply(name, `schedule/${machine}`, (entry) => {
       const held = entry.assignments.get(machine);
       if (isOld(held?.revision ?? 0n, held, assignment, revision)) return false;
+      if (held?.assignment.hash !== assignment?.hash && isRelated(entry)) told = entry;
       const assignments = new Map<MachineId, HeldAssignment>(entry.assignments);
       if (assignment === undefined) assignments.delete(machine);
       else assignments.set(machine, { assignment, revision });
@@ -144,6 +142,9 @@ export class ClusterPicture {
       this.#machines.hold(machine, entry);
       return true;
     });
+    if (told === undefined) return;
+    this.#recountDisplaced([told.at]); // global units give way to the version that the machine has
+    this.#touchRelated(told);
   }
 
   /** `c/global/NAME` as of `revision`. */

@@ -33,8 +33,11 @@ function runs(
     if (refusesFacts(needs, machine) !== undefined) return false;
     const { conflicts, replaces } = picture.relations;
     if (!isEmpty(conflicts.namedBy(global, machine, machine))) return false;
-    if (!isEmpty(conflicts.naming(global, machine, machine))) return false;
-    if (!isEmpty(replaces.naming(global, machine, machine))) return false;
+    for (const rivals of [
+      conflicts.naming(global, machine, machine),
+      replaces.naming(global, machine, machine),
+    ])
+      for (const [rival] of rivals) if (isToldOf(machine, rival)) return false;
     for (const rivals of [
       conflicts.namedBy(global, GLOBAL, machine),
       conflicts.naming(global, GLOBAL, machine),
@@ -43,6 +46,15 @@ function runs(
         if (rival.name < global.name && runs(picture, rival, machine, known)) return false;
     return true;
   }
+}
+
+/**
+ * The host goes by its own copy of a unit. Of a version that the unit cannot stay with it is never told, and of another not yet; a unit
+ * that is only to come has no copy.
+ */
+function isToldOf({ id }: MachineEntry, { unit, assignments }: UnitEntry): boolean {
+  const copy = assignments.get(id)?.assignment;
+  return copy === undefined || unit === undefined || copy.hash === unit.hash;
 }
 
 function isEmpty(items: Iterator<unknown>): boolean {

@@ -55,12 +55,12 @@ export class SortedList<T> {
   }
 
   /** All items in order; the list must not change meanwhile. */
-  *[Symbol.iterator](): IterableIterator<T> {
+  *[Symbol.iterator](): IteratorObject<T, undefined> {
     for (const chunk of this.#chunks) yield* chunk;
   }
 
   /** The items from the first on that is not before `start`, in order; the list must not change meanwhile. */
-  *from(start: T): IterableIterator<T> {
+  *from(start: T): IteratorObject<T, undefined> {
     let at = this.#chunkFor(start);
     const first = this.#chunks[at];
     if (first === undefined) return;

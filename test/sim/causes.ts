@@ -3,7 +3,7 @@
 import type { Assignment, GlobalUnit, UnitTarget } from '../../src/model/unit.ts';
 import type { Write } from '../../src/store/embedded/mvcc.ts';
 import { sha256Of } from '../../src/unitfile/hash.ts';
-import { isGlobal, type Contents } from './contents.ts';
+import { isGlobal, rulesOf, type Contents } from './contents.ts';
 import type { SimMachine } from './machine.ts';
 
 export interface CausesWorld {
@@ -81,12 +81,24 @@ export class Causes {
       const unit = contents.units.get(name);
       if (unit === undefined) continue;
       const why = isGlobal(unit) ? 'global' : contents.mightLeave(unit, machine);
-      if (why !== undefined) this.#forbidden.set(`${name} ${machine}`, now);
+      if (why !== undefined) this.#forbid(contents, name, machine);
     }
     for (const [name, global] of contents.globals)
       for (const machine of this.#world.machines())
         if (contents.globalMightNotRun(global, machine.id) !== undefined)
           this.#forbidden.set(`${name} ${machine.id}`, now);
+  }
+
+  /** And whoever is to be where it is: what is decided for both may be written for one, where the other was changed meanwhile. */
+  #forbid(contents: Contents, name: string, machine: string): void {
+    const at = `${name} ${machine}`;
+    if (this.#forbidden.get(at) === this.#world.now()) return;
+    this.#forbidden.set(at, this.#world.now());
+    for (const [follower, placed] of contents.placed) {
+      const unit = placed.machine === machine ? contents.units.get(follower) : undefined;
+      if (unit !== undefined && rulesOf(unit).needs.machineOf.some((peer) => peer === name))
+        this.#forbid(contents, follower, machine);
+    }
   }
 }
 

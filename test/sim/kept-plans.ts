@@ -15,6 +15,8 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['killed-in-a-leave-with-a-full-disk', 'units that a leave had stopped stayed down'],
   ['ended-before-the-timer-rang', 'what had ended by itself was started again'],
   ['a-leader-after-a-restore', 'a new leader gave up a machine that the restored store had lost'],
+  ['rows-after-a-restore', 'what a host reported was missing from a restored store'],
+  ['rows-of-one-that-is-back', 'rows of a machine were deleted that was back'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

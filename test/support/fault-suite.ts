@@ -18,7 +18,10 @@ export function suffer(kind: string, faults: readonly Fault[], options = SMALL):
     });
 
     it.for(faults)('$name: nothing that is well is stopped', async (fault) => {
-      const measured = await on.suffer(fault);
+      const measured = await on.suffer(fault).catch((error: unknown) => {
+        process.stderr.write(`  ${fault.name}: ${String(error)}\n`); // vitest says it only when all have suffered
+        throw error;
+      });
       record(measured);
       expect(measured.kept + measured.moved).toBeGreaterThan(0); // a leader that dies often enough takes every host along
     });

@@ -202,3 +202,37 @@ describe('a decision', () => {
     }
   });
 });
+
+describe('a global unit beside a unit of which another version was submitted', () => {
+  const rival = unitRecord('rival.service', { conflicts: ['global.*', 'other.*'] }, 2);
+  const given: ClusterWords = {
+    units: {
+      'fan.service': { on: 'm1', of: ['global.service'] },
+      'global.service': { global: true },
+      'other.service': { on: 'm1' },
+      'rival.service': { on: 'm1' },
+    },
+    machines: ['m1'],
+  };
+  const releases = (picture: ClusterPicture): readonly string[] => {
+    const plan = planEngine(picture, picture.takeDirty(Infinity), Infinity);
+    return plan.actions.filter(({ kind }) => kind === 'release').map(({ unit }) => unit);
+  };
+
+  it('goes on, with its followers, where the machine is never told of that version', () => {
+    const picture = cluster(given);
+    picture.applyUnit(rival.name, rival, 9n);
+    picture.markDirty([unitName('fan.service')]);
+    expect(releases(picture)).toEqual(['rival.service']);
+  });
+
+  it('gives way once the machine is told', () => {
+    const picture = cluster({ ...given, machines: ['m1', 'm2'] });
+    const milder = unitRecord('rival.service', { conflicts: ['global.*'] }, 2);
+    picture.applyUnit(milder.name, milder, 9n);
+    expect(releases(picture)).toEqual([]);
+    const m1 = machineId('m1');
+    picture.applyAssignment(m1, milder.name, assignmentRecord(milder, m1, false), 10n);
+    expect(releases(picture)).toEqual(['fan.service']);
+  });
+});
