@@ -63,6 +63,9 @@ export class Guards {
     const { fenced, global } = behaviourOf(unit.runs);
     if (fenced) this.#checkToken(machine, unit);
     if (global || contents().globals.has(unit.name)) return;
+    // A version without the option promises nothing: a host that stood still may start it when another has the unit, in a version with it.
+    if (contents().copy(unit.name, machine.id)?.release === true && !isGuarded(machine, unit))
+      return;
     for (const other of machines())
       if (other !== machine) this.#checkOverlap(machine, other, unit.name);
   }

@@ -239,6 +239,7 @@ export class SimMachine {
     if (!this.#isOn) return then();
     this.stopService(() => {
       this.#isOn = false;
+      this.#isWanted = false; // also where somebody asked for it meanwhile
       this.systemd.powerOff();
       this.disk.boot(undefined);
       then();
