@@ -114,6 +114,7 @@ function note(
   if (before === undefined) return;
   const { stopped: _stopped, held: _held, ...rest } = before;
   const { ending: _ending, ...anew } = rest;
+  const { started: _started, job: _job, result: _result, ...unstarted } = anew;
   const { generation } = action;
   switch (action.kind) {
     case 'adopt': {
@@ -123,7 +124,12 @@ function note(
     case 'hold':
       return file.set({ ...before, held: generation });
     case 'start':
-      return file.set({ ...anew, generation, desiredState: 'launched' });
+      // A start of the same generation before counts no more: this one may never be answered.
+      return file.set({
+        ...(before.started === generation ? unstarted : anew),
+        generation,
+        desiredState: 'launched',
+      });
   }
 }
 

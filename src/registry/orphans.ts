@@ -65,14 +65,10 @@ export async function adoptUnit(
         throw error;
     }
   }
-  throw new FleetError(
-    'REGISTRY_BUSY',
-    `what runs of unit '${name}' changed ${CAS_TRIES_MAX} times while this request was tried`,
-    { hint: 'Try again.', details: { unit: name } },
-  );
+  throw tooBusy(name);
 }
 
-/** Ends all that there is of a name: the unit, and what machines run unknown to the store. Throws UNIT_NOT_FOUND where there is neither. */
+/** Ends all that there is of a name: the unit, and what machines run unknown to the store. Throws UNIT_NOT_FOUND where there is neither, REGISTRY_BUSY. */
 export async function destroyAll(
   registry: Registry,
   name: UnitName,
@@ -86,19 +82,26 @@ export async function destroyAll(
   }
 }
 
-/** Asks every machine that runs `name` unknown to the store to stop it. Answers how many were asked. */
+/** Asks every machine that runs `name` unknown to the store to stop it. Answers how many there are. Throws REGISTRY_BUSY. */
 async function endOrphans(
   registry: Registry,
   name: UnitName,
   signal: AbortSignal,
 ): Promise<number> {
-  const found = await findOrphans(registry, name, signal);
-  for (const one of found) {
-    // A lost compare: it is no orphan any more, or reports anew. Then whoever asks again finds what there is.
-    const compares = unchanged(registry)(one);
-    await registry.kv.txn({ compares, then: [asksToStop(registry, one)] }, signal);
+  for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
+    const found = await findOrphans(registry, name, signal);
+    let changed = 0;
+    for (const one of found) {
+      const mark = asksToStop(registry, one);
+      const other: Operation = { kind: 'get', key: mark.key };
+      const txn = { compares: unchanged(registry)(one), then: [mark], else: [other] };
+      const { succeeded, gets } = await registry.kv.txn(txn, signal);
+      // With a key of its own there it is asked already, or no orphan any more.
+      if (!succeeded && gets[0] === undefined) changed += 1;
+    }
+    if (changed === 0) return found.length;
   }
-  return found.length;
+  throw tooBusy(name);
 }
 
 /** Answers what an earlier try of this request has written, if it has; refuses a name that the store knows. */
@@ -131,6 +134,14 @@ async function refuseKnown(
       details: { unit: name },
     });
   return undefined;
+}
+
+function tooBusy(name: UnitName): FleetError {
+  return new FleetError(
+    'REGISTRY_BUSY',
+    `what runs of unit '${name}' changed ${CAS_TRIES_MAX} times while this request was tried`,
+    { hint: 'Try again.', details: { unit: name } },
+  );
 }
 
 function choose(request: AdoptRequest, found: readonly FoundOrphan[]): FoundOrphan {

@@ -53,7 +53,8 @@ export class Evictions {
     const { contents, machines, mayTake } = this.#world;
     const unit = contents().wanted(name);
     const sound = machines().filter((each) => this.#isSound(each));
-    if (unit === undefined || !sound.some((each) => each === this.#leader?.machine)) return false;
+    const leads = sound.find((each) => each === this.#leader?.machine);
+    if (unit === undefined || leads === undefined || leads.network.watchLagMs > 0) return false;
     const held = [...(contents().schedule.get(name)?.keys() ?? [])];
     if (held.some((machine) => contents().machines.has(machine))) return false;
     const isOrphan = machines().some(({ id }) => contents().orphans.has(`${name} ${id}`));

@@ -2,6 +2,7 @@
 // Invariant: reads the world and changes nothing of it; it shares no code with what decides.
 import type { Write } from '../../src/store/embedded/mvcc.ts';
 import type { Assignment } from '../../src/model/unit.ts';
+import { heldByBrake, type Vanished } from './brake.ts';
 import { Causes } from './causes.ts';
 import { Contents, placeOf, shortId, type Place } from './contents.ts';
 import { Guards } from './guards.ts';
@@ -33,8 +34,6 @@ const STALE_MS = 300_000;
 const LATE_NEWS_MS = 20_000;
 /** ms beyond its ttl in which a sound machine must have renewed its lease. */
 const MARGIN_MS = 1_000;
-/** TTLs that the brake holds: DESIGN §3. */
-const BRAKE_TTLS = 5;
 
 export class Safety {
   #contents = new Contents();
@@ -48,7 +47,7 @@ export class Safety {
   /** `NAME MACHINE`: generation whose start the store was told of, in this boot. */
   readonly #told = new Map<string, Told>();
   /** When each machine's key went, and whether it had said that it leaves. */
-  readonly #vanished = new Map<string, { readonly atMs: number; readonly orderly: boolean }>();
+  readonly #vanished = new Map<string, Vanished>();
   readonly #unitChangedMs = new Map<string, number>();
   #restoredAtMs = -Infinity;
 
@@ -127,7 +126,11 @@ export class Safety {
     }
     for (const id of contents.machines.keys())
       if (!fresh.machines.has(id))
-        this.#vanished.set(id, { atMs: this.#world.now(), orderly: false });
+        this.#vanished.set(id, {
+          atMs: this.#world.now(),
+          orderly: false,
+          left: fresh.machines.size,
+        });
     for (const id of fresh.machines.keys()) this.#vanished.delete(id);
     this.#contents = fresh;
     this.#told.clear();
@@ -269,6 +272,7 @@ export class Safety {
         this.#vanished.set(place.machine, {
           atMs: now,
           orderly: this.contents.machines.get(place.machine)?.leaving === true,
+          left: this.contents.machines.size - 1,
         });
       if (kv !== undefined) this.#backAtMs.set(place.machine, now);
     }
@@ -367,31 +371,9 @@ export class Safety {
       if (each.id !== machine || now() - soundSince(each) < ttlMs + MARGIN_MS) continue;
       violated(`${name} ${what} although nothing is wrong with ${each.name}, where it was`);
     }
-    this.#checkBrake(name, machine);
-  }
-
-  /** More than half vanished together, and at least two: nothing moves for 5 TTL. */
-  #checkBrake(name: string, machine: string): void {
-    const { now, ttlMs, violated } = this.#world;
-    const mine = this.#vanished.get(machine);
-    if (mine === undefined || mine.orderly || this.contents.evicted.has(machine)) return;
-    const together = [...this.#vanished.values()].filter(
-      ({ atMs, orderly }) => !orderly && Math.abs(atMs - mine.atMs) < ttlMs / 2,
-    );
-    const all = this.contents.machines.size + together.length;
-    const lastMs = Math.max(...together.map(({ atMs }) => atMs));
-    // One that went before the last was believed gone before the brake could hold.
-    const isBraked = mine.atMs === lastMs && together.length >= 2 && together.length * 2 > all;
-    // The leader must have had the time to see the last one go.
-    if (
-      !isBraked ||
-      now() - lastMs < LATE_NEWS_MS ||
-      now() - lastMs > BRAKE_TTLS * ttlMs - LATE_NEWS_MS
-    )
-      return;
-    violated(
-      `${name} is taken from ${shortId(machine)} in spite of the brake: ${together.length} of ${all} vanished together`,
-    );
+    const braked = heldByBrake(this.#vanished, machine, { nowMs: now(), ttlMs });
+    if (braked !== undefined)
+      violated(`${name} is taken from ${shortId(machine)} in spite of the brake: ${braked}`);
   }
 }
 

@@ -227,7 +227,8 @@ class World {
     const name = 'unit' in asked ? asked.unit.name : asked.name;
     // Of two who destroy it at once, both are told that it is destroyed.
     if (this.#safety.unitChangedSince(name, beganAtMs)) return true;
-    if (asked.op === 'destroy') return false;
+    const copies = [...(contents.schedule.get(name)?.values() ?? [])];
+    if (asked.op === 'destroy') return copies.some(({ release }) => release); // its orphans, by the other
     const unit = contents.units.get(name);
     if (asked.op === 'adopt') return unit !== undefined;
     const isFile = !('unit' in asked) || unit?.sha256 === fileOf(asked.unit).sha256;

@@ -3,6 +3,7 @@ import { FleetError, isFleetError } from '../../../src/model/errors.ts';
 import type { MachineId } from '../../../src/model/machine.ts';
 import type { UnitName, UnitOption } from '../../../src/model/unit.ts';
 import { decode, encode } from '../../../src/registry/codec.ts';
+import { destroyAll } from '../../../src/registry/orphans.ts';
 import { HostReport } from '../../../src/registry/report.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
 import { destroyUnit, putUnit, type UnitFile } from '../../../src/registry/units.ts';
@@ -245,3 +246,54 @@ async function writesOf(from: ApiFixture, key: string) {
   stop.abort();
   return writes;
 }
+
+describe('destroying what a machine runs unknown to the store', () => {
+  const at = { name: NAME, machine: M1, hash: 'a'.repeat(40), generation: 1, text: '' };
+  const row = (subState: string): string =>
+    encode('orphan', { ...at, loadState: 'loaded', activeState: 'active', subState });
+  const report = (subState: string): Promise<unknown> => {
+    const key = fixture.keys.orphan(M1, NAME);
+    return fixture.kv.txn({ then: [{ kind: 'put', key, value: row(subState) }] }, forever);
+  };
+  /** Something else is committed just before the first mark. */
+  const meanwhile = (other: () => Promise<unknown>): Registry => {
+    let isFirst = true;
+    const txn: Registry['kv']['txn'] = async (asked, signal) => {
+      const { kv } = fixture;
+      if (!isFirst || asked.then.every(({ kind }) => kind === 'get')) return kv.txn(asked, signal);
+      isFirst = false;
+      await other();
+      return await kv.txn(asked, signal);
+    };
+    const range: Registry['kv']['range'] = (...asked) => fixture.kv.range(...asked);
+    const kv = new Proxy(fixture.kv, {
+      get: (store, name) => ({ txn, range })[String(name)] ?? Reflect.get(store, name),
+    });
+    return { ...registry, kv };
+  };
+  const mark = async (): Promise<boolean | undefined> =>
+    (await fixture.read('assignment', fixture.keys.schedule(M1, NAME)))?.release;
+
+  beforeEach(async () => {
+    await fixture.machine(M1);
+    await report('running');
+  });
+
+  it('asks again where the machine has reported anew', async () => {
+    await destroyAll(
+      meanwhile(() => report('reload')),
+      NAME,
+      forever,
+    );
+    expect(await mark()).toBe(true);
+  });
+
+  it('is content where another has asked at the same time', async () => {
+    await destroyAll(
+      meanwhile(() => destroyAll(registry, NAME, forever)),
+      NAME,
+      forever,
+    );
+    expect(await mark()).toBe(true);
+  });
+});
