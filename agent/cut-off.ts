@@ -39,6 +39,8 @@ export interface CutOffDeps {
 
 /** Begins the name of every alarm of this kind. */
 const PREFIX = 'fleet-cut-off-';
+/** How the name of an alarm that kills ends. */
+const KILL = '-kill';
 /** ms between two tries to set alarms. */
 const AGAIN_MS = 200;
 
@@ -148,7 +150,7 @@ export class CutOff {
     const before = await systemd.alarms(PREFIX, signal);
     this.#mayBeSet = true;
     await systemd.setAlarms(alarms, signal);
-    await systemd.clearAlarms(before, signal);
+    await this.#clear(before, signal);
     this.#covered = new Set(names);
     this.#isKnown = true;
     this.#deadlineMs = deadlineMs;
@@ -158,12 +160,23 @@ export class CutOff {
   async #clearAll(signal: AbortSignal): Promise<void> {
     if (!this.#mayBeSet) return;
     const { systemd } = this.#deps;
-    await systemd.clearAlarms(await systemd.alarms(PREFIX, signal), signal);
+    await this.#clear(await systemd.alarms(PREFIX, signal), signal);
     this.#mayBeSet = false;
     this.#isKnown = true;
     this.#covered = new Set();
     this.#deadlineMs = -Infinity;
     await this.#noteStopped(); // nothing to start again: their notes go
+  }
+
+  /** One that kills never stays behind without those that stop: what it ends has its permit still, and nobody would start it again. */
+  async #clear(alarms: readonly string[], signal: AbortSignal): Promise<void> {
+    const { systemd } = this.#deps;
+    const kills = alarms.filter((name) => name.endsWith(KILL));
+    await systemd.clearAlarms(kills, signal);
+    await systemd.clearAlarms(
+      alarms.filter((name) => !kills.includes(name)),
+      signal,
+    );
   }
 
   #alarmsFor(deadlineMs: number, units: readonly CutOffUnit[]): readonly Alarm[] | undefined {
@@ -188,7 +201,7 @@ export class CutOff {
         ],
       })),
       {
-        name: `${name}-kill`,
+        name: `${name}${KILL}`,
         atMs: at(killAtMs),
         commands: [[...systemctl, 'kill', '--signal=KILL', '--', ...all]],
       },

@@ -17,6 +17,8 @@ export interface GuardsWorld {
   readonly leaseLostAt: (machine: SimMachine) => number;
   readonly wasRestored: () => boolean;
   readonly hasTwin: (machine: SimMachine) => boolean;
+  /** When the unit was last placed elsewhere while that machine was gone. */
+  readonly lostAt: (unit: string, machine: string) => number | undefined;
   readonly violated: (what: string) => void;
 }
 
@@ -94,6 +96,9 @@ export class Guards {
     const { wasRestored, contents, violated } = this.#world;
     const unit = other.systemd.units.get(name);
     if (unit === undefined || !isGuarded(other, unit) || this.#mayRunOn(other)) return;
+    // It stood still as it lost the unit: it stops it as it can.
+    const lostAtMs = this.#world.lostAt(name, other.id);
+    if (lostAtMs !== undefined && other.stoodStillAtMs >= lostAtMs) return;
     // A backup does not know of it.
     if (wasRestored() && contents().copy(name, other.id)?.release !== false) return;
     violated(`${machine.name} starts ${name} while it runs on ${other.name} with OnPartition=stop`);

@@ -130,6 +130,11 @@ export class SimMachine {
     return this.isFrozen || this.clock.now() - this.#thawedAtMs < lateMs;
   }
 
+  /** Clock time in ms at which it last stood still. */
+  get stoodStillAtMs(): number {
+    return this.isFrozen ? this.clock.now() : this.#thawedAtMs;
+  }
+
   get isLeaving(): boolean {
     return this.ownJob === 'stop';
   }

@@ -59,6 +59,7 @@ export class Safety {
       contents: () => this.#contents,
       wasRestored: () => this.wasRestored(),
       hasTwin: (machine) => this.#hasTwin(machine),
+      lostAt: (unit, machine) => this.#lostFrom.get(`${unit} ${machine}`),
     });
   }
 

@@ -268,6 +268,26 @@ describe('Host with units that stop when it is cut off', () => {
     expect(systemd.count('start a.service')).toBe(1);
   });
 
+  it('takes the alarm that kills away before those that stop: it alone would end units for good', async () => {
+    await cluster.assign({ 'a.service': stops() });
+    lease.renew();
+    await start();
+    await quickly(() => systemd.active().includes('a.service'));
+    const clear = systemd.clearAlarms.bind(systemd);
+    let isLast = false;
+    systemd.clearAlarms = async (names) => {
+      if (names.length === 0) return;
+      if (isLast) throw new FleetError('DBUS_TIMEOUT', 'systemd did not answer in time');
+      isLast = true;
+      await clear(names);
+    };
+    const before = [...systemd.alarmsSet.keys()];
+    lease.renew(2 * TTL_MS);
+    await quickly(() => isLast);
+    const left = before.filter((name) => systemd.alarmsSet.has(name));
+    expect(left).toEqual(before.filter((name) => name.includes('-stop-')));
+  });
+
   it('starts none from the disk', async () => {
     lease.renew();
     const pinned = `MachineID=${MACHINE}`;
