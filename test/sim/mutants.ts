@@ -176,9 +176,9 @@ export const mutants: readonly Mutant[] = [
     name: 'timers-cleared-first',
     fault: 'the old timers are taken away before the new ones are set',
     file: 'agent/cut-off.ts',
-    find: '    await systemd.setAlarms(alarms, signal);\n    await systemd.clearAlarms(before, signal);\n',
+    find: '    await systemd.setAlarms(alarms, signal);\n    await this.#clear(before, signal);\n',
     replace:
-      '    await systemd.clearAlarms(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
+      '    await this.#clear(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
   },
   {
     name: 'timers-forgotten',
