@@ -153,7 +153,7 @@ class Daemon {
     for (;;) {
       await presence.stateChanged(signal);
       this.#gate.set();
-      if (presence.registrations !== seen && seen > 0) host.registered();
+      if (presence.registrations !== seen) host.registered();
       seen = presence.registrations;
     }
   }

@@ -205,7 +205,7 @@ export class Host {
       await this.#passed.changed(signal);
   }
 
-  /** The machine was registered anew: others may have removed its rows. */
+  /** The machine was registered: others may have removed the rows of one that was not. */
   registered(): void {
     this.#reporter.forget();
     this.#fencing.raise();

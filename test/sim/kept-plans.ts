@@ -17,6 +17,10 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['a-leader-after-a-restore', 'a new leader gave up a machine that the restored store had lost'],
   ['rows-after-a-restore', 'what a host reported was missing from a restored store'],
   ['rows-of-one-that-is-back', 'rows of a machine were deleted that was back'],
+  [
+    'rows-before-the-registration',
+    'rows were missing of a host that reported before it was registered',
+  ],
   ['start-behind-a-stop-unheard', 'a start that nobody answered counted as done'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
