@@ -24,13 +24,6 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (answeredSinceMs !== undefined) return undefined;',
   },
   {
-    name: 'no-evidence-of-own-renewals',
-    fault: 'machines are believed gone although the own renewals were not answered either',
-    file: 'src/engine/absence-watch.ts',
-    find: 'const answeredSinceMs = this.#gone.has(machine) ? nowMs : evidence.answeredSince();',
-    replace: 'const answeredSinceMs = 0;',
-  },
-  {
     name: 'unload-not-idempotent',
     fault: 'a unit whose link systemd has lost already can never be unloaded',
     file: 'agent/apply.ts',

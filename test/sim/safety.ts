@@ -151,7 +151,7 @@ export class Safety {
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
     // A timer that would have stopped it could not note that it was down (docs/unit-files.md), or it was to begin anew after a leave.
     const isUnseen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
-    const isOpen = isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs < machine.leftAtMs);
+    const isOpen = isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs <= machine.leftAtMs);
     if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
