@@ -242,12 +242,15 @@ function takenUp(
   ];
 }
 
+/** Of a version that its host does not know any more. */
+const NO_HASH = '0'.repeat(40);
+
 /** The mark that makes the host stop it, as for a unit that was placed there: its host deletes the key. */
 function asksToStop({ keys }: Registry, { orphan }: FoundOrphan): Operation {
   const { name, machine, hash, generation, desiredState = 'launched', text } = orphan;
   const mark: Assignment = {
     name,
-    hash,
+    hash: hash === '' ? NO_HASH : hash,
     sha256: sha256Of(text),
     desiredState,
     generation,
