@@ -163,8 +163,14 @@ const { values } = parseArgs({
     mutant: { type: 'string' },
   },
 });
-if (values.seeds !== undefined) process.exit(await runRange(values.seeds));
-if (values.seed !== undefined) process.exit(await runOne(Number(values.seed), values.shrink));
-if (values.mutants || values.mutant !== undefined) process.exit(await runMutants(values.mutant));
-process.stderr.write(`${USAGE}\n`);
-process.exit(2);
+const status = await chosen();
+// A story that goes into a pipe is written in pieces; what the simulated world still waits for is not waited for.
+process.stdout.write('', () => process.exit(status));
+
+async function chosen(): Promise<number> {
+  if (values.seeds !== undefined) return await runRange(values.seeds);
+  if (values.seed !== undefined) return await runOne(Number(values.seed), values.shrink);
+  if (values.mutants || values.mutant !== undefined) return await runMutants(values.mutant);
+  process.stderr.write(`${USAGE}\n`);
+  return 2;
+}

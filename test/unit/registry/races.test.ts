@@ -281,8 +281,13 @@ describe('destroying what a machine runs unknown to the store', () => {
 
   it('writes a mark that can be read where the machine does not know the version any more', async () => {
     const value = encode('orphan', {
-      ...{ ...at, hash: '', generation: 0, desiredState: 'loaded' },
-      ...{ loadState: 'loaded', activeState: 'inactive', subState: 'dead' },
+      ...at,
+      hash: '',
+      generation: 0,
+      desiredState: 'loaded',
+      loadState: 'loaded',
+      activeState: 'inactive',
+      subState: 'dead',
     });
     const key = fixture.keys.orphan(M1, NAME);
     await fixture.kv.txn({ then: [{ kind: 'put', key, value }] }, forever);
