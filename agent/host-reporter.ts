@@ -45,6 +45,8 @@ const MANY = 8;
 /** ms between two looks at all units: while something moves, and when nothing does. */
 const BUSY_MS = 1_000;
 const QUIET_MS = 5_000;
+/** ms after a write without an answer in which etcd may still carry it out, beyond what was written since; it gives up after 7 s itself. */
+const LATE_WRITE_MS = 30_000;
 
 /** The report loop. */
 export class HostReporter {
@@ -59,7 +61,8 @@ export class HostReporter {
   #isAllDue = true;
   #nextAllAtMs = 0;
   #lastAllAtMs = -Infinity;
-  #lastForgetAtMs = 0;
+  /** When the store's rows are read anew. */
+  #forgetAtMs = 0;
 
   constructor(deps: HostReporterDeps) {
     this.#deps = deps;
@@ -114,9 +117,11 @@ export class HostReporter {
         else await this.#reportTouched(signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (isFleetError(error))
+        if (isFleetError(error)) {
           log.debug({ code: error.code, err: error.message }, 'a report failed, retrying');
-        else log.error({ err: error }, 'a report ended by a fault, retrying');
+          if (error.details['ambiguous'] === true)
+            this.#forgetAtMs = Math.min(this.#forgetAtMs, clock.now() + LATE_WRITE_MS);
+        } else log.error({ err: error }, 'a report ended by a fault, retrying');
         this.#isAllDue = true;
         this.#lastAllAtMs = clock.now();
       }
@@ -158,8 +163,8 @@ export class HostReporter {
     this.#lastAllAtMs = began;
     this.#isAllDue = false;
     this.#touched.clear();
-    if (began - this.#lastForgetAtMs > RELIST_INTERVAL_MS) {
-      this.#lastForgetAtMs = began;
+    if (began >= this.#forgetAtMs) {
+      this.#forgetAtMs = began + RELIST_INTERVAL_MS;
       report.forget();
     }
     const names = [...carriedOut.records.keys()].filter((name) => !unusable.has(name));

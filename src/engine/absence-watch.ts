@@ -87,7 +87,7 @@ export class AbsenceWatch {
 
   /** Told of each change of a machine's key. */
   saw(id: MachineId, machine: Machine | undefined, lease?: LeaseId): void {
-    if (machine === undefined) return this.#missing(id, false);
+    if (machine === undefined) return this.#missing(id, undefined);
     this.#seen.set(id, { ttlSec: machine.ttlSec, leaving: machine.leaving, lease });
     this.#gone.delete(id);
   }
@@ -226,15 +226,19 @@ export class AbsenceWatch {
     this.#scanned = true;
     for (const { id, machine, host, holds } of this.#picture.machines())
       if (machine === undefined && (host !== undefined || holds.size > 0))
-        this.#missing(id, host?.absentSinceMs !== undefined);
+        this.#missing(id, host?.absentSinceMs);
   }
 
-  #missing(id: MachineId, remembered: boolean): void {
+  /** `absentSinceMs`: the wall clock's, of an earlier leader. */
+  #missing(id: MachineId, absentSinceMs: number | undefined): void {
     if (this.#gone.has(id)) return;
-    const seen = this.#seen.get(id) ?? { ttlSec: this.#deps.evidence.ttlSec, leaving: false };
+    const { evidence, clock } = this.#deps;
+    const seen = this.#seen.get(id) ?? { ttlSec: evidence.ttlSec, leaving: false };
     this.#seen.delete(id);
     const { ttlSec, leaving } = seen;
-    const atMs = this.#deps.clock.now();
+    const remembered = absentSinceMs !== undefined;
+    const agoMs = remembered ? Math.max(0, clock.wallNow() - absentSinceMs) : 0;
+    const atMs = clock.now() - agoMs;
     this.#gone.set(id, { ttlSec, leaving, atMs, remembered, believed: false });
   }
 

@@ -12,7 +12,7 @@ const BRAKE_TTLS = 5;
 /** A machine whose key is gone. Times are those of one clock that never jumps back. */
 export interface Vanished {
   readonly id: MachineId;
-  /** When this process saw it go, or began to look. */
+  /** When this process saw it go, or began to look; of one that is remembered, when it was judged absent. */
   readonly vanishedAtMs: number;
   readonly ttlSec: number;
   /** Its last record said that it leaves in good order. */
@@ -115,7 +115,7 @@ function doubtOf(
 /** The brake would be pulled if those that are silent vanished too. Either they do, or they renew; both within their ttl. */
 function mayBecomeTooMany(input: AbsenceInput): boolean {
   const { nowMs, present, silent = 0 } = input;
-  const recent = countedOf(input).filter(
+  const recent = [...countedOf(input), ...rememberedOf(input)].filter(
     ({ vanishedAtMs, ttlSec }) => nowMs - vanishedAtMs <= ttlSec * 1000,
   );
   return silent > 0 && isTooMany(recent.length + silent, recent.length + present);
@@ -125,9 +125,9 @@ function mayBecomeTooMany(input: AbsenceInput): boolean {
 function brakeFor(input: AbsenceInput): Brake | undefined {
   const { nowMs } = input;
   const { kept, held, over } = heldBy(input);
-  // What a person has given up is not held, but it vanished with the others.
-  const together = largestGroup([...countedOf(input), ...givenUp(input)]);
-  const toHold = together.filter(({ evict }) => !evict);
+  // What a person has given up, or an earlier leader, is not held, but it vanished with the others.
+  const together = largestGroup([...countedOf(input), ...givenUp(input), ...rememberedOf(input)]);
+  const toHold = together.filter(({ evict, remembered }) => !evict && !remembered);
   const isNew = toHold.some(({ id }) => kept?.machines.includes(id) !== true);
   if (isTooMany(together.length, input.present + together.length) && isNew) {
     const group = [...new Set([...(over ? [] : held), ...toHold])];
@@ -163,6 +163,10 @@ function missingOf({ vanished }: AbsenceInput): readonly Vanished[] {
 
 function givenUp({ vanished }: AbsenceInput): readonly Vanished[] {
   return vanished.filter(({ orderly, evict, remembered }) => evict && !orderly && !remembered);
+}
+
+function rememberedOf({ vanished }: AbsenceInput): readonly Vanished[] {
+  return vanished.filter(({ orderly, remembered }) => remembered && !orderly);
 }
 
 /** More than half of all, and at least two. */

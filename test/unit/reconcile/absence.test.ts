@@ -208,6 +208,15 @@ describe('judgeAbsence', () => {
     ).toEqual([]);
   });
 
+  it('brakes for one that vanished together with what an earlier leader gave up just before', () => {
+    const before = (agoMs: number) =>
+      gone('m1', { remembered: true, vanishedAtMs: CALM.nowMs - agoMs });
+    const judged = (agoMs: number) =>
+      judgeAbsence({ ...CALM, present: 1, vanished: [before(agoMs), gone('m2')] });
+    expect(judged(11_000).brake?.machines.map((id) => short(id))).toEqual(['m2']);
+    expect(judged(31_000).brake).toBeUndefined();
+  });
+
   it('brakes for one that vanished together with what a person has given up since', () => {
     const vanished = [gone('m1', { evict: true }), gone('m2')];
     const { absent, brake } = judgeAbsence({ ...CALM, present: 1, vanished });
