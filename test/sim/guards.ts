@@ -111,11 +111,12 @@ export class Guards {
   }
 
   #checkToken(machine: SimMachine, { name, token, runs }: SystemdUnit): void {
-    const { violated, wasRestored } = this.#world;
+    const { violated, wasRestored, hasTwin } = this.#world;
     if (token === undefined) return violated(`${machine.name} starts ${name} without a token`);
     const at = `${name} ${machine.name}`;
-    // Of a global unit each machine guards its own.
-    const known = behaviourOf(runs).global ? 0 : (this.#tokens.get(name) ?? 0);
+    // Of a global unit each machine guards its own; two machines of one id run the same, and the later token fences the other.
+    const isShared = !behaviourOf(runs).global && !hasTwin(machine);
+    const known = isShared ? (this.#tokens.get(name) ?? 0) : 0;
     const least = Math.max(known, this.#tokensOn.get(at) ?? 0);
     if (token <= least)
       violated(
