@@ -96,9 +96,10 @@ export class Guards {
     const { wasRestored, contents, violated } = this.#world;
     const unit = other.systemd.units.get(name);
     if (unit === undefined || !isGuarded(other, unit) || this.#mayRunOn(other)) return;
-    // It stood still as it lost the unit: it stops it as it can.
-    const lostAtMs = this.#world.lostAt(name, other.id);
-    if (lostAtMs !== undefined && other.stoodStillAtMs >= lostAtMs) return;
+    // It stood still as it lost the unit, or its lease ended before its time: it stops it as it can.
+    const lostAtMs = this.#world.lostAt(name, other.id) ?? Infinity;
+    const leaseMs = lostAtMs - this.#world.leaseLostAt(other);
+    if (other.stoodStillAtMs >= lostAtMs || (leaseMs >= 0 && leaseMs < this.#world.ttlMs)) return;
     // A backup does not know of it.
     if (wasRestored() && contents().copy(name, other.id)?.release !== false) return;
     violated(`${machine.name} starts ${name} while it runs on ${other.name} with OnPartition=stop`);
