@@ -49,6 +49,11 @@ export class HandOvers {
     this.#wake.set();
   }
 
+  /** The store is another: what it shows may be to be handed over again, at the same revision. */
+  forget(): void {
+    this.#settled.clear();
+  }
+
   /** Units for which the plan has nothing to do: queued, or handed over at the revision that the mirror still shows. */
   *busy(wanted: ReadonlyMap<UnitName, Wanted>): Iterable<UnitName> {
     yield* this.#queue.keys();

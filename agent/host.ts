@@ -113,6 +113,7 @@ export class Host {
       restored: () => {
         this.#fencing.raise();
         this.#reporter.forget(); // what it says of this host is old
+        this.#handOvers.forget();
       },
     });
     const { configuredMetadata, capabilities, unitDir, kept } = deps;

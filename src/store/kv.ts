@@ -77,6 +77,9 @@ export interface WatchBatch {
 export type LeaseId = string;
 
 export interface Kv {
+  /** How often this process has found that the store went back: restored from a backup, or another. Whoever knows it by an earlier number reads anew. */
+  readonly reversions: number;
+
   /** All keys that begin with `prefix`; linearizable unless `revision` is given. */
   range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult>;
 

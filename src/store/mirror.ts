@@ -48,6 +48,8 @@ export class Mirror {
   #synced = false;
   #revision: Revision = 0n;
   #restored = 0;
+  /** The store's own count of that, as of the last listing. */
+  #reversions = 0;
   #restoredUntaken = false;
   /** Ends the watch that runs: it is time to list again. */
   #relist = new AbortController();
@@ -148,10 +150,14 @@ export class Mirror {
     const { kv, prefix, clock, log } = this.#options;
     const began = clock.now();
     const slices = new Slices(clock, signal);
+    const { reversions } = kv;
     const listing = await readListing(kv, { prefix, limit: RANGE_PAGE_KEYS }, slices);
     const changes = await compareListing(this.#map, listing.map, slices);
     const { revision } = listing;
-    const restored = this.#reverted || revision < this.#revision;
+    // A store that was restored may be ahead again of what the map was true for.
+    const isOther = this.#synced && reversions !== this.#reversions;
+    const restored = this.#reverted || isOther || revision < this.#revision;
+    this.#reversions = reversions;
     if (restored) {
       this.#restored += 1;
       this.#restoredUntaken = true;

@@ -140,6 +140,7 @@ describe.skipIf(etcdMissing !== undefined)(`watch on etcd ${etcdMissing ?? ''}`,
     await eventually(() => reader.code !== undefined);
     expect(['STORE_WATCH_LOST', 'STORE_REVERTED']).toContain(reader.code);
     expect((await failureOf(kv.range('/r/', {}, never))).code).toBe('STORE_REVERTED');
+    expect([kv.reversions, other.reversions]).toEqual([1, 0]);
     const now = await kv.range('/r/', {}, never);
     expect(now.revision).toBeLessThan(seen);
     expect(now.kvs.map(({ value }) => value)).toEqual(Array.from({ length: 5 }, () => 'old'));

@@ -57,6 +57,8 @@ export class Contents {
   /** Machines of which a person said that they are gone. */
   readonly evicted = new Set<string>();
   /** The highest fencing token. */
+  /** Machines of which the store remembers something. */
+  readonly hosts = new Set<string>();
   fence = 0;
   /** Create revision of the leader key. */
   leader: bigint | undefined;
@@ -114,6 +116,8 @@ export class Contents {
         this.leader = kv?.createRevision;
         break;
       case 'host':
+        if (kv === undefined) this.hosts.delete(place.machine);
+        else this.hosts.add(place.machine);
         if ((value as Host | undefined)?.evict === true) this.evicted.add(place.machine);
         else this.evicted.delete(place.machine);
         break;
@@ -126,6 +130,12 @@ export class Contents {
         break;
     }
     return place;
+  }
+
+  /** Whether anything in the store tells of the machine. */
+  knows(machine: string): boolean {
+    const isThere = this.machines.has(machine) || this.hosts.has(machine);
+    return isThere || [...this.schedule.values()].some((copies) => copies.has(machine));
   }
 
   copy(name: string, machine: string): Assignment | undefined {

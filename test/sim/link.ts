@@ -49,6 +49,10 @@ export class Link implements Kv {
     this.#actor = operation === undefined ? { role, process } : { role, process, operation };
   }
 
+  get reversions(): number {
+    return this.#wire.history.mark.epoch;
+  }
+
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     return await this.#checked(signal, false, (kv, own) => kv.range(prefix, options, own));
   }

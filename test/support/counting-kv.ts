@@ -41,6 +41,10 @@ export class CountingKv implements Kv {
     return noted;
   }
 
+  get reversions(): number {
+    return this.#kv.reversions;
+  }
+
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     const result = await this.#kv.range(prefix, options, signal);
     this.#noted.push({ kind: 'range', prefix, keys: result.kvs.length });

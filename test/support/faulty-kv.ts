@@ -56,6 +56,9 @@ export class FaultyKv implements Kv {
     this.#kv = kv;
   }
 
+  /** What the store says of itself; a test may change it. */
+  reversions = 0;
+
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     this.calls.range += 1;
     await this.#pass(signal);

@@ -24,6 +24,10 @@ export class LossyKv implements Kv {
     this.#fate = fate;
   }
 
+  get reversions(): number {
+    return this.#kv.reversions;
+  }
+
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
     const fate = txn.then.some(({ kind }) => kind !== 'get') ? this.#fate() : 'done';
     if (fate === 'refused') throw unavailable(false);

@@ -36,6 +36,7 @@ const COMPACTION_STEP = 32;
 
 /** The store. All of a process's parts share one. */
 export class MemoryStore implements Kv {
+  readonly reversions = 0;
   readonly #clock: Clock;
   readonly #journal: Journal | undefined;
   readonly #historyRevisions: number;

@@ -50,6 +50,10 @@ export class EtcdStore implements Kv {
     this.#parts = parts;
   }
 
+  get reversions(): number {
+    return this.#parts.history.mark.epoch;
+  }
+
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     const kvs: KeyValue[] = [];
     const max = options.limit ?? Number.POSITIVE_INFINITY;
@@ -83,7 +87,11 @@ export class EtcdStore implements Kv {
       checkTxn(one);
       return await groups.txn(one, signal);
     };
+    const reversions = (): number => this.reversions;
     return {
+      get reversions() {
+        return reversions();
+      },
       txn,
       range: (prefix, options, signal) => this.range(prefix, options, signal),
       watch: (prefix, from, signal) => this.watch(prefix, from, signal),

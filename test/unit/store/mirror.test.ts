@@ -235,6 +235,21 @@ describe('Mirror', () => {
     await end();
   });
 
+  it('believes a store that says it went back, though its watch only broke and the listing is ahead again', async () => {
+    const { clock, store, kv, mirror, end } = world();
+    await write(store, put('/c/a', '1'));
+    await clock.advance(0);
+    kv.reversions = 1; // another call has found out
+    kv.cutWatches();
+    await write(store, put('/c/b', '1'));
+    await clock.advance(200);
+    expect([mirror.restored, mirror.takeRestored()]).toEqual([1, true]);
+    kv.cutWatches();
+    await clock.advance(200);
+    expect(mirror.restored).toBe(1);
+    await end();
+  });
+
   it('takes nothing away that was not taken before, however listings and batches mix', async () => {
     const { clock, store, kv, mirror, end } = world();
     const model = new Map<string, string>();
