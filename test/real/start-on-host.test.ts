@@ -2,34 +2,37 @@
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { noLab, withLab, type Lab } from '../support/lab.ts';
+import { ofEachKind } from '../support/of-each-kind.ts';
 
 const SAYS = '/tmp/says';
 
 describe.skipIf(noLab() !== undefined)('npm start on a host', () => {
-  it.for([
-    {
-      who: 'root',
-      run: ['env'],
-      systemctl: ['systemctl'],
-      runtime: '/run',
-      state: '/var/lib/fleet-standalone',
-    },
-    {
-      who: 'ann',
-      run: [
-        'runuser',
-        '-u',
-        'ann',
-        '--',
-        'env',
-        'XDG_RUNTIME_DIR=/run/user/1001',
-        'HOME=/home/ann',
-      ],
-      systemctl: ['systemctl', '--user'],
-      runtime: '/run/user/1001',
-      state: '/home/ann/.local/state/fleet-standalone',
-    },
-  ])(
+  it.for(
+    ofEachKind(1, [
+      {
+        who: 'ann',
+        run: [
+          'runuser',
+          '-u',
+          'ann',
+          '--',
+          'env',
+          'XDG_RUNTIME_DIR=/run/user/1001',
+          'HOME=/home/ann',
+        ],
+        systemctl: ['systemctl', '--user'],
+        runtime: '/run/user/1001',
+        state: '/home/ann/.local/state/fleet-standalone',
+      },
+      {
+        who: 'root',
+        run: ['env'],
+        systemctl: ['systemctl'],
+        runtime: '/run',
+        state: '/var/lib/fleet-standalone',
+      },
+    ]),
+  )(
     'runs the example in the systemd of $who, and leaves nothing in it after Ctrl-C',
     async ({ who, run, systemctl, runtime, state }) => {
       await withLab({ hosts: 1, etcd: 'none', fleet: false, name: 'sta' }, async (lab) => {

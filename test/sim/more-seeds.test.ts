@@ -1,3 +1,3 @@
 import { simulate } from './seeds-in-ci.ts';
 
-simulate(61, 3);
+simulate(61, 2);
