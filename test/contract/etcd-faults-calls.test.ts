@@ -84,7 +84,7 @@ describe.skipIf(etcdMissing !== undefined).concurrent(`calls on etcd ${etcdMissi
     await eventually(() => kv.txn({ then: [put('/f/c')] }, never));
     const started = performance.now();
     for (let n = 0; n < 20; n += 1) await kv.txn({ then: [put('/f/d')] }, never);
-    expect(performance.now() - started).toBeLessThan(1000 + slackMs);
+    expect(performance.now() - started).toBeLessThan(4000); // through the frozen member each one would take that long
 
     await eventually(() => reader.code !== undefined, { timeoutMs: 12_000 });
     expect(reader.code).toBe('STORE_WATCH_LOST');
