@@ -18,7 +18,6 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['rows-after-a-restore', 'what a host reported was missing from a restored store'],
   ['rows-of-one-that-is-back', 'rows of a machine were deleted that was back'],
   [
-    'rows-before-the-registration',
     'rows were missing of a host that reported before it was registered',
   ],
   ['rows-behind-a-late-write', 'rows were missing that a late deletion took'],
