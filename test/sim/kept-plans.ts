@@ -17,7 +17,6 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['a-leader-after-a-restore', 'a new leader gave up a machine that the restored store had lost'],
   ['rows-after-a-restore', 'what a host reported was missing from a restored store'],
   ['rows-of-one-that-is-back', 'rows of a machine were deleted that was back'],
-  ['rows were missing of a host that reported before it was registered'],
   ['rows-behind-a-late-write', 'rows were missing that a late deletion took'],
   [
     'handed-over-before-the-restore',
