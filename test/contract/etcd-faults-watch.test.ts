@@ -55,7 +55,7 @@ describe.skipIf(etcdMissing !== undefined)(`watch on etcd ${etcdMissing ?? ''}`,
     await reader.stop();
   });
 
-  // Difference: inbox.ts, the interceptor that holds a message back.
+  // Difference: watch-mux.ts, the interceptor that holds a message back, or `inbox.full` on the shared stream before.
   it('whose reader stands still takes a bounded part of the backlog from etcd', async () => {
     await using etcd = await startEtcd();
     await using proxy = await startTcpProxy(etcd.endpoints[0]!);
@@ -84,6 +84,27 @@ describe.skipIf(etcdMissing !== undefined)(`watch on etcd ${etcdMissing ?? ''}`,
     }
     expect(proxy.bytesToClient).toBeGreaterThan(48_000_000);
     await watch.return?.();
+  });
+
+  // Difference: watch-mux.ts, `Overflow`: etcd waits for that reader, and with it for all others of the stream.
+  it('whose reader stands still holds up no other watch of the process', async () => {
+    await using etcd = await startEtcd();
+    await using writer = await openStore(etcd.endpoints);
+    await using kv = await openStore(etcd.endpoints);
+    const count = 600;
+    const from = await putMany(writer, { prefix: '/s/', count, value: 'x'.repeat(16_000) });
+    const other = new Reader(kv, '/o/', from);
+    const slow = kv.watch('/s/', from, never)[Symbol.asyncIterator]();
+    expect((await slow.next()).done).toBe(false);
+    await writer.txn({ then: [{ kind: 'put', key: '/o/a', value: '' }] }, never);
+    await eventually(() => other.events === 1, { timeoutMs: 5000 });
+    const revisions: bigint[] = [];
+    while (revisions.length < count - 1) revisions.push((await slow.next()).value.revision);
+    expect(revisions).toEqual(revisions.map((_, n) => from + 1n + BigInt(n)));
+    await writer.txn({ then: [{ kind: 'put', key: '/o/b', value: '' }] }, never);
+    await eventually(() => other.events === 2);
+    await slow.return?.();
+    await other.stop();
   });
 
   // Difference: watch.ts, `cancelError`.

@@ -29,6 +29,37 @@ describe('a silent watch', () => {
     await reader.stop();
   });
 
+  // Difference: member.ts, `#shared`: a stream each would be asked for each.
+  it('is asked together with the others of its process: they share one stream', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    const started = fastClock.now();
+    const readers = Array.from({ length: 5 }, (_, n) => new Reader(kv, `/${n}/`, 11n));
+    await eventually(() => etcd.asked === 3);
+    expect(fastClock.now() - started).toBeGreaterThan(30_000);
+    expect(etcd.streams).toBe(1);
+    await readers[0]!.stop();
+    await eventually(() => etcd.asked === 4);
+    expect(readers.map(({ code }) => code)).toEqual(['ended without an error', ...noCodes(4)]);
+    await Promise.all(readers.slice(1).map((reader) => reader.stop()));
+    const late = new Reader(kv, '/late/', 11n);
+    await eventually(() => etcd.streams === 2);
+    await late.stop();
+  });
+
+  // Difference: watch.ts, `#openedAt`: the stream lives, and that watch would be believed in for ever.
+  it('that was never made ends after 5 s, and those that were made go on', async () => {
+    await using etcd = await startSilentEtcd();
+    await using kv = await openStore([etcd.endpoint], options);
+    const made = new Reader(kv, '/made/', 11n);
+    etcd.ignoredKey = '/not/';
+    const notMade = new Reader(kv, '/not/', 11n);
+    await eventually(() => notMade.code === 'STORE_WATCH_LOST');
+    await eventually(() => etcd.asked >= 2);
+    expect(made.code).toBeUndefined();
+    await made.stop();
+  });
+
   // Difference: watch.ts, `#confirmLoss`.
   it('that does not answer within 5 s ends with STORE_WATCH_LOST when a read is answered', async () => {
     await using etcd = await startSilentEtcd();
@@ -75,3 +106,7 @@ describe('a silent watch', () => {
     await reader.stop();
   });
 });
+
+function noCodes(count: number): readonly undefined[] {
+  return Array.from({ length: count }, () => undefined);
+}

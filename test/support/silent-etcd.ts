@@ -5,8 +5,12 @@ import { Etcd3 } from 'etcd3';
 
 export interface SilentEtcd {
   readonly endpoint: string;
+  /** Streams of watches that were opened so far. */
+  readonly streams: number;
   /** Requests for progress that came so far. */
   readonly asked: number;
+  /** No watch of this key is answered. */
+  ignoredKey: string | undefined;
   /** The revision that the answers on watches name: below 10, the member lags. */
   watchRevision: string;
   /** Whether requests for progress are answered; true at first. */
@@ -16,8 +20,13 @@ export interface SilentEtcd {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+interface WatchRequest {
+  readonly create_request?: { readonly key: Buffer; readonly watch_id: string };
+  readonly progress_request?: object;
+}
+
 interface WatchCall {
-  on(event: 'data', heard: (request: { create_request?: unknown }) => void): void;
+  on(event: 'data', heard: (request: WatchRequest) => void): void;
   on(event: 'error' | 'end', ended: () => void): void;
   write(answer: object): void;
   end(): void;
@@ -27,7 +36,14 @@ interface WatchCall {
 export async function startSilentEtcd(): Promise<SilentEtcd> {
   const server = new Server();
   const storeHeader = { cluster_id: '1', member_id: '1', revision: '10', raft_term: '2' };
-  const state = { asked: 0, watchRevision: '10', answersProgress: true, answersReads: true };
+  const state = {
+    streams: 0,
+    asked: 0,
+    ignoredKey: undefined,
+    watchRevision: '10',
+    answersProgress: true,
+    answersReads: true,
+  };
   server.addService(definitionOf('KV'), {
     range: (_call: unknown, answered: (error: object | null, answer?: object) => void) => {
       if (state.answersReads)
@@ -38,13 +54,13 @@ export async function startSilentEtcd(): Promise<SilentEtcd> {
   server.addService(definitionOf('Watch'), {
     watch: (call: WatchCall) => {
       const header = { ...storeHeader, revision: state.watchRevision };
+      state.streams += 1;
       call.on('error', () => undefined);
       call.on('end', () => call.end());
-      call.on('data', ({ create_request }) => {
-        if (create_request !== undefined && create_request !== null) {
-          call.write({ header, watch_id: '0', created: true });
-          return;
-        }
+      call.on('data', ({ create_request, progress_request }) => {
+        if (create_request !== undefined && create_request.key.toString() !== state.ignoredKey)
+          call.write({ header, watch_id: create_request.watch_id, created: true });
+        if (progress_request === undefined) return;
         state.asked += 1;
         if (state.answersProgress) call.write({ header, watch_id: '-1' });
       });

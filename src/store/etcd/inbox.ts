@@ -1,9 +1,7 @@
-// The messages of a watch stream that were not looked at yet. Events of the stream only fill it and wake its reader.
-// Invariant: at most INBOX_MAX_BYTES and two messages wait here; further ones wait in etcd (HTTP/2's flow control).
-import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
+// The messages of one watch that were not looked at yet. Its stream fills it and wakes its reader.
+// Invariant: at most INBOX_MAX_BYTES and two messages wait here (watch-mux.ts puts in no more).
 import type { IWatchResponse } from 'etcd3';
 import { Wake } from '../../runtime/wake.ts';
-import type { WatchStream } from './services.ts';
 
 /** bytes of keys and values. */
 const INBOX_MAX_BYTES = 1024 * 1024;
@@ -14,34 +12,24 @@ export class Inbox {
   /** Up after each message, and at the end. */
   readonly wake = new Wake();
   readonly #messages: { readonly message: IWatchResponse; readonly bytes: number }[] = [];
+  readonly #hasRoom: () => void;
   #bytes = 0;
   #end: Error | undefined;
-  /** Hands over the message that waits until there is room. */
-  #deliverHeld: (() => void) | undefined;
 
-  /** For the stream's call: asks etcd for no more while the inbox is full. pause() would let 16 more messages of 2 MiB in. */
-  readonly interceptor: Interceptor = (options, nextCall) =>
-    new InterceptingCall(nextCall(options), {
-      start: (metadata, _listener, next) => {
-        next(metadata, {
-          onReceiveMessage: (message: unknown, deliver: (message: unknown) => void) => {
-            if (this.#bytes <= INBOX_MAX_BYTES) deliver(message);
-            else this.#deliverHeld = () => deliver(message);
-          },
-        });
-      },
-    });
+  /** `hasRoom` is called when it was taken from and is not full. */
+  constructor(hasRoom: () => void) {
+    this.#hasRoom = hasRoom;
+  }
 
-  /** Takes in what `stream` brings; its call has this inbox's interceptor. */
-  listen(stream: WatchStream): void {
-    stream.on('data', (message: IWatchResponse) => {
-      const bytes = sizeOf(message);
-      this.#messages.push({ message, bytes });
-      this.#bytes += bytes;
-      this.wake.set();
-    });
-    stream.on('error', (error: Error) => this.#finish(error));
-    stream.on('end', () => this.#finish(new Error('the stream ended')));
+  get full(): boolean {
+    return this.#bytes > INBOX_MAX_BYTES;
+  }
+
+  put(message: IWatchResponse): void {
+    const bytes = sizeOf(message);
+    this.#messages.push({ message, bytes });
+    this.#bytes += bytes;
+    this.wake.set();
   }
 
   /** The oldest message; undefined when there is none (yet). */
@@ -49,11 +37,7 @@ export class Inbox {
     const next = this.#messages.shift();
     if (next === undefined) return undefined;
     this.#bytes -= next.bytes;
-    if (this.#bytes <= INBOX_MAX_BYTES) {
-      const deliver = this.#deliverHeld;
-      this.#deliverHeld = undefined;
-      deliver?.();
-    }
+    if (!this.full) this.#hasRoom();
     return next.message;
   }
 
@@ -67,7 +51,8 @@ export class Inbox {
     return this.#end;
   }
 
-  #finish(error: Error): void {
+  /** Nothing more comes; what is there can still be taken. */
+  finish(error: Error): void {
     this.#end ??= error;
     this.wake.set();
   }

@@ -1,10 +1,13 @@
 // One member of etcd: calls on it that always settle, its token, its stream of lease renewals.
 // Invariant: a call is sent once; whether it is sent again is decided in members.ts.
-import { Metadata, type Interceptor } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import type { IWatchCreateRequest } from 'etcd3';
+import type { Clock } from '../../runtime/clock.ts';
 import { EndedCall } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 import { KeepAlives } from './keep-alives.ts';
-import type { PendingCall, Services, UnaryMethod, WatchStream } from './services.ts';
+import type { PendingCall, Services, UnaryMethod } from './services.ts';
+import { WatchMux, type MuxKind, type OpenWatch } from './watch-mux.ts';
 
 export interface MemberOptions {
   /** As configured, for messages. */
@@ -12,6 +15,7 @@ export interface MemberOptions {
   readonly services: Services;
   readonly login: Login | undefined;
   readonly inFlight: InFlight;
+  readonly clock: Clock;
 }
 
 /** etcd's user. */
@@ -34,13 +38,17 @@ export class Member {
   readonly #inFlight: InFlight;
   readonly #login: Login | undefined;
   readonly #keepAlives: KeepAlives;
+  readonly #clock: Clock;
   #token: string | undefined;
+  /** The stream that watches share; etcd knows whose it is by the token that it was opened with. */
+  #shared: { readonly mux: WatchMux; readonly token: string | undefined } | undefined;
 
   constructor(options: MemberOptions) {
     this.endpoint = options.endpoint;
     this.#services = options.services;
     this.#inFlight = options.inFlight;
     this.#login = options.login;
+    this.#clock = options.clock;
     this.#keepAlives = new KeepAlives(this.#inFlight);
   }
 
@@ -54,9 +62,10 @@ export class Member {
     return this.#unary(pick(this.#services), request, { metadata, limits });
   }
 
-  /** Opens a stream of watches; it ends by itself when this member loses the leader. */
-  async openWatch(interceptor: Interceptor, limits: Try): Promise<WatchStream> {
-    return this.#services.watch(await this.#metadata(limits), { interceptors: [interceptor] });
+  /** Asks for a watch. Its stream ends by itself when this member loses the leader. */
+  async openWatch(kind: MuxKind, request: IWatchCreateRequest, limits: Try): Promise<OpenWatch> {
+    const metadata = await this.#metadata(limits);
+    return this.#mux(kind, metadata).open(request);
   }
 
   /** Renews a lease once; answers the seconds left, 0 when this lease is not known. */
@@ -88,6 +97,17 @@ export class Member {
     }
     metadata.set('token', this.#token);
     return metadata;
+  }
+
+  #mux(kind: MuxKind, metadata: Metadata): WatchMux {
+    const shared = this.#shared;
+    if (kind === 'shared' && shared?.mux.ended === false && shared.token === this.#token)
+      return shared.mux;
+    const mux = new WatchMux(kind, this.#clock, (interceptor) =>
+      this.#services.watch(metadata, { interceptors: [interceptor] }),
+    );
+    if (kind === 'shared') this.#shared = { mux, token: this.#token };
+    return mux;
   }
 
   #unary<Request, Answer>(

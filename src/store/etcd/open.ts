@@ -38,7 +38,7 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<EtcdStor
     username === undefined ? undefined : { name: username, password: options.password ?? '' };
   const inFlight = new InFlight(clock);
   const all = endpoints.map(({ endpoint, address }) => {
-    return new Member({ endpoint, services: connect(address, tls), login, inFlight });
+    return new Member({ endpoint, services: connect(address, tls), login, inFlight, clock });
   });
   return new EtcdStore({
     members: new Members({ members: all, inFlight, requestTimeoutMs, clock, random }),

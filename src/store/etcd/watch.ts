@@ -1,4 +1,4 @@
-// One watch: its own stream to one member, read until it ends, and never resumed: whoever watches lists again.
+// One watch on one member, read until it ends. After a loss it is never resumed: whoever watches lists again.
 // Invariant: what is told is complete up to the last batch: a stream that may have lost something, or lives without telling, ends with an error.
 import type { IWatchResponse } from 'etcd3';
 import { withChildSignal } from '../../runtime/abort.ts';
@@ -8,10 +8,10 @@ import type { Revision, WatchBatch, WatchEvent } from '../kv.ts';
 import type { Encoding } from './encode.ts';
 import { closedError, explain } from './failure.ts';
 import { revertedError, type History } from './history.ts';
-import { Inbox } from './inbox.ts';
+import type { Inbox } from './inbox.ts';
 import type { Member } from './member.ts';
 import type { Members } from './members.ts';
-import type { WatchStream } from './services.ts';
+import { Overflow, type MuxKind, type OpenWatch, type WatchMux } from './watch-mux.ts';
 
 /** ms without a message after which the stream is asked for a sign of life. */
 const PROGRESS_INTERVAL_MS = 10_000;
@@ -33,23 +33,34 @@ export interface WatchOptions {
 
 /** Tells the events of each revision from `from` on. Throws STORE_WATCH_LOST, STORE_COMPACTED or STORE_REVERTED; ends quietly on abort. */
 export async function* watchEvents(options: WatchOptions): AsyncGenerator<WatchBatch> {
-  const { members, signal } = options;
+  let { from } = options;
+  let kind: MuxKind = 'shared';
+  while (!options.signal.aborted) {
+    try {
+      for await (const batch of watchOnce({ ...options, from }, kind)) {
+        from = batch.revision + 1n;
+        yield batch;
+      }
+    } catch (error) {
+      if (!(error instanceof Overflow)) throw error;
+      kind = 'own'; // nothing is lost: what was told is complete up to `from`
+    }
+  }
+}
+
+async function* watchOnce(options: WatchOptions, kind: MuxKind): AsyncGenerator<WatchBatch> {
+  const { encoding, prefix, from, members, openTimeoutMs: timeoutMs, signal } = options;
   if (members.closed) throw closedError();
-  if (signal.aborted) return;
   const member = members.current;
-  let stream: WatchStream | undefined;
   try {
-    const inbox = new Inbox();
-    stream = await member.openWatch(inbox.interceptor, {
-      timeoutMs: options.openTimeoutMs,
-      signal,
-    });
-    yield* new Watch(options, member, { stream, inbox }).batches();
+    // fragment: one revision may come in several messages, none of them much larger than a request.
+    const request = { ...encoding.range(prefix), start_revision: String(from), fragment: true };
+    const watch = await member.openWatch(kind, request, { timeoutMs, signal });
+    yield* new Watch(options, member, watch).batches();
   } catch (error) {
     if (signal.aborted) return;
+    if (error instanceof Overflow) throw error;
     throw error instanceof Lost ? lostError(options, error) : explainEnd(error, member, members);
-  } finally {
-    stream?.cancel();
   }
 }
 
@@ -59,38 +70,29 @@ class Lost extends Error {}
 class Watch {
   readonly #options: WatchOptions;
   readonly #member: Member;
-  readonly #stream: WatchStream;
+  readonly #mux: WatchMux;
   readonly #inbox: Inbox;
+  readonly #close: () => void;
   readonly #revisions = new RevisionGroups();
   readonly #epoch: number;
-  #heardAt: number;
-  /** When the sign of life was asked for that has not come yet; the creation of the watch counts as one. */
-  #askedAt: number | undefined;
+  /** When it was asked for; undefined once it is there. */
+  #openedAt: number | undefined;
 
-  constructor(
-    options: WatchOptions,
-    member: Member,
-    { stream, inbox }: { stream: WatchStream; inbox: Inbox },
-  ) {
+  constructor(options: WatchOptions, member: Member, { mux, inbox, close }: OpenWatch) {
     this.#options = options;
     this.#member = member;
-    this.#stream = stream;
+    this.#mux = mux;
     this.#inbox = inbox;
-    inbox.listen(stream);
+    this.#close = close;
     this.#epoch = options.history.mark.epoch;
-    this.#heardAt = options.clock.now();
-    this.#askedAt = this.#heardAt;
+    this.#openedAt = options.clock.now();
   }
 
   async *batches(): AsyncGenerator<WatchBatch> {
-    const { from, prefix, encoding, history, members, signal } = this.#options;
+    const { history, members, signal } = this.#options;
     const wake = (): void => this.#inbox.wake.set();
-    const forget = [history.onReverted(wake), members.onClose(wake)];
+    const forget = [history.onReverted(wake), members.onClose(wake), this.#close];
     try {
-      this.#stream.write({
-        // fragment: one revision may come in several messages, none of them much larger than a request.
-        create_request: { ...encoding.range(prefix), start_revision: String(from), fragment: true },
-      });
       while (!signal.aborted) {
         const message = this.#inbox.take();
         if (message === undefined) await this.#wait();
@@ -102,11 +104,9 @@ class Watch {
   }
 
   async #read(message: IWatchResponse): Promise<readonly WatchBatch[]> {
-    this.#heardAt = this.#options.clock.now();
-    this.#askedAt = undefined;
+    this.#openedAt = undefined;
     if (message.canceled) throw cancelError(message, this.#options.from);
     if (message.created) await this.#checkStart(BigInt(message.header.revision));
-    // What is neither created nor has events is the sign of life. Its revision says nothing (etcd issue 15220).
     return this.#revisions.push(message, this.#options.encoding);
   }
 
@@ -125,27 +125,32 @@ class Watch {
       throw revertedError(history.mark.revision, this.#options.from - 1n);
     if (this.#inbox.end !== undefined) throw this.#inbox.end;
     if (members.closed) throw closedError();
-    const dueMs =
-      (this.#askedAt === undefined
-        ? this.#heardAt + PROGRESS_INTERVAL_MS
-        : this.#askedAt + PROGRESS_TIMEOUT_MS) - clock.now();
+    const dueMs = this.#silentAt() - clock.now();
     if (dueMs > 0) {
       await withChildSignal(signal, async (child) => {
         const waits = [clock.sleep(dueMs, child), this.#inbox.wake.changed(child)];
         for (const wait of waits) wait.catch(() => undefined);
         await Promise.race(waits);
       });
-    } else if (this.#askedAt === undefined) {
-      this.#askedAt = clock.now();
-      this.#stream.write({ progress_request: {} });
+    } else if (this.#openedAt === undefined && this.#mux.askedAt === undefined) {
+      // Its answer is no message to any watch: its revision says nothing (etcd issue 15220).
+      this.#mux.ask();
     } else {
       await this.#confirmLoss();
     }
   }
 
+  /** Clock time in ms until which silence means nothing. */
+  #silentAt(): number {
+    const askedAt = this.#openedAt ?? this.#mux.askedAt;
+    return askedAt === undefined
+      ? this.#mux.heardAt + PROGRESS_INTERVAL_MS
+      : askedAt + PROGRESS_TIMEOUT_MS;
+  }
+
   /** The stream is silent. It is lost when the store is not; while no read succeeds a new list would not either. */
   async #confirmLoss(): Promise<void> {
-    const { members, readRevision, signal } = this.#options;
+    const { clock, members, readRevision, signal } = this.#options;
     members.leave(this.#member);
     const alive = await readRevision(signal).then(
       () => true,
@@ -153,9 +158,10 @@ class Watch {
     );
     signal.throwIfAborted();
     // What has come meanwhile was only late.
-    if (this.#inbox.waiting) return;
+    if (this.#silentAt() > clock.now() || this.#inbox.waiting) return;
     if (alive) throw new Lost('it no longer answers');
-    this.#askedAt = undefined;
+    if (this.#openedAt !== undefined) this.#openedAt = clock.now();
+    this.#mux.forgive();
   }
 }
 
