@@ -67,6 +67,8 @@ export class SimMachine {
   ownJob: 'stop' | 'restart' | undefined;
   /** When it was last told to leave. */
   leftAtMs = -Infinity;
+  /** When the fleetd after that began; until then the leave goes on, though its fleetd may be dead. */
+  leftUntilMs = -Infinity;
   readonly #world: MachineWorld;
   readonly #random: Random;
   readonly #config: Config;
@@ -263,6 +265,7 @@ export class SimMachine {
     if (!this.#isWanted || this.ownJob !== undefined) return;
     this.#isWanted = false;
     this.leftAtMs = this.clock.now();
+    this.leftUntilMs = Infinity;
     this.#end('stop', then);
   }
 
@@ -307,6 +310,7 @@ export class SimMachine {
     const wire = newWire({ process, clock, store, network: this.network, random });
     const running: Running = { process, stop: new AbortController(), wire, parts: undefined };
     this.#running = running;
+    this.leftUntilMs = Math.min(this.leftUntilMs, this.clock.now());
     this.#world.say(this.name, `fleetd ${process.id} starts`);
     this.#run(running, random).then(
       () => process.die('ended'),

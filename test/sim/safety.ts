@@ -149,9 +149,11 @@ export class Safety {
     const told = this.#told.get(at);
     const isHere = told?.by === machine && told.boot === machine.boots;
     const isSame = isHere && target?.generation === told.generation && target.hash === told.hash;
-    // A timer that would have stopped it could not note that it was down (docs/unit-files.md), or it was to begin anew after a leave.
+    // A timer that would have stopped it could not note that it was down (docs/unit-files.md), or it was to begin anew after a leave
+    // in which it ended, be it by itself.
     const isUnseen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
-    const isOpen = isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs <= machine.leftAtMs);
+    const isOpen =
+      isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs <= machine.leftUntilMs);
     if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
