@@ -1,7 +1,10 @@
 // Labs for benchmarks: real hosts, real etcd with fsync, and plain units by fleetctl or by systemctl.
-// Invariant: what is timed is timed on the host itself, so that the way into it does not count.
+// Invariant: what is timed is timed on the host itself, so that the way into it does not count; fleetctl is the packaged one.
+import path from 'node:path';
+import { hostProjectDir } from '../../lab/seed.ts';
 import { startLab, type Lab, type LabOptions } from '../support/lab.ts';
 import { eventually } from '../support/eventually.ts';
+import { packagedDirectory } from './packaged.ts';
 
 /** A unit that starts at once and stays. Without [Install]: `systemctl start` by hand enables nothing either. */
 export const TRIVIAL = '[Service]\nExecStart=/bin/sleep infinity\n';
@@ -22,7 +25,8 @@ export async function inLab<T>(
 
 /** Runs a shell script on the host; answers its stdout, and throws what it says when it fails. */
 export async function script(lab: Lab, host: string, text: string): Promise<string> {
-  const ended = await lab.feed(host, text, 'bash', '-eu');
+  const own = path.join(hostProjectDir, await packagedDirectory());
+  const ended = await lab.feed(host, `PATH=${own}:$PATH\n${text}`, 'bash', '-eu');
   if (ended.status !== 0)
     throw new Error(`${host}: status ${ended.status}: ${ended.stderr}\n${text.slice(0, 500)}`);
   return ended.stdout;

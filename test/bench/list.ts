@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createApi } from '../../src/api/server.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
@@ -11,6 +11,7 @@ import { startEtcd } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
 import type { Bench, Benchmark, Curve, Figure, Findings } from './figures.ts';
 import { median } from './figures.ts';
+import { packagedDirectory } from './packaged.ts';
 
 /** units, and the goal in ms */
 const SIZES: readonly (readonly [units: number, atMost: number])[] = [
@@ -18,27 +19,29 @@ const SIZES: readonly (readonly [units: number, atMost: number])[] = [
   [500, 80],
   [10_000, 400],
 ];
-/** As on the hosts of the lab. */
-const COMPILED = resolve('node_modules/.cache/compiled');
 const COMMANDS = ['list-units', 'list-unit-files'];
 
 export const list: Benchmark = {
   name: 'list',
   about:
-    'The whole command, from its start to its end, against an API over real etcd on this machine, with units on 3 hosts; fleetctl runs from its sources, which an earlier call has compiled.',
+    'The whole command, from its start to its end, against an API over real etcd on this machine, with units on 3 hosts; fleetctl as it is packaged.',
   run: runList,
 };
 
 async function runList({ runs, say }: Bench): Promise<Findings> {
   const figures: Figure[] = [];
   const curves: Curve[] = [];
+  const fleetctl = join(await packagedDirectory(), 'fleetctl');
   const points = new Map<string, (readonly [number, number])[]>(COMMANDS.map((name) => [name, []]));
   for (const [units, atMost] of SIZES) {
     await using served = await serve(units);
     for (const command of COMMANDS) {
       const values: number[] = [];
       for (let run = 0; run <= runs; run += 1) {
-        const ms = await timedCommand(served.endpoint, command, units);
+        const ms = await timedCommand(
+          [fleetctl, '--endpoint', served.endpoint, command, '--no-legend'],
+          units,
+        );
         if (run > 0) values.push(ms); // the first fills the caches
       }
       const what = `\`fleetctl ${command}\` of ${units.toLocaleString('en')} units`;
@@ -47,6 +50,12 @@ async function runList({ runs, say }: Bench): Promise<Findings> {
     }
     say(`list: ${units} units`);
   }
+  const node: number[] = [];
+  for (let run = 0; run <= runs; run += 1) {
+    const ms = await timedCommand([process.execPath, '-e', '0'], 0);
+    if (run > 0) node.push(ms);
+  }
+  figures.push({ what: '`node -e 0`, for comparison', unit: 'ms', values: node });
   for (const [name, all] of points)
     curves.push({ plot: 'list', name, x: 'units', y: 'ms', points: all });
   return { figures, curves };
@@ -78,18 +87,18 @@ async function serve(units: number): Promise<Served> {
   };
 }
 
-/** Runs it as a process of its own; throws where it does not list all. */
-async function timedCommand(endpoint: string, command: string, units: number): Promise<number> {
+/** ms of a process from its start to its end; throws where it does not print so many lines. */
+async function timedCommand(command: readonly string[], expected: number): Promise<number> {
+  const [program = '', ...args] = command;
   const began = performance.now();
-  const args = ['cli/main.ts', '--endpoint', endpoint, command, '--no-legend'];
-  const env = { ...process.env, NODE_COMPILE_CACHE: COMPILED };
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let lines = 0;
   child.stdout.on('data', (chunk: Buffer) => {
     for (const byte of chunk) if (byte === 10) lines += 1;
   });
   await new Promise((resolve) => child.once('close', resolve));
   const ms = performance.now() - began;
-  if (lines !== units) throw new Error(`${command} has ${lines} lines instead of ${units}`);
+  if (lines !== expected)
+    throw new Error(`${command.join(' ')} has ${lines} lines instead of ${expected}`);
   return ms;
 }
