@@ -153,7 +153,9 @@ class Daemon {
     for (;;) {
       await presence.stateChanged(signal);
       this.#gate.set();
-      if (presence.registrations !== seen) host.registered();
+      const isNew = presence.registrations !== seen;
+      if (isNew) host.registered();
+      if (presence.state === 'cut-off' || (isNew && seen > 0)) host.doubt();
       seen = presence.registrations;
     }
   }

@@ -1,5 +1,6 @@
 // What a host mirrors of the store: its own keys, the global units, its metadata.
-// Invariant: where one was found to be of another history of the store, the host waits until all are listed anew: a mixture says what nobody asked for.
+// Invariant: where one was found to be of another history of the store, or the others may have believed this machine gone, the host waits
+// until all are listed anew: a mixture says what nobody asked for, and what was on its way meanwhile may be old.
 import { RELIST_INTERVAL_MS } from '../src/model/limits.ts';
 import type { MachineId } from '../src/model/machine.ts';
 import type { Registry } from '../src/registry/registry.ts';
@@ -26,8 +27,8 @@ export class HostMirrors {
   readonly globals: Mirror;
   readonly metadata: Mirror;
   readonly #deps: HostMirrorsDeps;
-  /** Those that may still show another history than the others. */
-  readonly #behind = new Set<Mirror>();
+  /** Those that are to be listed anew, and the clock time in ms before which a listing must not have begun. */
+  readonly #behind = new Map<Mirror, number>();
   #restoredAtMs = -Infinity;
 
   constructor(deps: HostMirrorsDeps) {
@@ -38,7 +39,7 @@ export class HostMirrors {
     this.metadata = this.#open(keys.metadataOf(deps.machine));
   }
 
-  /** All are of the same history of the store, as far as is known. */
+  /** All are of the same history of the store, as far as is known, and none is doubted. */
   get agree(): boolean {
     return this.#behind.size === 0;
   }
@@ -57,6 +58,15 @@ export class HostMirrors {
         (child: AbortSignal) => this.#forward(mirror, child),
       ]),
     );
+  }
+
+  /** They are listed again, all or all but `mirror`, before the host acts on them. */
+  doubt(mirror?: Mirror): void {
+    for (const other of this.#all()) {
+      if (other === mirror) continue;
+      this.#behind.set(other, this.#deps.clock.now());
+      other.relist();
+    }
   }
 
   #all(): readonly Mirror[] {
@@ -82,20 +92,15 @@ export class HostMirrors {
         if (event.kind === 'restored') {
           log.warn({ prefix, revision: String(event.revision) }, 'the store was restored');
           this.#restoredAtMs = clock.now();
-          this.#doubtAllBut(mirror);
+          this.doubt(mirror);
           restored();
         } else log.debug({ prefix, kind: event.kind }, 'mirror');
-        if (event.kind === 'listed' && this.#behind.delete(mirror) && this.agree) changed();
+        if (event.kind === 'listed' && event.beganAtMs >= (this.#behind.get(mirror) ?? Infinity)) {
+          this.#behind.delete(mirror);
+          if (this.agree) changed();
+        }
       },
     });
     return mirror;
-  }
-
-  #doubtAllBut(mirror: Mirror): void {
-    for (const other of this.#all()) {
-      if (other === mirror) continue;
-      this.#behind.add(other);
-      other.relist();
-    }
   }
 }

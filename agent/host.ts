@@ -1,9 +1,9 @@
 // This machine's loop: mirrors of its keys, plan, apply. It goes on with what it knows when the store is away.
 // Invariant: a pass waits for no job of systemd and for no answer of the store.
-import { isFleetError, type FleetError } from '../src/model/errors.ts';
+import { isFleetError } from '../src/model/errors.ts';
 import type { MachineId, Metadata } from '../src/model/machine.ts';
-import type { UnitName, UnitTarget } from '../src/model/unit.ts';
-import { planHost, type HostPlan, type HostRefusal } from '../src/reconcile/host-plan.ts';
+import type { UnitName } from '../src/model/unit.ts';
+import { planHost, type HostPlan } from '../src/reconcile/host-plan.ts';
 import type { HostPicture } from '../src/reconcile/host-picture.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { HostReport } from '../src/registry/report.ts';
@@ -26,6 +26,7 @@ import { recoverRecords } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
 import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
+import { LoadFailures } from './load-failures.ts';
 import { unstickStops } from './stuck-stops.ts';
 import type { Permits } from './permits.ts';
 import { Reloads } from './reloads.ts';
@@ -70,14 +71,6 @@ const FAULT_MS = 5_000;
 const IDLE_MS = 30_000;
 /** passes in a row; a leaving host gives up after so many. */
 const FAILED_PASSES_MAX = 10;
-/** ms between two tries to load a file that systemd or the disk refused. */
-const LOAD_AGAIN_MS = 10_000;
-
-interface LoadFailure {
-  readonly sha256: string;
-  readonly message: string;
-  readonly retryAtMs: number;
-}
 
 /** One host: `run` it; `leave` it where its units are to be given away. */
 export class Host {
@@ -93,7 +86,7 @@ export class Host {
   readonly #reloads: Reloads;
   readonly #wake = new Wake();
   readonly #passed = new Wake();
-  readonly #loadFailures = new Map<UnitName, LoadFailure>();
+  readonly #loadFailures = new LoadFailures();
   #plan: HostPlan | undefined;
   #isLeaving = false;
   #failedPasses = 0;
@@ -147,7 +140,7 @@ export class Host {
     const view = {
       wanted: () => this.#desired.wanted,
       plan: () => this.#plan,
-      refusals: () => this.#refusals(),
+      refusals: () => this.#loadFailures.joinedWith(this.#plan?.refusals),
       isRunning: (name: UnitName) => this.#jobs.isRunning(name),
     };
     this.#reporter = new HostReporter({ ...deps, report, view });
@@ -212,6 +205,11 @@ export class Host {
     this.#fencing.raise();
   }
 
+  /** Others may have believed this machine gone: nothing is done until what they have made of that is known. */
+  doubt(): void {
+    this.#mirrors.doubt();
+  }
+
   /** Clock time in ms at which the store was last found to be of another history; -Infinity for never. */
   get restoredAtMs(): number {
     return this.#mirrors.restoredAtMs;
@@ -232,7 +230,7 @@ export class Host {
       stopping: [...this.#jobs.stopping],
       starting: Object.fromEntries(this.#jobs.starting),
       orphans: this.#plan?.orphans ?? [],
-      refusals: Object.fromEntries(this.#refusals()),
+      refusals: Object.fromEntries(this.#loadFailures.joinedWith(this.#plan?.refusals)),
       unreadable: [...this.#desired.unreadable],
     };
   }
@@ -305,7 +303,8 @@ export class Host {
           reloads: this.#reloads,
           texts: this.#questions.texts,
           handOver: (name, revision) => this.#handOvers.add(name, revision),
-          loadFailed: (target, error) => this.#noteFailure(target, error),
+          loadFailed: (target, error) =>
+            this.#loadFailures.note(target, error, this.#deps.clock.now()),
           startable,
         },
         plan.actions,
@@ -338,14 +337,13 @@ export class Host {
 
   #picture(): HostPicture {
     const { wanted, unreadable } = this.#desired;
-    const now = this.#deps.clock.now();
     return {
       wanted,
       unreadable,
       carriedOut: this.#deps.carriedOut.records,
       elsewhere: this.#questions.elsewhere,
       texts: this.#questions.textStates,
-      loadFailures: new Map([...this.#loadFailures].filter(([, { retryAtMs }]) => retryAtMs > now)),
+      loadFailures: this.#loadFailures.at(this.#deps.clock.now()),
       busy: new Set([...this.#jobs.stopping, ...this.#handOvers.busy(wanted)]),
       starting: this.#jobs.starting,
       moreAreStopping: this.#jobs.moreStopsWithinMs(this.#reloads.worthMs) > 0,
@@ -355,9 +353,8 @@ export class Host {
 
   #waitMs(): number {
     const stopsMs = this.#jobs.moreStopsWithinMs(this.#reloads.worthMs);
-    const now = this.#deps.clock.now();
     const unloadsMs = this.#reloads.unloadsWithinMs();
-    const retries = [...this.#loadFailures.values()].map(({ retryAtMs }) => retryAtMs - now);
+    const retries = this.#loadFailures.waits(this.#deps.clock.now());
     return Math.max(1, Math.min(IDLE_MS, ...retries, unloadsMs, stopsMs > 0 ? stopsMs : IDLE_MS));
   }
 
@@ -372,11 +369,6 @@ export class Host {
     return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
   }
 
-  #noteFailure({ name, sha256 }: UnitTarget, { message }: FleetError): void {
-    const retryAtMs = this.#deps.clock.now() + LOAD_AGAIN_MS;
-    this.#loadFailures.set(name, { sha256, message, retryAtMs });
-  }
-
   /** Failures and answers that concern nothing any more. */
   #forget(): void {
     const records = this.#deps.carriedOut.records;
@@ -385,16 +377,7 @@ export class Host {
       if (wanted.kind === 'keep' && records.get(name)?.sha256 !== wanted.target.sha256)
         wantedTexts.add(wanted.target.sha256);
     }
-    for (const [name, { sha256 }] of this.#loadFailures)
-      if (!wantedTexts.has(sha256)) this.#loadFailures.delete(name);
+    this.#loadFailures.keepOnly(wantedTexts);
     this.#questions.forget(records.keys(), wantedTexts);
-  }
-
-  /** What the plan refuses, and what could not be loaded: also while it is tried again. */
-  #refusals(): ReadonlyMap<UnitName, HostRefusal> {
-    const refusals = new Map<UnitName, HostRefusal>(this.#plan?.refusals);
-    for (const [name, { message }] of this.#loadFailures)
-      if (!refusals.has(name)) refusals.set(name, { kind: 'load-failed', message });
-    return refusals;
   }
 }

@@ -24,7 +24,8 @@ export type MirrorEvent =
       revision: Revision;
       keys: number;
       changes: number;
-      durationMs: number;
+      /** Clock time in ms. */
+      beganAtMs: number;
     }>
   | Readonly<{ kind: 'failed'; error: FleetError; attempt: number; delayMs: number }>
   | Readonly<{ kind: 'restored'; seen: Revision; revision: Revision }>;
@@ -148,7 +149,7 @@ export class Mirror {
   /** Reads everything and compares; the map changes at the end, and at once. */
   async #list(signal: AbortSignal): Promise<void> {
     const { kv, prefix, clock, log } = this.#options;
-    const began = clock.now();
+    const beganAtMs = clock.now();
     const slices = new Slices(clock, signal);
     const { reversions } = kv;
     const listing = await readListing(kv, { prefix, limit: RANGE_PAGE_KEYS }, slices);
@@ -170,8 +171,7 @@ export class Mirror {
     else for (const change of changes.values()) this.#changes.set(change.key, change);
     if (changes.size > 0 || restored || !this.#synced) this.#wake.set();
     this.#synced = true;
-    const durationMs = clock.now() - began;
-    log?.({ kind: 'listed', revision, keys: listing.map.size, changes: changes.size, durationMs });
+    log?.({ kind: 'listed', revision, keys: listing.map.size, changes: changes.size, beganAtMs });
   }
 
   /** Ends when it is time to list again; throws when the watch is lost. */

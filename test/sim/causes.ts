@@ -74,6 +74,17 @@ export class Causes {
     }
   }
 
+  /** Another history of the store: what was asked for until now may still be acted on by who has not heard. */
+  restored(before: Contents): void {
+    const now = this.#world.now();
+    for (const [name, copies] of before.schedule)
+      for (const [machine, copy] of copies)
+        if (isLaunched(copy)) this.#starts.set(`${name} ${machine}`, now);
+    for (const [name, global] of before.globals)
+      if (isLaunched(global))
+        for (const { id } of this.#world.machines()) this.#starts.set(`${name} ${id}`, now);
+  }
+
   /** The rules as they are now, for every unit that they concern. */
   rules(contents: Contents): void {
     const now = this.#world.now();

@@ -37,7 +37,7 @@ export class Evictions {
     this.#leader = leader();
     for (const { name, machine } of contents().placed.values()) {
       if (!contents().evicted.has(machine) || contents().machines.has(machine)) continue;
-      if (!this.#isFree(name)) continue;
+      if (!this.#isFree(name, machine)) continue;
       const at = `${name} ${machine}`;
       due.add(at);
       const since = this.#since.get(at) ?? now();
@@ -48,15 +48,15 @@ export class Evictions {
     for (const at of this.#since.keys()) if (!due.has(at)) this.#since.delete(at);
   }
 
-  /** A leader and a machine that could take it are in order, and nobody else holds it. */
-  #isFree(name: string): boolean {
+  /** A leader and a machine that could take it are in order, and nobody else holds it: after an outage also one that was lost is doubted. */
+  #isFree(name: string, from: string): boolean {
     const { contents, machines, mayTake } = this.#world;
     const unit = contents().wanted(name);
     const sound = machines().filter((each) => this.#isSound(each));
     const leads = sound.find((each) => each === this.#leader?.machine);
     if (unit === undefined || leads === undefined || leads.network.watchLagMs > 0) return false;
     const held = [...(contents().schedule.get(name)?.keys() ?? [])];
-    if (held.some((machine) => contents().machines.has(machine))) return false;
+    if (held.some((machine) => machine !== from)) return false;
     const isOrphan = machines().some(({ id }) => contents().orphans.has(`${name} ${id}`));
     return !isOrphan && sound.some(({ id }) => contents().machines.has(id) && mayTake(unit, id));
   }

@@ -59,6 +59,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'killed-in-a-leave-with-a-full-disk',
   },
   {
+    name: 'old-news-believed',
+    fault: 'a machine that was given up acts on what was on its way to it before',
+    file: 'agent/daemon.ts',
+    find: "      if (presence.state === 'cut-off' || (isNew && seen > 0)) host.doubt();\n",
+    replace: '',
+    plan: 'old-news-behind-a-lost-lease',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',

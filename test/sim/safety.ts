@@ -118,6 +118,7 @@ export class Safety {
     this.#restoredAtMs = this.#world.now();
     this.#guards.restored();
     const { contents } = this;
+    this.#causes.restored(contents);
     const fresh = new Contents();
     for (const write of current.values()) {
       const place = placeOf(write.key);
