@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Lab } from '../support/lab.ts';
 import { machines } from '../support/lab.ts';
 import type { Bench, Benchmark, Figure, Findings } from './figures.ts';
-import { activeOn, inLab, names, script, writeUnits } from './lab.ts';
+import { activeOn, inLab, names, script, timedOn, writeUnits } from './lab.ts';
 
 const COUNT = 500;
 const UNITS = { directory: '/root/over', prefix: 'over', count: COUNT };
@@ -15,7 +15,7 @@ const RUNS_AT_30_S = 2;
 export const failover: Benchmark = {
   name: 'failover',
   about:
-    'Three hosts with 500 units; the power of one is cut (or it is shut down in good order) until all units run on the other two. The leader of the engine is on any of them.',
+    'Three hosts with 500 units; the power of one is cut (or it is shut down in good order) until all units run on the other two. The leader of the engine is on any of them. Beside it: a share of the units started on two hosts at once by systemctl, and stopped.',
   run: runFailover,
 };
 
@@ -37,6 +37,7 @@ async function measure(
 ): Promise<readonly Figure[]> {
   await writeUnits(lab, 'h1', UNITS);
   await script(lab, 'h1', `cd ${UNITS.directory}; fleetctl start ${names(UNITS)} >/dev/null`);
+  const hand = await byHand(lab, runs);
   const plain: number[] = [];
   const leading: number[] = [];
   const orderly: number[] = [];
@@ -58,6 +59,14 @@ async function measure(
   const add = (what: string, values: readonly number[], atMost: number): void => {
     if (values.length > 0) figures.push({ what, unit: 's', values, goal: { atMost } });
   };
+  figures.push(
+    {
+      what: `the same units on the two by systemctl, ttl ${ttlSec} s`,
+      unit: 's',
+      values: hand.start,
+    },
+    { what: `the same stopped there by systemctl, ttl ${ttlSec} s`, unit: 's', values: hand.stop },
+  );
   add(`power cut, ttl ${ttlSec} s`, plain, ttlSec + 1);
   add(`power cut of the leader, ttl ${ttlSec} s`, leading, ttlSec + 7);
   add('shut down in good order', orderly, 1.5);
@@ -79,6 +88,26 @@ async function untilElsewhere(lab: Lab, victim: string, end: () => Promise<void>
   const seconds = (performance.now() - began) / 1000;
   await ending;
   return seconds;
+}
+
+/** Seconds that systemctl takes for what moves: half of a host's share started on each of two hosts at the same time, and stopped. */
+async function byHand(
+  lab: Lab,
+  runs: number,
+): Promise<Readonly<Record<'start' | 'stop', readonly number[]>>> {
+  const hosts = lab.hosts.slice(0, 2);
+  const moved = { directory: '/root/hand', prefix: 'hand', count: Math.ceil(COUNT / 3 / 2) };
+  for (const host of hosts) await writeUnits(lab, host, moved);
+  const start: number[] = [];
+  const stop: number[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const link = `systemctl link --runtime -q $(printf '${moved.directory}/%s ' ${names(moved)})`;
+    const begin = `${link}; systemctl daemon-reload; systemctl start ${names(moved)}`;
+    start.push(Math.max(...(await Promise.all(hosts.map((host) => timedOn(lab, host, begin))))));
+    const end = `systemctl stop ${names(moved)}; systemctl disable --runtime -q ${names(moved)}`;
+    stop.push(Math.max(...(await Promise.all(hosts.map((host) => timedOn(lab, host, end))))));
+  }
+  return { start: start.map((ms) => ms / 1000), stop: stop.map((ms) => ms / 1000) };
 }
 
 /** Boots it again and gives it a share anew, so that the next run begins as this one did. */
