@@ -59,10 +59,12 @@ export interface HostDeps {
   readonly configuredMetadata: () => Metadata;
 }
 
-/** ms; changes that come together are one pass: what comes within the first of these is followed by a wait for more, */
+/** ms; changes that come together are one pass. Where there are several within the first of these, a pause is waited for: half a reload of systemd, */
 const GATHER_MS = 5;
-const GATHER_MORE_MS = 20;
-/** ms; up to this, or for as long as a reload of systemd takes: each pass that loads a unit costs one. */
+/** and at least and at most this, */
+const PAUSE_MIN_MS = 20;
+const PAUSE_MAX_MS = 100;
+/** up to this in all, or for as long as a reload takes: each pass that loads a unit costs one. */
 const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
@@ -269,17 +271,20 @@ export class Host {
     }
   }
 
-  /** A change that comes alone goes on at once; a row of them is waited for until it pauses for as long as half a reload takes. */
+  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
   async #gather(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const { schedule } = this.#mirrors;
     const { worthMs } = this.#reloads;
     const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
+    const pauseMs = Math.max(PAUSE_MIN_MS, Math.min(worthMs / 2, PAUSE_MAX_MS));
     let seen = schedule.revision;
     await clock.sleep(GATHER_MS, signal);
-    while (schedule.revision !== seen && clock.now() < end) {
+    let goesOn = schedule.untaken > 1 || schedule.revision !== seen;
+    while (goesOn && clock.now() < end) {
       seen = schedule.revision;
-      await clock.sleep(Math.max(GATHER_MORE_MS, worthMs / 2), signal);
+      await clock.sleep(pauseMs, signal);
+      goesOn = schedule.revision !== seen;
     }
   }
 

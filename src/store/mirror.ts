@@ -95,6 +95,11 @@ export class Mirror {
     return found;
   }
 
+  /** How many keys have changed since that was last taken. */
+  get untaken(): number {
+    return this.#changes.size;
+  }
+
   /** What changed since the last call, one entry a key. */
   takeChanges(): Iterable<Change> {
     const taken = this.#changes;
