@@ -7,8 +7,8 @@ import { activeOn, inLab, names, script, timedOn, writeUnits } from './lab.ts';
 
 const COUNT = 500;
 const UNITS = { directory: '/root/over', prefix: 'over', count: COUNT };
-/** ms between two looks at the hosts that are left */
-const LOOK_MS = 50;
+/** ms between two looks at the hosts that are left: each takes them some of their time */
+const LOOK_MS = 200;
 /** With a ttl of 30 s a run takes three quarters of a minute. */
 const RUNS_AT_30_S = 2;
 
