@@ -43,7 +43,7 @@ const SIZES: readonly Size[] = [
 export const agents: Benchmark = {
   name: 'agents',
   about:
-    'So many agents in one process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory) over one real etcd with fsync, one of them with the engine: from the first request of a unit until the last is reported active. All share two cores.',
+    'So many agents in one process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory), each with a connection of its own to one real etcd with fsync, one of them with the engine: from the first request of a unit until the last is reported active. All share two cores.',
   run: runAgents,
 };
 
@@ -112,9 +112,9 @@ async function measure({ agents: count, units }: Size): Promise<Found> {
   globalThis.gc?.();
   const before = process.memoryUsage().rss;
   const beganMs = performance.now();
-  const members = await startMembers(kv, count);
+  const members = await startMembers(etcd.endpoints, count);
   try {
-    await eventually(() => members.every(({ presence }) => presence.state === 'registered'), {
+    await eventually(() => members.every(({ member }) => member.presence.state === 'registered'), {
       timeoutMs: 120_000,
     });
     const connectedSec = (performance.now() - beganMs) / 1000;
@@ -140,27 +140,36 @@ async function measure({ agents: count, units }: Size): Promise<Found> {
       agentKB,
     };
   } finally {
-    await Promise.all(members.map((member) => member.kill()));
+    await Promise.all(members.map(({ member }) => member.kill()));
+    await Promise.all(members.map(({ kv: own }) => own.close()));
   }
 }
 
-async function startMembers(kv: Kv, count: number): Promise<readonly Member[]> {
-  const members: Member[] = [];
+interface Connected {
+  readonly member: Member;
+  readonly kv: Kv;
+}
+
+async function startMembers(
+  endpoints: readonly string[],
+  count: number,
+): Promise<readonly Connected[]> {
+  const members: Connected[] = [];
   let next = 0;
   const starter = async (): Promise<void> => {
     while (next < count) {
       next += 1;
       const i = next;
-      members.push(
-        await startMember({
-          kv,
-          keys,
-          clock: systemClock,
-          id: machineId(`m${i}`),
-          ttlSec: TTL_SEC,
-          ...(i === 1 ? { engine: { kv } } : {}),
-        }),
-      );
+      const kv = await openStore(endpoints, { requestTimeoutMs: 5_000 });
+      const member = await startMember({
+        kv,
+        keys,
+        clock: systemClock,
+        id: machineId(`m${i}`),
+        ttlSec: TTL_SEC,
+        ...(i === 1 ? { engine: { kv } } : {}),
+      });
+      members.push({ member, kv });
     }
   };
   await Promise.all(Array.from({ length: STARTERS }, starter));
