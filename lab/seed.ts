@@ -2,6 +2,7 @@
 // Invariant: pure; writeSeed is the one function that touches a disk.
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { nodeOptions } from '../agent/node-options.ts';
 
 /** A file with its mode, or a link. */
 export type SeedFile =
@@ -62,8 +63,8 @@ export function fleetSeed(host: string, options: SeedOptions): SeedFile[] {
     ...(options.cloudConfig === undefined
       ? [file('etc/fleet/fleet.conf', lines(config))]
       : provisionSeed(host, options.cloudConfig, options)),
-    program('usr/bin/fleetd', 'fleetd', options.fleetd),
-    program('usr/bin/fleetctl', 'fleetctl', `${hostProjectDir}/cli/main.ts`),
+    program('usr/bin/fleetd', 'fleetd', [...nodeOptions, options.fleetd]),
+    program('usr/bin/fleetctl', 'fleetctl', [`${hostProjectDir}/cli/main.ts`]),
     file(`${etc}/fleet.service`, options.units.service),
     file(`${etc}/fleet.socket`, options.units.socket),
     file(
@@ -150,11 +151,11 @@ function file(path: string, text: string): SeedFile {
 }
 
 /** `exec -a`: so `pidof` finds it by its own name from the first moment on. */
-function program(path: string, name: string, main: string): SeedFile {
+function program(path: string, name: string, node: readonly string[]): SeedFile {
   const text = lines([
     '#!/bin/bash',
     `export NODE_COMPILE_CACHE=${hostCompiled}`,
-    `exec -a ${name} ${hostNode} ${main} "$@"`,
+    `exec -a ${name} ${hostNode} ${node.join(' ')} "$@"`,
   ]);
   return { path, text, mode: 0o755 };
 }

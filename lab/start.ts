@@ -6,6 +6,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { nodeOptions } from '../agent/node-options.ts';
 import { aborted } from '../src/runtime/abort.ts';
 import { http } from '../src/runtime/http.ts';
 import {
@@ -74,7 +75,7 @@ function startFleetd(manager: Manager, state: string): ChildProcess {
   );
   const env = { ...Object.fromEntries(inherited), FLEET_STATE_DIRECTORY: state, ...manager.env };
   const config = path.join(projectDir, 'units/fleet.conf');
-  const node = [process.execPath, main, '--standalone', '--config', config];
+  const node = [process.execPath, ...nodeOptions, main, '--standalone', '--config', config];
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...node], {
     cwd: '/',
     detached: true,

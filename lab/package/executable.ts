@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { nodeOptions } from '../../agent/node-options.ts';
 import { projectDir } from '../script.ts';
 import { bundlePrograms, type Bundle } from './bundle.ts';
 
@@ -59,6 +60,7 @@ export function seaConfig(files: SeaFiles): object {
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
     useCodeCache: true,
+    execArgv: nodeOptions,
     // NODE_OPTIONS of whoever calls fleetctl is not meant for it.
     execArgvExtension: 'none',
   };
