@@ -43,6 +43,9 @@ export async function forgetHistory(deps: HistoryDeps, signal: AbortSignal): Pro
   );
   if (!written.succeeded) return LOOK_EVERY_MS; // another leads
   if (old !== undefined) await kv.compact(BigInt(old.revision), signal);
-  if (last !== undefined) await collectFiles(deps, BigInt(last.revision), signal);
+  if (last !== undefined) {
+    const before = BigInt(last.revision);
+    await collectFiles(deps, { before, fence }, signal);
+  }
   return LOOK_EVERY_MS;
 }

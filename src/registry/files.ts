@@ -2,6 +2,7 @@
 // Invariant: a file that any record names, or that a request has just put, is never deleted.
 import { RANGE_PAGE_KEYS, TXN_OPERATIONS_MAX } from '../model/limits.ts';
 import type { Operation, Revision } from '../store/kv.ts';
+import type { Fence } from './commit.ts';
 import type { Registry } from './registry.ts';
 import { pagesOf, readRecord } from './registry.ts';
 
@@ -31,10 +32,13 @@ export async function readFiles(
   return texts;
 }
 
-/** Deletes the files that nothing names now and that were not put after `before`; none where a record that may name one cannot be read. Answers how many. */
+/**
+ * Deletes the files that nothing names now and that were not put after `before`; none where a record that may name one cannot be read, or where
+ * the fence does not hold any more. Answers how many.
+ */
 export async function collectFiles(
   registry: Registry,
-  before: Revision,
+  { before, fence }: { readonly before: Revision; readonly fence: Fence },
   signal: AbortSignal,
 ): Promise<number> {
   const files = new Map<string, Revision>();
@@ -55,7 +59,10 @@ export async function collectFiles(
     const some = old.slice(from, from + FILES_A_DELETION);
     const result = await registry.kv.txn(
       {
-        compares: some.map(([key, mod]) => ({ key, target: 'mod', equals: mod })),
+        compares: [
+          { key: fence.key, target: 'create', equals: fence.createRevision },
+          ...some.map(([key, mod]) => ({ key, target: 'mod', equals: mod }) as const),
+        ],
         then: some.map(([key]) => ({ kind: 'delete', key })),
       },
       signal,

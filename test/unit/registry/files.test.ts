@@ -45,6 +45,13 @@ describe('collectFiles', () => {
   const files = async () =>
     (await fixture.kv.range(fixture.keys.files, {}, forever)).kvs.map(({ value }) => value).sort();
 
+  const collect = (before: bigint) =>
+    collectFiles(
+      registry,
+      { before, fence: { key: fixture.keys.leader, createRevision: 0n } },
+      forever,
+    );
+
   const now = async () => (await fixture.kv.range(fixture.keys.files, {}, forever)).revision;
 
   it('deletes what nothing names, unless it was put a short while ago', async () => {
@@ -52,26 +59,30 @@ describe('collectFiles', () => {
     await fixture.place(NAME, M1);
     const placed = await now();
     await put(undefined, file('b')); // the host's copy names a still
-    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([
-      0,
-      ['a', 'b'],
-    ]);
+    expect([await collect(await now()), await files()]).toEqual([0, ['a', 'b']]);
     await fixture.place(NAME, M1);
-    expect([await collectFiles(registry, placed, forever), await files()]).toEqual([1, ['b']]);
+    expect([await collect(placed), await files()]).toEqual([1, ['b']]);
     await destroyUnit(registry, NAME, forever);
     await fixture.remove(fixture.keys.schedule(M1, NAME));
-    expect([await collectFiles(registry, placed, forever), await files()]).toEqual([0, ['b']]);
+    expect([await collect(placed), await files()]).toEqual([0, ['b']]);
     await put(undefined, file('b')); // named again
-    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([0, ['b']]);
+    expect([await collect(await now()), await files()]).toEqual([0, ['b']]);
   });
 
   it('deletes nothing while a record cannot be read', async () => {
     await put(undefined, file('a'));
     await put(undefined, file('b'));
     await fixture.putRaw(fixture.keys.unit('z.service' as UnitName), 'nonsense');
-    expect([await collectFiles(registry, await now(), forever), await files()]).toEqual([
-      0,
-      ['a', 'b'],
-    ]);
+    expect([await collect(await now()), await files()]).toEqual([0, ['a', 'b']]);
+  });
+
+  it('deletes nothing once another leads', async () => {
+    await put(undefined, file('a'));
+    await put(undefined, file('b')); // a is named no more
+    const before = await now();
+    await fixture.putRaw(fixture.keys.leader, 'another');
+    expect([await collect(before), await files()]).toEqual([0, ['a', 'b']]);
+    await fixture.remove(fixture.keys.leader);
+    expect([await collect(before), await files()]).toEqual([1, ['b']]);
   });
 });
