@@ -50,11 +50,11 @@ function runs(
 
 /**
  * The host goes by its own copy of a unit. Of a version that the unit cannot stay with it is never told, and of another not yet; a unit
- * that is only to come has no copy.
+ * that is only to come has no copy, and one that cannot be understood changes nothing.
  */
-function isToldOf({ id }: MachineEntry, { unit, assignments }: UnitEntry): boolean {
+function isToldOf({ id }: MachineEntry, { unit, malformed, assignments }: UnitEntry): boolean {
   const copy = assignments.get(id)?.assignment;
-  return copy === undefined || unit === undefined || copy.hash === unit.hash;
+  return copy === undefined || unit === undefined || malformed || copy.hash === unit.hash;
 }
 
 function isEmpty(items: Iterator<unknown>): boolean {

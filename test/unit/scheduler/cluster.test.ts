@@ -6,6 +6,7 @@ import { planEngine } from '../../../src/reconcile/engine-plan.ts';
 import type { ClusterPicture } from '../../../src/scheduler/cluster.ts';
 import type { Filters } from '../../../src/scheduler/filters.ts';
 import { FILTERS } from '../../../src/scheduler/filters.ts';
+import { globalRunsOn } from '../../../src/scheduler/global-runs.ts';
 import type { ClusterWords, UnitWords } from '../../support/cluster.ts';
 import {
   assignmentRecord,
@@ -234,5 +235,18 @@ describe('a global unit beside a unit of which another version was submitted', (
     const m1 = machineId('m1');
     picture.applyAssignment(m1, milder.name, assignmentRecord(milder, m1, false), 10n);
     expect(releases(picture)).toEqual(['fan.service']);
+  });
+
+  it('gives way to what the machine goes on running where the other version cannot be understood', () => {
+    const picture = cluster({
+      units: {
+        'global.service': { global: true },
+        'rival.service': { on: 'm1', conflicts: ['global.*'] },
+      },
+      machines: ['m1'],
+    });
+    picture.applyUnit(rival.name, unitRecord('rival.service', { metadata: ['malformed'] }, 2), 9n);
+    const unit = picture.unit(unitName('global.service'))!;
+    expect(globalRunsOn(picture, unit, picture.machine(machineId('m1'))!)).toBe(false);
   });
 });
