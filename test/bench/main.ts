@@ -77,18 +77,22 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Writes the page from what earlier runs have put into files; of a benchmark that is in several, the last counts. */
 async function pageOf(files: readonly string[]): Promise<number> {
-  const results = new Map<string, Measured>();
+  const results = new Map<string, { result: Measured; at: Surroundings }>();
   let around: Surroundings | undefined;
   for (const file of files) {
     const run = JSON.parse(await readFile(file, 'utf8')) as Run; // written below
     around = run.surroundings;
-    for (const result of run.results) results.set(result.name, result);
+    for (const result of run.results) results.set(result.name, { result, at: run.surroundings });
   }
   if (around === undefined) {
     process.stderr.write(`${USAGE}\n`);
     return 2;
   }
-  const inOrder = BENCHMARKS.flatMap(({ name }) => results.get(name) ?? []);
+  const inOrder = BENCHMARKS.flatMap(({ name }): Measured[] => {
+    const found = results.get(name);
+    if (found === undefined) return [];
+    return [found.at === around ? found.result : { ...found.result, elsewhere: found.at }];
+  });
   await writePage(around, inOrder);
   return 0;
 }

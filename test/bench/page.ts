@@ -12,6 +12,8 @@ const MARK = '<!-- figures: npm run bench -- all -->';
 export interface Measured extends Findings {
   readonly name: string;
   readonly about: string;
+  /** Where it was measured in another run than the page's. */
+  readonly elsewhere?: Surroundings;
 }
 
 /** Writes the page's figures anew, and its plots beside it. */
@@ -39,12 +41,16 @@ function loadNote({ load, cores }: Surroundings): string {
   return ' **Others were at work on the machine: times are longer than they would be alone, and the ratios count more than they do.**';
 }
 
-function sectionOf({ name, about, figures }: Measured): string {
+function sectionOf({ name, about, figures, elsewhere }: Measured): string {
   const row = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   const rule = row(COLUMNS.map(() => '---'));
   const table = [row(COLUMNS), rule, ...figures.map((figure) => row(cellsOf(figure)))].join('\n');
-  return `## ${name}\n\n${about}\n\n${table}`;
+  const where =
+    elsewhere === undefined
+      ? ''
+      : `\n\nMeasured in another run: commit ${elsewhere.commit}, load before the start ${elsewhere.load}.${loadNote(elsewhere)}`;
+  return `## ${name}\n\n${about}${where}\n\n${table}`;
 }
 
 /** A plot for each name that curves share; answers the lines that show them. */
