@@ -254,6 +254,7 @@ export const mutants: readonly Mutant[] = [
       find: "          { key: keys.machine(id), target: 'create', equals: 0n },\n",
       replace: '',
     },
+    plan: 'evict-of-one-that-is-back',
   },
   {
     name: 'adopts-what-is-known',

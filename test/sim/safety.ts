@@ -1,6 +1,7 @@
 // What must hold after every event: each commit, start and stop is held against the promises of DESIGN §1.
 // Invariant: reads the world and changes nothing of it; it shares no code with what decides.
 import type { Write } from '../../src/store/embedded/mvcc.ts';
+import type { Host } from '../../src/model/machine.ts';
 import type { Assignment } from '../../src/model/unit.ts';
 import { heldByBrake, type Vanished } from './brake.ts';
 import { Causes } from './causes.ts';
@@ -100,6 +101,7 @@ export class Safety {
       const wrong = wrongWriter(place, actor);
       if (wrong !== undefined) this.#world.violated(wrong);
       this.#guards.wrote(place, write, actor);
+      if (place.kind === 'host') this.#checkHost(place.machine, write);
       if (place.kind === 'unit') this.#checkUnit(place.name, write, actor);
       if (place.kind === 'file' && write.kv === undefined) this.#checkFile(place.sha256);
       if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
@@ -228,6 +230,13 @@ export class Safety {
     this.#world.violated(
       `${who} writes ${writes[0]?.key ?? ''} as leader, and ${owner === undefined ? 'nobody' : owner.machine.name} leads`,
     );
+  }
+
+  /** A person gives up what is gone only. */
+  #checkHost(machine: string, { kv }: Write): void {
+    const isEvicted = kv !== undefined && (JSON.parse(kv.value) as Host).evict === true;
+    if (isEvicted && !this.contents.evicted.has(machine) && this.contents.machines.has(machine))
+      this.#world.violated(`${shortId(machine)} is given up, and is there`);
   }
 
   #checkUnit(name: string, write: Write, actor: Actor | undefined): void {
