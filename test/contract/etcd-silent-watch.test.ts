@@ -47,7 +47,7 @@ describe('a silent watch', () => {
     await late.stop();
   });
 
-  // Difference: watch.ts, `#openedAt`: the stream lives, and that watch would be believed in for ever.
+  // Difference: watch.ts, `retire`, for the second stream; `#openedAt`: the stream lives, and that watch would be believed in for ever.
   it('that was never made ends after 5 s, and those that were made go on', async () => {
     await using etcd = await startSilentEtcd();
     await using kv = await openStore([etcd.endpoint], options);
@@ -57,7 +57,9 @@ describe('a silent watch', () => {
     await eventually(() => notMade.code === 'STORE_WATCH_LOST');
     await eventually(() => etcd.asked >= 2);
     expect(made.code).toBeUndefined();
-    await made.stop();
+    const next = new Reader(kv, '/next/', 11n);
+    await eventually(() => etcd.streams === 2);
+    await Promise.all([made.stop(), next.stop()]);
   });
 
   // Difference: watch.ts, `#confirmLoss`.

@@ -101,7 +101,7 @@ export class Member {
 
   #mux(kind: MuxKind, metadata: Metadata): WatchMux {
     const shared = this.#shared;
-    if (kind === 'shared' && shared?.mux.ended === false && shared.token === this.#token)
+    if (kind === 'shared' && shared?.mux.takesMore === true && shared.token === this.#token)
       return shared.mux;
     const mux = new WatchMux(kind, this.#clock, (interceptor) =>
       this.#services.watch(metadata, { interceptors: [interceptor] }),

@@ -32,6 +32,7 @@ export class WatchMux {
   readonly #asked: string[] = [];
   #lastId = 0;
   #ended = false;
+  #retired = false;
   #heardAt: number;
   #askedAt: number | undefined;
   /** Hands over the message that waits until there is room. */
@@ -47,9 +48,14 @@ export class WatchMux {
     this.#stream.on('end', () => this.#finish(new Error('the stream ended')));
   }
 
-  /** No watch can be added any more. */
-  get ended(): boolean {
-    return this.#ended;
+  /** Whether a watch can be added. */
+  get takesMore(): boolean {
+    return !this.#ended && !this.#retired;
+  }
+
+  /** It has failed a watch: none is added any more. Those that it has find out by themselves. */
+  retire(): void {
+    this.#retired = true;
   }
 
   /** Clock time in ms of the last message. */

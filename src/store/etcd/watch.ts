@@ -159,7 +159,11 @@ class Watch {
     signal.throwIfAborted();
     // What has come meanwhile was only late.
     if (this.#silentAt() > clock.now() || this.#inbox.waiting) return;
-    if (alive) throw new Lost('it no longer answers');
+    if (alive) {
+      // A reader that stands still may keep the stream open: who lists again must not come back to it.
+      this.#mux.retire();
+      throw new Lost('it no longer answers');
+    }
     if (this.#openedAt !== undefined) this.#openedAt = clock.now();
     this.#mux.forgive();
   }
