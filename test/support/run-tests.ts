@@ -33,7 +33,11 @@ interface Counts {
     readonly name: string;
     readonly status: string;
     readonly message: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -79,8 +83,10 @@ async function run({ suites, isIdle = false }: Run): Promise<void> {
   if (status !== 0 && counts.numFailedTests + broken === 0) failed++;
   for (const file of counts.testResults)
     for (const test of file.assertionResults)
-      if (test.status === 'failed') failures.push(`failed: ${name}: ${test.fullName}\n`);
-      else if (test.status === 'skipped' || test.status === 'pending')
+      if (test.status === 'failed') {
+        const why = (test.failureMessages[0] ?? '').split('\n', 3).join(' ');
+        failures.push(`failed: ${name}: ${test.fullName}: ${why}\n`);
+      } else if (test.status === 'skipped' || test.status === 'pending')
         process.stdout.write(`skipped: ${test.fullName}\n`);
 }
 
