@@ -1,16 +1,11 @@
 // The picture of the cluster that a plan reads: the records, applied change by change, and indexes over them.
 // Invariant: a change marks as dirty the units whose decision it can alter; everything derived follows from the records alone.
+import { OrderedMap } from '../collections/ordered-map.ts';
+import { SortedList } from '../collections/sorted-list.ts';
 import type { Host, Machine, MachineId, MetadataOverride } from '../model/machine.ts';
 import type { Pending } from '../model/refusal.ts';
 import type { Assignment, GlobalUnit, Placement, Unit, UnitName } from '../model/unit.ts';
-import type {
-  Draft,
-  HeldAssignment,
-  MachineEntry,
-  Presence,
-  UnitEntry,
-  UnreadableKey,
-} from './entries.ts';
+import type { Draft, MachineEntry, Presence, UnitEntry, UnreadableKey } from './entries.ts';
 import { newUnitEntry } from './entries.ts';
 import { bareNeeds, hasNoRecord, isOld, needsOf, whereabouts } from './derive.ts';
 import { globalRunsOn } from './global-runs.ts';
@@ -18,12 +13,11 @@ import { refusesFacts } from './machine-filters.ts';
 import { Machines } from './machines.ts';
 import { GLOBAL, WAITING } from './pattern-index.ts';
 import { isRelated, Relations } from './relations.ts';
-import { SortedList } from './sorted-list.ts';
 import { WaitingIndex } from './waiting-index.ts';
 
 export class ClusterPicture {
   readonly relations: Relations;
-  readonly #units = new Map<string, UnitEntry>();
+  readonly #units = new OrderedMap<UnitEntry>();
   readonly #machines: Machines;
   readonly #activeGlobals = new Set<UnitEntry>();
   readonly #globals = new Set<UnitEntry>();
@@ -31,7 +25,7 @@ export class ClusterPicture {
   readonly #dirty = new SortedList<UnitName>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
 
   constructor() {
-    this.relations = new Relations((name) => this.#units.get(name));
+    this.relations = new Relations(this.#units);
     this.#machines = new Machines({
       touched: (machine) => this.#touchMachine(machine),
       displacedOn: (machine) => this.#displacedOn(machine),
@@ -135,7 +129,7 @@ export class ClusterPicture {
       const held = entry.assignments.get(machine);
       if (isOld(held?.revision ?? 0n, held, assignment, revision)) return false;
       if (held?.assignment.hash !== assignment?.hash && isRelated(entry)) told = entry;
-      const assignments = new Map<MachineId, HeldAssignment>(entry.assignments);
+      const assignments = new Map(entry.assignments);
       if (assignment === undefined) assignments.delete(machine);
       else assignments.set(machine, { assignment, revision });
       entry.assignments = assignments;

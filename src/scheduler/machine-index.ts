@@ -3,7 +3,7 @@
 import type { MachineId } from '../model/machine.ts';
 import type { MachineEntry } from './entries.ts';
 import { SHORT_ID_DIGITS } from './machine-filters.ts';
-import { SortedList } from './sorted-list.ts';
+import { SortedList } from '../collections/sorted-list.ts';
 
 /** Machines with one value of one metadata key. */
 interface Pair {

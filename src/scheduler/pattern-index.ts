@@ -1,5 +1,6 @@
 // The units that name others by pattern, Conflicts= or Replaces=, and where both sides are.
 // Invariant: asking who is related to a unit at one place costs what is related there, never what exists.
+import type { OrderedMap } from '../collections/ordered-map.ts';
 import type { UnitName } from '../model/unit.ts';
 import { quoteGlob } from '../unitfile/fleet-rules.ts';
 import type { GlobMatcher } from '../unitfile/glob.ts';
@@ -8,7 +9,6 @@ import { expandForMachine } from '../unitfile/specifiers.ts';
 import type { Links, MachineEntry, UnitEntry } from './entries.ts';
 import { NO_LINKS } from './entries.ts';
 import type { MachineFacts } from './machine-filters.ts';
-import type { SortedList } from './sorted-list.ts';
 
 /** Where a unit can be met: on a machine, among the units that wait for one, or among the active global units. */
 export type Meeting = MachineEntry | typeof WAITING | typeof GLOBAL;
@@ -33,9 +33,8 @@ export interface Pattern {
 }
 
 export interface PatternIndexOptions {
-  /** The names of all units. */
-  readonly names: SortedList<string>;
-  entry(name: string): UnitEntry | undefined;
+  /** All units by name. */
+  readonly units: OrderedMap<UnitEntry>;
   links(entry: UnitEntry): Links;
   setLinks(entry: UnitEntry, links: Links): void;
 }
@@ -177,11 +176,11 @@ export class PatternIndex {
       this.#byPrefix.set(prefix, alike.add(pattern));
       this.#prefixLengths.set(prefix.length, (this.#prefixLengths.get(prefix.length) ?? 0) + 1);
     }
-    for (const name of this.#options.names.from(prefix)) {
-      if (!name.startsWith(prefix) || (pattern.exact && name !== text)) break;
-      const entry = pattern.matches(name) ? this.#options.entry(name) : undefined;
-      if (entry !== undefined) this.#link(entry, pattern);
-    }
+    this.#options.units.walk(prefix, (name, entry) => {
+      if (!name.startsWith(prefix) || (pattern.exact && name !== text)) return false;
+      if (pattern.matches(name)) this.#link(entry, pattern);
+      return true;
+    });
     return pattern;
   }
 

@@ -1,5 +1,6 @@
 // How units refer to each other: Conflicts= and Replaces= by pattern, MachineOf= by name, or by pattern where it names the machine.
 // Invariant: each question is answered for one unit at one place; none reads all units.
+import type { OrderedMap } from '../collections/ordered-map.ts';
 import type { Requirements } from '../model/requirements.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { UnitEntry } from './entries.ts';
@@ -7,32 +8,28 @@ import { NO_LINKS } from './entries.ts';
 import type { MachineFacts } from './machine-filters.ts';
 import type { Meeting } from './pattern-index.ts';
 import { matchesOn, meetingsOf, PatternIndex } from './pattern-index.ts';
-import { SortedList } from './sorted-list.ts';
 
 export class Relations {
-  readonly names = new SortedList<string>((a, b) => (a === b ? 0 : a < b ? -1 : 1));
   readonly conflicts: PatternIndex;
   readonly replaces: PatternIndex;
   /** MachineOf= with %H, %l or %m. */
   readonly #follows: PatternIndex;
   readonly #followers = new Map<UnitName, Set<UnitEntry>>();
 
-  constructor(entry: (name: string) => UnitEntry | undefined) {
+  /** `units`: all of which anything is known, by name. */
+  constructor(units: OrderedMap<UnitEntry>) {
     this.conflicts = new PatternIndex({
-      names: this.names,
-      entry,
+      units,
       links: (unit) => unit.conflicts,
       setLinks: (unit, links) => (unit.conflicts = links),
     });
     this.replaces = new PatternIndex({
-      names: this.names,
-      entry,
+      units,
       links: (unit) => unit.replaces,
       setLinks: (unit, links) => (unit.replaces = links),
     });
     this.#follows = new PatternIndex({
-      names: this.names,
-      entry,
+      units,
       links: (unit) => unit.follows,
       setLinks: (unit, links) => (unit.follows = links),
     });
@@ -40,7 +37,6 @@ export class Relations {
 
   /** A unit that is new. */
   add(entry: UnitEntry): void {
-    this.names.add(entry.name);
     this.conflicts.add(entry);
     this.replaces.add(entry);
     this.#follows.add(entry);
@@ -48,7 +44,6 @@ export class Relations {
 
   /** A unit of which no record is left. */
   remove(entry: UnitEntry): void {
-    this.names.delete(entry.name);
     this.conflicts.remove(entry);
     this.replaces.remove(entry);
     this.#follows.remove(entry);

@@ -1,7 +1,7 @@
 // A mirror's listing: read in pages of one revision, and compared with what was known.
 // Invariant: neither changes what the reader of the mirror sees, and neither holds the event loop for longer than a slice.
 import type { KeyValue, Kv, RangeOptions, Revision } from './kv.ts';
-import { OrderedMap } from './ordered-map.ts';
+import { OrderedMap } from '../collections/ordered-map.ts';
 import type { Slices } from './slices.ts';
 
 /** Entries compared between two looks at the clock. */
@@ -36,8 +36,8 @@ export async function compareListing(
   known: OrderedMap<KeyValue>,
   listed: OrderedMap<KeyValue>,
   slices: Slices,
-): Promise<Map<string, Change>> {
-  const changes = new Map<string, Change>();
+): Promise<OrderedMap<Change>> {
+  const changes = new OrderedMap<Change>();
   await walkInSteps(listed, slices, (key, kv) => {
     const before = known.get(key);
     if (

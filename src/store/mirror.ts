@@ -8,7 +8,7 @@ import { Wake } from '../runtime/wake.ts';
 import type { KeyValue, Kv, Revision, WatchBatch } from './kv.ts';
 import type { Change } from './mirror-listing.ts';
 import { compareListing, readListing } from './mirror-listing.ts';
-import { OrderedMap } from './ordered-map.ts';
+import { OrderedMap } from '../collections/ordered-map.ts';
 import { Slices } from './slices.ts';
 
 export type { Change } from './mirror-listing.ts';
@@ -45,7 +45,7 @@ export class Mirror {
   readonly #options: MirrorOptions;
   readonly #wake = new Wake();
   #map = new OrderedMap<KeyValue>();
-  #changes = new Map<string, Change>();
+  #changes = new OrderedMap<Change>();
   #synced = false;
   #revision: Revision = 0n;
   #restored = 0;
@@ -100,10 +100,10 @@ export class Mirror {
     return this.#changes.size;
   }
 
-  /** What changed since the last call, one entry a key. */
+  /** What changed since the last call, one entry a key, in order of their keys. */
   takeChanges(): Iterable<Change> {
     const taken = this.#changes;
-    this.#changes = new Map();
+    this.#changes = new OrderedMap();
     return taken.values(); // not copied: a first listing has millions
   }
 

@@ -3,7 +3,7 @@
 import { FleetError } from '../../model/errors.ts';
 import type { Compare, KeyValue, LeaseId, Operation, RangeOptions, Txn } from '../kv.ts';
 import { byteOrder } from './byte-order.ts';
-import { OrderedMap } from '../ordered-map.ts';
+import { OrderedMap } from '../../collections/ordered-map.ts';
 
 /** One key at one revision. */
 export interface Write {

@@ -113,25 +113,39 @@ class Room {
   #bytes = 0;
   #widest = 0;
   #first: Waiting | undefined;
+  /** The last that was taken: its keys are learned when another asks for room beside it. Most travel alone. */
+  #unlearned: TxnKeys | undefined;
   readonly #written = new Set<string>();
   readonly #shared = new Set<string>();
   readonly #seen = new Set<string>();
 
   takes(one: Waiting): boolean {
-    if (!this.#fits(one) || this.#touches(one.keys)) return false;
+    if (this.#first !== undefined && !this.#mayJoin(one, this.#first)) return false;
     this.#first ??= one;
     this.#bytes += one.bytes;
     this.#widest = Math.max(this.#widest, one.width);
-    for (const key of one.keys.written) this.#written.add(key);
-    for (const key of one.keys.shared) this.#shared.add(key);
-    for (const key of one.keys.seen) this.#seen.add(key);
+    this.#unlearned = one.keys;
     this.#count += 1;
     return true;
   }
 
-  #fits({ keys, bytes, width, isAlone }: Waiting): boolean {
-    if (this.#first === undefined) return true;
-    if (isAlone || this.#first.isAlone || writes(keys) !== writes(this.#first.keys)) return false;
+  #mayJoin(one: Waiting, first: Waiting): boolean {
+    if (one.isAlone || first.isAlone || writes(one.keys) !== writes(first.keys)) return false;
+    if (this.#count + 1 + Math.max(this.#widest, one.width) > TXN_OPERATIONS_MAX) return false;
+    this.#learn();
+    return this.#fits(one) && !this.#touches(one.keys);
+  }
+
+  #learn(): void {
+    if (this.#unlearned === undefined) return;
+    const { written, shared, seen } = this.#unlearned;
+    for (const key of written) this.#written.add(key);
+    for (const key of shared) this.#shared.add(key);
+    for (const key of seen) this.#seen.add(key);
+    this.#unlearned = undefined;
+  }
+
+  #fits({ keys, bytes, width }: Waiting): boolean {
     const puts = keys.shared.filter((key) => !this.#shared.has(key)).length;
     // etcd counts the operations of the request and the widest transaction in it together.
     const operations = this.#count + 1 + this.#shared.size + puts + Math.max(this.#widest, width);

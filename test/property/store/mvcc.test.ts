@@ -4,41 +4,7 @@ import { byteOrder } from '../../../src/store/embedded/byte-order.ts';
 import type { Write } from '../../../src/store/embedded/mvcc.ts';
 import { Mvcc } from '../../../src/store/embedded/mvcc.ts';
 import type { KeyValue } from '../../../src/store/kv.ts';
-import { OrderedMap } from '../../../src/store/ordered-map.ts';
 import { codePoint } from '../../support/code-points.ts';
-
-it('OrderedMap is a map whose keys are walked in order from any point', () => {
-  const key = fc.integer({ min: 0, max: 3000 }).map((n) => String(n).padStart(4, '0'));
-  const step = fc.record({
-    from: key,
-    count: fc.integer({ min: 1, max: 400 }),
-    remove: fc.boolean(),
-  });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 20 }), key, (steps, start) => {
-      const map = new OrderedMap<number>();
-      const model = new Map<string, number>();
-      for (const { from, count, remove } of steps) {
-        for (let n = Number(from); n < Number(from) + count; n += 1) {
-          const each = String((n * 7) % 3001).padStart(4, '0');
-          if (remove) {
-            map.delete(each);
-            model.delete(each);
-          } else {
-            map.set(each, n);
-            model.set(each, n);
-          }
-        }
-      }
-      const walked: [string, number][] = [];
-      map.walk(start, (k, v) => walked.push([k, v]) > 0);
-      const expected = [...model].filter(([k]) => k >= start).sort(([a], [b]) => (a < b ? -1 : 1));
-      expect(walked).toEqual(expected);
-      expect(map.size).toBe(model.size);
-      for (const [k, v] of model) expect(map.get(k)).toBe(v);
-    }),
-  );
-});
 
 it('byteOrder sorts as the bytes of UTF-8 do, and keeps prefixes', () => {
   const text = fc.string({ unit: codePoint, maxLength: 6 });

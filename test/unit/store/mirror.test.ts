@@ -139,7 +139,7 @@ describe('Mirror', () => {
     }
     kv.faults.rangeFailsAfterPages = undefined;
     await clock.advance(5_000);
-    expect(words(mirror)).toBe('+new= -0');
+    expect(words(mirror)).toBe('-0 +new=');
     await end();
   });
 
@@ -167,7 +167,7 @@ describe('Mirror', () => {
     kv.cutWatches(new FleetError('STORE_COMPACTED', 'too slow'));
     await write(store, put('/c/a', '2'), { kind: 'delete', key: '/c/b' }, put('/c/c', '1'));
     await clock.advance(200);
-    expect(words(mirror)).toBe('+a=2 +c=1 -b');
+    expect(words(mirror)).toBe('+a=2 -b +c=1');
     await end();
   });
 
@@ -212,7 +212,7 @@ describe('Mirror', () => {
     expect(mirror.takeRestored()).toBe(true);
     expect(mirror.takeRestored()).toBe(false);
     expect(mirror.restored).toBe(1);
-    expect(words(mirror)).toBe('+a=old -0 -1 -2 -3 -4');
+    expect(words(mirror)).toBe('-0 -1 -2 -3 -4 +a=old');
     expect(events.find(({ kind }) => kind === 'restored')).toMatchObject({
       seen: 6n,
       revision: 2n,

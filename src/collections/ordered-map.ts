@@ -1,4 +1,5 @@
 // A B+tree from strings to values, in order of the strings' code units: get, set, delete and seek in O(log n).
+// Not a Map: V8 keeps each string that was a Map's key in its table of strings, and every major collection walks that.
 // Invariant: the leaves are linked in order, and none but an only root is empty. Nodes that shrink are not merged: they fill again.
 
 const NODE_MAX = 64;
@@ -59,6 +60,12 @@ export class OrderedMap<V> {
       node = node.next;
       at = 0;
     }
+  }
+
+  /** All values in order of their keys; the map must not change meanwhile. */
+  *values(): IteratorObject<V, undefined> {
+    for (let node: Leaf<V> | undefined = this.#leafFor(''); node !== undefined; node = node.next)
+      yield* node.values;
   }
 
   #leafFor(key: string): Leaf<V> {

@@ -59,16 +59,6 @@ export class SortedList<T> {
     for (const chunk of this.#chunks) yield* chunk;
   }
 
-  /** The items from the first on that is not before `start`, in order; the list must not change meanwhile. */
-  *from(start: T): IteratorObject<T, undefined> {
-    let at = this.#chunkFor(start);
-    const first = this.#chunks[at];
-    if (first === undefined) return;
-    for (let index = this.#indexIn(first, start); index < first.length; index += 1)
-      yield first[index] as T; // within the chunk
-    for (at += 1; at < this.#chunks.length; at += 1) yield* this.#chunks[at] ?? [];
-  }
-
   /** The last chunk that begins at or before `item`, or the first. */
   #chunkFor(item: T): number {
     let low = 0;
