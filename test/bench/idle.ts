@@ -14,45 +14,38 @@ const PROGRAMS = { fleetd: 'pidof fleetd', systemd: 'echo 1', 'dbus-daemon': 'pi
 
 export const idle: Benchmark = {
   name: 'idle',
-  about: `500 units on 3 hosts, nothing happens for ${WATCHED_MS / 1000} s: requests that etcd counts, CPU of each program, memory. Agents have a ttl of 30 s.`,
+  about: `500 units on 3 hosts, nothing happens; looked at for ${WATCHED_MS / 1000} s at a time: requests that etcd counts, CPU of each program, memory. Agents have a ttl of 30 s.`,
   run: (bench) => inLab(HOSTS, (lab) => measure(lab, bench)),
 };
 
-async function measure(lab: Lab, { say }: Bench): Promise<Findings> {
+async function measure(lab: Lab, { runs, say }: Bench): Promise<Findings> {
   await writeUnits(lab, 'h1', UNITS);
   await script(lab, 'h1', `cd ${UNITS.directory}; fleetctl start ${names(UNITS)} >/dev/null`);
   await delay(SETTLE_MS);
   const endpoint = await etcdOf(lab);
-  const [etcdBefore, before] = [await readEtcd(endpoint), await cpuOnAll(lab)];
-  say('idle: watching');
-  await delay(WATCHED_MS);
-  const [etcdAfter, after] = [await readEtcd(endpoint), await cpuOnAll(lab)];
-  const seconds = WATCHED_MS / 1000;
-  const rates = ratesBetween(etcdBefore, etcdAfter, seconds);
-  const all = Object.values(rates).reduce((sum, rate) => sum + rate, 0);
-  const percent = (from: number, to: number): number => ((to - from) / seconds) * 100;
-  const share = (program: string): number[] =>
-    lab.hosts.map((_, i) => percent(before[i]?.[program] ?? 0, after[i]?.[program] ?? 0));
+  const windows: Window[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    windows.push(await watch(lab, endpoint));
+    say(`idle: minute ${run + 1}`);
+  }
+  const methods = [...new Set(windows.flatMap(({ rates }) => Object.keys(rates)))].sort();
+  const share = (program: string): number[] => windows.flatMap(({ percent }) => percent(program));
   const figures: Figure[] = [
     {
       what: 'requests at etcd, for each host',
       unit: '/s',
-      values: [all / HOSTS],
+      values: windows.map(({ rates }) => sum(Object.values(rates)) / HOSTS),
       goal: { atMost: 0.5 },
     },
-    ...Object.entries(rates).map(([method, rate]) => ({
+    ...methods.map((method) => ({
       what: `of these, ${method}`,
       unit: '/s',
-      values: [rate / HOSTS],
+      values: windows.map(({ rates }) => (rates[method] ?? 0) / HOSTS),
     })),
     { what: 'CPU of fleetd, a host', unit: '%', values: share('fleetd'), goal: { atMost: 0.5 } },
     { what: 'CPU of systemd, a host', unit: '%', values: share('systemd') },
     { what: 'CPU of dbus-daemon, a host', unit: '%', values: share('dbus-daemon') },
-    {
-      what: 'CPU of etcd',
-      unit: '%',
-      values: [percent(etcdBefore.cpuSeconds, etcdAfter.cpuSeconds)],
-    },
+    { what: 'CPU of etcd', unit: '%', values: windows.map(({ etcdPercent }) => etcdPercent) },
     {
       what: 'resident memory of fleetd',
       unit: 'MB',
@@ -61,6 +54,33 @@ async function measure(lab: Lab, { say }: Bench): Promise<Findings> {
     },
   ];
   return { figures };
+}
+
+/** What was seen in one minute. */
+interface Window {
+  /** requests a second by kind, of all hosts */
+  readonly rates: Readonly<Record<string, number>>;
+  readonly etcdPercent: number;
+  /** CPU of a program, host by host */
+  readonly percent: (program: string) => readonly number[];
+}
+
+async function watch(lab: Lab, endpoint: string): Promise<Window> {
+  const [etcdBefore, before] = [await readEtcd(endpoint), await cpuOnAll(lab)];
+  await delay(WATCHED_MS);
+  const [etcdAfter, after] = [await readEtcd(endpoint), await cpuOnAll(lab)];
+  const seconds = WATCHED_MS / 1000;
+  const percent = (from: number, to: number): number => ((to - from) / seconds) * 100;
+  return {
+    rates: ratesBetween(etcdBefore, etcdAfter, seconds),
+    etcdPercent: percent(etcdBefore.cpuSeconds, etcdAfter.cpuSeconds),
+    percent: (program) =>
+      lab.hosts.map((_, i) => percent(before[i]?.[program] ?? 0, after[i]?.[program] ?? 0)),
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The shared etcd of the lab. */
