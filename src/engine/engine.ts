@@ -1,5 +1,6 @@
 // The engine of the leader: the cluster's records → picture → plan → fenced writes, pass by pass.
 // Invariant: it decides from the picture only; a pass may be repeated at any moment and stopped between any two writes.
+import { OrderedMap } from '../collections/ordered-map.ts';
 import { FleetError, isFleetError } from '../model/errors.ts';
 import type { UnitName } from '../model/unit.ts';
 import { planEngine, type EnginePlan } from '../reconcile/engine-plan.ts';
@@ -40,9 +41,9 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
 }
 
 /** ms of planning and applying at a stretch: heartbeats and the API wait no longer than this. */
-const SLICE_MS = 20;
+const SLICE_MS = 10;
 const FIRST_LIMIT = 100;
-const MAX_LIMIT = 1_000;
+const MAX_LIMIT = 256;
 
 async function runTerm(deps: EngineDeps, start: TermStart, signal: AbortSignal): Promise<void> {
   const { fence } = start;
@@ -195,8 +196,9 @@ class EngineTerm {
     try {
       const writes = writesOf(keys, plan.actions);
       const { committed, lost } = await commit(kv, this.#fence, writes, signal);
-      const revisions = committed.map(({ write, revision }) => [write.unit, revision] as const);
-      await this.#carryOut(plan, new Map(revisions), signal);
+      const revisions = new OrderedMap<bigint>();
+      for (const { write, revision } of committed) revisions.set(write.unit, revision);
+      await this.#carryOut(plan, revisions, signal);
       this.#lost.push(...lost.map(({ unit }) => unit));
     } catch (error) {
       // Whether it was written or not, the mirror will say; until then the units are to be decided again.
@@ -208,7 +210,7 @@ class EngineTerm {
 
   async #carryOut(
     plan: EnginePlan,
-    revisions: ReadonlyMap<UnitName, bigint>,
+    revisions: OrderedMap<bigint>,
     signal: AbortSignal,
   ): Promise<void> {
     const slices = new Slices(this.#deps.clock, signal);

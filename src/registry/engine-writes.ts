@@ -1,5 +1,6 @@
 // The engine's actions as writes: which keys each puts or deletes, and what it compares. The table of DESIGN §2 in code.
 // Invariant: nothing is looked up; actions of one unit become one write.
+import { OrderedMap } from '../collections/ordered-map.ts';
 import type { EngineAction } from '../reconcile/engine-actions.ts';
 import type { UnitName } from '../model/unit.ts';
 import type { Operation } from '../store/kv.ts';
@@ -14,14 +15,24 @@ export interface UnitWrite extends FencedWrite {
 
 /** The writes of a plan, one a unit, in the plan's order. */
 export function writesOf(keys: Keys, actions: readonly EngineAction[]): readonly UnitWrite[] {
-  const byUnit = new Map<UnitName, { compares: ModCompare[]; operations: Operation[] }>();
+  const writes: Draft[] = [];
+  const byUnit = new OrderedMap<Draft>();
   for (const action of actions) {
-    const write = byUnit.get(action.unit) ?? { compares: expectedOf(keys, action), operations: [] };
+    let write = byUnit.get(action.unit);
+    if (write === undefined) {
+      write = { unit: action.unit, compares: expectedOf(keys, action), operations: [] };
+      writes.push(write);
+      byUnit.set(action.unit, write);
+    }
     write.compares.push(...absences(keys, action));
     write.operations.push(...operationsOf(keys, action));
-    byUnit.set(action.unit, write);
   }
-  return [...byUnit].map(([unit, write]) => ({ unit, ...write }));
+  return writes;
+}
+
+interface Draft extends UnitWrite {
+  readonly compares: ModCompare[];
+  readonly operations: Operation[];
 }
 
 function expectedOf(keys: Keys, { unit, expected }: EngineAction): ModCompare[] {

@@ -3,6 +3,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import {
+  Channel,
   credentials,
   type CallOptions,
   type ChannelCredentials,
@@ -80,6 +81,8 @@ const channelOptions = {
   'grpc.initial_reconnect_backoff_ms': 200,
   'grpc.min_reconnect_backoff_ms': 200,
   'grpc.max_reconnect_backoff_ms': 1000,
+  // A store's connection is its own, and ends with it.
+  'grpc.use_local_subchannel_pool': 1,
   // The environment's proxy is for the web, not for the store.
   'grpc.enable_http_proxy': 0,
 };
@@ -93,16 +96,19 @@ export interface Address {
 /** Makes the clients of one member; connects at the first call. Throws when the TLS files do not belong together. */
 export function connectServices({ host, port }: Address, tls: TlsFiles | undefined): Services {
   const target = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-  // One object for all clients: equal credentials let them share one connection.
   const transport = tls === undefined ? plain() : secured(host, tls);
-  const connect = (name: ServiceName): unknown => {
-    return new (clientClass(name))(target, transport.credentials, transport.options);
-  };
+  // One for all clients: they share one connection.
+  const channel = new Channel(target, transport.credentials, transport.options);
+  const connect = (name: ServiceName): unknown =>
+    new (clientClass(name))(target, transport.credentials, { channelOverride: channel });
   // grpc.Client has no types for the methods that grpc-js makes from rpc.proto.
-  const kv = connect('KV') as Pick<Services, 'range' | 'txn' | 'compact' | 'close'>;
-  const lease = connect('Lease') as Omit<Services, 'range' | 'txn' | 'compact' | 'watch'>;
-  const watch = connect('Watch') as Pick<Services, 'watch' | 'close'>;
-  const auth = connect('Auth') as Pick<Services, 'authenticate' | 'close'>;
+  const kv = connect('KV') as Pick<Services, 'range' | 'txn' | 'compact'>;
+  const lease = connect('Lease') as Pick<
+    Services,
+    'leaseGrant' | 'leaseRevoke' | 'leaseTimeToLive' | 'leaseKeepAlive'
+  >;
+  const watch = connect('Watch') as Pick<Services, 'watch'>;
+  const auth = connect('Auth') as Pick<Services, 'authenticate'>;
   return {
     range: (...args) => kv.range(...args),
     txn: (...args) => kv.txn(...args),
@@ -113,9 +119,7 @@ export function connectServices({ host, port }: Address, tls: TlsFiles | undefin
     leaseKeepAlive: (metadata) => lease.leaseKeepAlive(metadata),
     watch: (...args) => watch.watch(...args),
     authenticate: (...args) => auth.authenticate(...args),
-    close: () => {
-      for (const client of [kv, lease, watch, auth]) client.close();
-    },
+    close: () => channel.close(),
   };
 }
 
@@ -147,14 +151,20 @@ type ServiceName = 'KV' | 'Lease' | 'Watch' | 'Auth';
 type ClientClass = new (
   target: string,
   creds: ChannelCredentials,
-  options: ChannelOptions,
+  options: Readonly<{ channelOverride: Channel }>,
 ) => unknown;
+
+const classes = new Map<ServiceName, ClientClass>();
 
 /** The class that etcd3 has made from rpc.proto; the client that leads to it is never connected. */
 function clientClass(name: ServiceName): ClientClass {
+  const known = classes.get(name);
+  if (known !== undefined) return known;
   const definitions = new Definitions({ hosts: '127.0.0.1:1' });
   try {
-    return definitions.classOf(name);
+    const made = definitions.classOf(name);
+    classes.set(name, made);
+    return made;
   } finally {
     definitions.close();
   }
