@@ -41,9 +41,9 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
 }
 
 /** ms of planning and applying at a stretch: heartbeats and the API wait no longer than this. */
-const SLICE_MS = 10;
+const SLICE_MS = 20;
 const FIRST_LIMIT = 100;
-const MAX_LIMIT = 256;
+const MAX_LIMIT = 1_000;
 
 async function runTerm(deps: EngineDeps, start: TermStart, signal: AbortSignal): Promise<void> {
   const { fence } = start;
