@@ -251,15 +251,21 @@ class Daemon {
     if (leaves) await this.#leave(patient);
   }
 
-  /** Announced, units stopped in parallel, each key handed over, then the machine's own key. */
+  /** Announced, units stopped in parallel, each key handed over, then the machine's own key: without it the others start what ran here. */
   async #leave(patient: AbortSignal): Promise<void> {
     const { host, presence } = this.#parts;
+    const { log } = this.#options;
     await this.#try('announce', ANNOUNCE_MS, (signal) => presence.announceLeave(signal));
     host.leave((signal) => presence.announceLeave(signal));
     this.#isLeaving = true;
     this.#gate.set();
-    await host.unitsGone(patient);
+    const isGone = await host.unitsGone(patient);
     await this.#try('hand over', STORE_PATIENCE_MS, (signal) => host.handedOver(signal));
+    if (!isGone)
+      return log.error(
+        {},
+        'units may still run: this machine is gone only when its lease has ended',
+      );
     await this.#try('deregister', STORE_PATIENCE_MS, (signal) => presence.leave(signal));
   }
 

@@ -180,8 +180,8 @@ export class Host {
     this.#wake.set();
   }
 
-  /** Ends when no unit of the store's is left here, or systemd cannot be reached for so long that nothing will come of it. */
-  async unitsGone(signal: AbortSignal): Promise<void> {
+  /** Ends when no unit of the store's is left here; answers false where passes fail for so long that nothing will come of it. */
+  async unitsGone(signal: AbortSignal): Promise<boolean> {
     const isGone = (): boolean =>
       this.#isLeavePlanned &&
       this.#jobs.isIdle &&
@@ -193,6 +193,7 @@ export class Host {
       unsticking.catch(() => undefined); // ends with the scope
       while (!isGone() && this.#failedPasses < FAILED_PASSES_MAX) await this.#passed.changed(child);
     });
+    return isGone();
   }
 
   /** Ends when every key is handed over as well. */

@@ -25,6 +25,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['old-news-behind-a-lost-lease', 'a machine acted on what was said before it was given up'],
   ['start-behind-a-stop-unheard', 'a start that nobody answered counted as done'],
   ['evict-of-one-that-is-back', 'a machine that was back would be given up'],
+  ['left-before-all-was-stopped', 'a machine was gone before what it ran had stopped'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 
