@@ -67,6 +67,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'old-news-behind-a-lost-lease',
   },
   {
+    name: 'gone-before-all-is-stopped',
+    fault: 'a machine that leaves says that it is gone although it could not stop everything',
+    file: 'agent/daemon.ts',
+    find: 'if (!isGone)',
+    replace: 'if (false as boolean)',
+    plan: 'left-before-all-was-stopped',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',
