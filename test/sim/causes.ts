@@ -17,6 +17,8 @@ export class Causes {
   readonly #stops = new Map<string, number>();
   readonly #starts = new Map<string, number>();
   readonly #forbidden = new Map<string, number>();
+  /** By unit: when the last mark that asked a host to stop it was taken away. */
+  readonly #marked = new Map<string, number>();
 
   constructor(world: CausesWorld) {
     this.#world = world;
@@ -37,15 +39,21 @@ export class Causes {
     return this.#forbidden.get(`${name} ${machine}`) ?? -Infinity;
   }
 
-  /** A put of a host's copy, before it is in `contents`. */
+  /** Whether a mark asked some host to stop it at this time or later, and is there no more. */
+  wasMarkedSince(name: string, atMs: number): boolean {
+    return (this.#marked.get(name) ?? -Infinity) >= atMs;
+  }
+
+  /** A put or a deletion of a host's copy, before it is in `contents`. */
   copyPut(
     contents: Contents,
     { name, machine }: { name: string; machine: string },
     { kv }: Write,
   ): void {
-    if (kv === undefined) return;
     const at = `${name} ${machine}`;
     const before = contents.copy(name, machine);
+    if (kv === undefined && before?.release === true) this.#marked.set(name, this.#world.now());
+    if (kv === undefined) return;
     const after = JSON.parse(kv.value) as Assignment;
     if (isCause(before, after) || (before === undefined && this.#runsAnother(machine, after)))
       this.#stops.set(at, this.#world.now());

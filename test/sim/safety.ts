@@ -41,7 +41,7 @@ export class Safety {
   readonly #world: SafetyWorld;
   /** By create revision of the leader key. */
   readonly #leaders = new Map<bigint, Process>();
-  readonly #causes: Causes;
+  readonly causes: Causes;
   readonly #guards: Guards;
   /** `NAME MACHINE`: moved off that machine because it was absent, since it was last started there. */
   readonly #lostFrom = new Map<string, number>();
@@ -54,7 +54,7 @@ export class Safety {
 
   constructor(world: SafetyWorld) {
     this.#world = world;
-    this.#causes = new Causes(world);
+    this.causes = new Causes(world);
     this.#guards = new Guards({
       ...world,
       contents: () => this.#contents,
@@ -104,14 +104,14 @@ export class Safety {
       if (place.kind === 'host') this.#checkHost(place.machine, write);
       if (place.kind === 'unit') this.#checkUnit(place.name, write, actor);
       if (place.kind === 'file' && write.kv === undefined) this.#checkFile(place.sha256);
-      if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
-      if (place.kind === 'global') this.#causes.globalPut(contents, place.name, write);
+      if (place.kind === 'schedule') this.causes.copyPut(contents, place, write);
+      if (place.kind === 'global') this.causes.globalPut(contents, place.name, write);
       this.#note(place, write, actor);
       contents.apply(write);
       if ('name' in place) names.add(place.name);
     }
     if (actor?.role === 'engine') this.#checkFence(writes, actor, leaderBefore);
-    if (writes.some(({ key }) => decides(placeOf(key)))) this.#causes.rules(contents);
+    if (writes.some(({ key }) => decides(placeOf(key)))) this.causes.rules(contents);
     for (const [name, before] of copies) this.#checkCopies(name, before, actor);
   }
 
@@ -120,12 +120,12 @@ export class Safety {
     this.#restoredAtMs = this.#world.now();
     this.#guards.restored();
     const { contents } = this;
-    this.#causes.restored(contents);
+    this.causes.restored(contents);
     const fresh = new Contents();
     for (const write of current.values()) {
       const place = placeOf(write.key);
-      if (place.kind === 'schedule') this.#causes.copyPut(contents, place, write);
-      if (place.kind === 'global') this.#causes.globalPut(contents, place.name, write);
+      if (place.kind === 'schedule') this.causes.copyPut(contents, place, write);
+      if (place.kind === 'global') this.causes.globalPut(contents, place.name, write);
       fresh.apply(write);
     }
     for (const id of contents.machines.keys())
@@ -140,7 +140,7 @@ export class Safety {
     this.#told.clear();
     for (const name of [...fresh.units.keys(), ...contents.units.keys()])
       this.#unitChangedMs.set(name, this.#world.now());
-    this.#causes.rules(fresh);
+    this.causes.rules(fresh);
   }
 
   startAsked(machine: SimMachine, unit: SystemdUnit, begins: boolean): void {
@@ -161,7 +161,7 @@ export class Safety {
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
       );
-    const asked = this.#causes.startAsked(unit.name, machine.id);
+    const asked = this.causes.startAsked(unit.name, machine.id);
     const isAsked = target?.desiredState === 'launched';
     if (!isAsked && now - asked > STALE_MS)
       this.#world.violated(`${machine.name} starts ${unit.name}, and nobody asked for that`);
@@ -190,9 +190,9 @@ export class Safety {
     const asked = this.contents.copy(unit.name, machine.id) ?? this.contents.globals.get(unit.name);
     const isWrong = asked?.release === true || asked?.desiredState === 'inactive';
     if (isWrong) return; // started from what is on the disk, it may be old
-    const cause = this.#causes.stopAsked(unit.name, machine.id);
+    const cause = this.causes.stopAsked(unit.name, machine.id);
     const forbidden = this.contents.globals.has(unit.name)
-      ? this.#causes.forbidden(unit.name, machine.id)
+      ? this.causes.forbidden(unit.name, machine.id)
       : -Infinity;
     if (Math.max(cause, forbidden) >= unit.startedAtMs - STALE_MS) return;
     this.#world.violated(
@@ -361,7 +361,7 @@ export class Safety {
     if (unit === undefined) return;
     if (contents.placed.get(name)?.machine !== machine)
       return this.#checkAbsent(name, machine, { what: 'is taken away', lateMs: 0 });
-    const forbiddenAt = this.#causes.forbidden(name, machine);
+    const forbiddenAt = this.causes.forbidden(name, machine);
     if (this.#world.now() - forbiddenAt <= STALE_MS) return;
     if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
     this.#world.violated(`${name} is to leave ${shortId(machine)}, and no rule says so`);

@@ -222,13 +222,15 @@ class World {
 
   /** Whether the record was as asked at some time since the try began. */
   #held({ asked, beganAtMs }: Try): boolean {
-    const { contents } = this.#safety;
+    const { contents, causes } = this.#safety;
     if (asked.op === 'patch' || asked.op === 'evict') return true;
     const name = 'unit' in asked ? asked.unit.name : asked.name;
     // Of two who destroy it at once, both are told that it is destroyed.
     if (this.#safety.unitChangedSince(name, beganAtMs)) return true;
     const copies = [...(contents.schedule.get(name)?.values() ?? [])];
-    if (asked.op === 'destroy') return copies.some(({ release }) => release); // its orphans, by the other
+    if (asked.op === 'destroy')
+      // its orphans, by the other
+      return copies.some(({ release }) => release) || causes.wasMarkedSince(name, beganAtMs);
     const unit = contents.units.get(name);
     if (asked.op === 'adopt') return unit !== undefined;
     const isFile = !('unit' in asked) || unit?.sha256 === fileOf(asked.unit).sha256;
