@@ -369,10 +369,17 @@ export class Host {
     const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
     if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);
     if (fenced !== true) return true;
+    if (await this.#isStopping(name, signal)) return false;
     const askedBy = this.#desired.askedBy(name);
     if (askedBy === undefined) return false;
     if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return false;
     return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
+  }
+
+  /** Behind a stop systemd would keep the start for later, for a time of which neither token nor permit says anything. */
+  async #isStopping(name: UnitName, signal: AbortSignal): Promise<boolean> {
+    const states = await this.#deps.systemd.states([name], signal);
+    return states.get(name)?.activeState === 'deactivating';
   }
 
   /** Failures and answers that concern nothing any more. */
