@@ -26,6 +26,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['start-behind-a-stop-unheard', 'a start that nobody answered counted as done'],
   ['evict-of-one-that-is-back', 'a machine that was back would be given up'],
   ['left-before-all-was-stopped', 'a machine was gone before what it ran had stopped'],
+  ['token-from-before-a-stop', 'a start waited behind a stop with a token of long ago'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

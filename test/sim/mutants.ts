@@ -75,6 +75,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'left-before-all-was-stopped',
   },
   {
+    name: 'start-behind-a-stop',
+    fault: 'a fenced unit is asked to start while it is still being stopped',
+    file: 'agent/host.ts',
+    find: "activeState === 'deactivating'",
+    replace: "activeState === 'never'",
+    plan: 'token-from-before-a-stop',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',
