@@ -5,7 +5,7 @@ import type { Host } from '../../src/model/machine.ts';
 import type { Assignment } from '../../src/model/unit.ts';
 import { heldByBrake, type Vanished } from './brake.ts';
 import { Causes } from './causes.ts';
-import { Contents, placeOf, shortId, type Place } from './contents.ts';
+import { Contents, placeOf, rulesOf, shortId, type Place } from './contents.ts';
 import { Guards } from './guards.ts';
 import type { SimMachine } from './machine.ts';
 import type { Process } from './process.ts';
@@ -363,7 +363,9 @@ export class Safety {
       return this.#checkAbsent(name, machine, { what: 'is taken away', lateMs: 0 });
     const forbiddenAt = this.causes.forbidden(name, machine);
     if (this.#world.now() - forbiddenAt <= STALE_MS) return;
-    if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
+    const known = this.#world.now() - STALE_MS; // to the leader, of it and of those that it follows
+    const followed = rulesOf(unit).needs.machineOf;
+    if ([name, ...followed].some((each) => this.unitChangedSince(each, known))) return;
     this.#world.violated(`${name} is to leave ${shortId(machine)}, and no rule says so`);
   }
 
