@@ -388,7 +388,8 @@ export class Safety {
     }
     // What left nothing in the store is not known to a leader that begins later.
     const known = [...this.#vanished].filter(([id]) => this.contents.knows(id));
-    const braked = heldByBrake(new Map(known), machine, { nowMs: now(), ttlMs });
+    const there = this.contents.machines.size;
+    const braked = heldByBrake(new Map(known), machine, { nowMs: now(), ttlMs, there });
     if (braked !== undefined)
       violated(`${name} is taken from ${shortId(machine)} in spite of the brake: ${braked}`);
   }
