@@ -77,6 +77,7 @@ export class HandOvers {
   /** Hands over until aborted. */
   async run(signal: AbortSignal): Promise<never> {
     const { report, clock, log, done } = this.#deps;
+    if (!this.isIdle) this.#wake.set(); // what a run before this one was ended in
     for (;;) {
       await this.#wake.changed(signal);
       const items = [...this.#queue].map(([name, revision]) => ({ name, revision }));
