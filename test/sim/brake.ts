@@ -16,7 +16,7 @@ const LATE_NEWS_MS = 20_000;
 export function heldByBrake(
   vanished: ReadonlyMap<string, Vanished>,
   machine: string,
-  { nowMs, ttlMs, there }: { nowMs: number; ttlMs: number; there: number },
+  { nowMs, ttlMs }: { nowMs: number; ttlMs: number },
 ): string | undefined {
   const mine = vanished.get(machine);
   if (mine === undefined || mine.orderly) return undefined;
@@ -24,9 +24,8 @@ export function heldByBrake(
     ({ atMs, orderly }) => !orderly && Math.abs(atMs - mine.atMs) < ttlMs / 2,
   );
   const lastMs = Math.max(...together.map(({ atMs }) => atMs));
-  // Who leaves in good order later was there when they went; who went as well and is back before a leader looked counts as there.
-  const left = together.find(({ atMs }) => atMs === lastMs)?.left ?? 0;
-  const all = Math.max(left, there) + together.length;
+  // Who leaves in good order later was there when they went.
+  const all = (together.find(({ atMs }) => atMs === lastMs)?.left ?? 0) + together.length;
   // One that went before the last was believed gone before the brake could hold.
   const isBraked = mine.atMs === lastMs && together.length >= 2 && together.length * 2 > all;
   const sinceMs = nowMs - lastMs;

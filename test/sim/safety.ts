@@ -5,7 +5,7 @@ import type { Host } from '../../src/model/machine.ts';
 import type { Assignment } from '../../src/model/unit.ts';
 import { heldByBrake, type Vanished } from './brake.ts';
 import { Causes } from './causes.ts';
-import { Contents, placeOf, rulesOf, shortId, type Place } from './contents.ts';
+import { Contents, placeOf, shortId, type Place } from './contents.ts';
 import { Guards } from './guards.ts';
 import type { SimMachine } from './machine.ts';
 import type { Process } from './process.ts';
@@ -363,9 +363,7 @@ export class Safety {
       return this.#checkAbsent(name, machine, { what: 'is taken away', lateMs: 0 });
     const forbiddenAt = this.causes.forbidden(name, machine);
     if (this.#world.now() - forbiddenAt <= STALE_MS) return;
-    const known = this.#world.now() - STALE_MS; // to the leader, of it and of those that it follows
-    const followed = rulesOf(unit).needs.machineOf;
-    if ([name, ...followed].some((each) => this.unitChangedSince(each, known))) return;
+    if (this.unitChangedSince(name, this.#world.now() - STALE_MS)) return;
     this.#world.violated(`${name} is to leave ${shortId(machine)}, and no rule says so`);
   }
 
@@ -388,8 +386,7 @@ export class Safety {
     }
     // What left nothing in the store is not known to a leader that begins later.
     const known = [...this.#vanished].filter(([id]) => this.contents.knows(id));
-    const there = this.contents.machines.size;
-    const braked = heldByBrake(new Map(known), machine, { nowMs: now(), ttlMs, there });
+    const braked = heldByBrake(new Map(known), machine, { nowMs: now(), ttlMs });
     if (braked !== undefined)
       violated(`${name} is taken from ${shortId(machine)} in spite of the brake: ${braked}`);
   }
