@@ -146,6 +146,8 @@ class EngineTerm {
     await this.#records.write(signal); // before anything is moved: the next leader must know what was believed
     while (this.#picture.dirtyCount > 0) {
       await this.#slice(signal);
+      // What the picture says is old: nothing more is moved for it until the mirror has brought why, or it is time to look again.
+      if (this.#lost.length > 0) break;
       await this.#deps.clock.sleep(0, signal); // heartbeats and requests first
       await this.#takeChanges(signal);
     }
