@@ -27,6 +27,10 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['evict-of-one-that-is-back', 'a machine that was back would be given up'],
   ['left-before-all-was-stopped', 'a machine was gone before what it ran had stopped'],
   ['token-from-before-a-stop', 'a start waited behind a stop with a token of long ago'],
+  [
+    'decided-before-it-was-told-why',
+    'a unit was placed and taken back for what the leader had not heard',
+  ],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

@@ -83,6 +83,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'token-from-before-a-stop',
   },
   {
+    name: 'decides-behind-a-lost-write',
+    fault: 'the leader goes on deciding from a picture that a lost write has shown to be old',
+    file: 'src/engine/engine.ts',
+    find: 'if (this.#lost.length > 0) break;',
+    replace: '',
+    plan: 'decided-before-it-was-told-why',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',
