@@ -179,6 +179,7 @@ class Daemon {
         evidence: {
           answeredSince: () => presence.answeredSince(),
           restoredAt: () => host.restoredAtMs,
+          revisionAt: (ms) => presence.revisionAt(ms),
           ttlSec,
         },
       },

@@ -10,7 +10,8 @@ import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { LeaseKeeper, type LeaseEvent } from '../src/store/lease-keeper.ts';
-import type { KeyValue, Kv, LeaseId, Revision } from '../src/store/kv.ts';
+import type { KeyValue, Kv, LeaseId, Renewal, Revision } from '../src/store/kv.ts';
+import { SeenRevisions } from '../src/store/seen-revisions.ts';
 import type { IdentityFile } from './identity.ts';
 
 /**
@@ -47,6 +48,11 @@ export class Presence {
   #registrations = 0;
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
+  readonly #revisions = new SeenRevisions();
+  /** By this process, or by one before it in this boot; not since it has left. */
+  #wasRegistered: boolean;
+  /** The key had ended before it was registered as it is now. */
+  #returned = false;
   /** The key is ours, under the lease that the keeper renews. */
   #holdsKey = false;
   readonly #renewed = new Wake();
@@ -61,7 +67,11 @@ export class Presence {
     const { id, ttlSec } = facts();
     this.#key = keys.machine(id);
     const log = (event: LeaseEvent): void => this.#leaseEvent(event);
-    const confirmed = (): void => this.#renewed.set();
+    const confirmed = ({ revision }: Renewal): void => {
+      this.#revisions.note(clock.now(), revision);
+      this.#renewed.set();
+    };
+    this.#wasRegistered = deps.identity.identity.lease !== undefined;
     this.#keeper = new LeaseKeeper({ kv, clock, ttlSec, random, log, confirmed });
   }
 
@@ -77,6 +87,11 @@ export class Presence {
   /** Clock time in ms since when the lease's renewals were answered without a gap: the engine's evidence. */
   answeredSince(): number {
     return this.#keeper.answeredSince();
+  }
+
+  /** A revision that the store had reached at that clock time in ms, or the first that is known: the engine's evidence, too. */
+  revisionAt(ms: number): Revision | undefined {
+    return this.#revisions.at(ms);
   }
 
   /** `Clock.bootMs()` until which the others certainly find this machine's key; -Infinity while it is not there. */
@@ -161,6 +176,7 @@ export class Presence {
       return;
     }
     this.#registrations += 1;
+    this.#wasRegistered = true;
     this.#deps.log.info({ machine: this.#deps.facts().id, lease }, 'machine registered');
     this.#become('registered');
     this.#stateChanged.set();
@@ -179,8 +195,10 @@ export class Presence {
 
   /** Makes the key ours. Answers false where another holds it. */
   async #register(lease: LeaseId, signal: AbortSignal): Promise<boolean> {
-    const { found } = await this.#look(signal);
+    const { found, revision } = await this.#look(signal);
     const other = this.#foreign(found);
+    this.#revisions.note(this.#deps.clock.now(), revision);
+    this.#returned = found === undefined ? this.#wasRegistered : this.#saysReturned(found);
     this.#claimUntilMs = -Infinity;
     if (other !== undefined) {
       this.#become('claiming');
@@ -191,6 +209,11 @@ export class Presence {
     if (this.#isOurs(found, lease)) this.#written = found.value;
     else await this.#put(lease, signal);
     return true;
+  }
+
+  /** What the key says goes on with it. */
+  #saysReturned(found: KeyValue): boolean {
+    return this.#read(found)?.returned === true;
   }
 
   /** It says what we say, and hangs on the lease that we renew: the same words under another lease go with that one. */
@@ -240,10 +263,13 @@ export class Presence {
 
   /** The record of another registration, if the key holds one. What cannot be read is overwritten: the id is ours. */
   #foreign(found: KeyValue | undefined): Machine | undefined {
-    if (found === undefined) return undefined;
+    const machine = found === undefined ? undefined : this.#read(found);
+    return machine?.nonce === this.#deps.identity.identity.nonce ? undefined : machine;
+  }
+
+  #read(found: KeyValue): Machine | undefined {
     try {
-      const machine = decode('machine', found.key, found.value);
-      return machine.nonce === this.#deps.identity.identity.nonce ? undefined : machine;
+      return decode('machine', found.key, found.value);
     } catch (error) {
       if (isFleetError(error, 'REGISTRY_RECORD_INVALID')) return undefined;
       throw error;
@@ -345,7 +371,13 @@ export class Presence {
   #value(): string {
     const { incarnation, nonce } = this.#deps.identity.identity;
     const { facts } = this.#deps;
-    return encode('machine', { ...facts(), incarnation, nonce, leaving: this.#isLeaving });
+    return encode('machine', {
+      ...facts(),
+      incarnation,
+      nonce,
+      leaving: this.#isLeaving,
+      ...(this.#returned ? { returned: true } : {}),
+    });
   }
 
   #leaseEvent(event: LeaseEvent): void {

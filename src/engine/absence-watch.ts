@@ -7,13 +7,14 @@ import {
   PROBE_AGAIN_MS,
   type Absence,
   type Brake,
+  type Returned,
   type Vanished,
 } from '../reconcile/absence.ts';
 import { withChildSignal } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { ClusterPicture } from '../scheduler/cluster.ts';
-import type { Kv, LeaseId } from '../store/kv.ts';
+import type { KeyValue, Kv, LeaseId, Revision } from '../store/kv.ts';
 import { probeLeases, type Probe } from './lease-probe.ts';
 
 /** What this process knows of its own connection to the store: without it, nobody is believed absent. */
@@ -22,6 +23,8 @@ export interface Evidence {
   answeredSince(): number;
   /** Clock time in ms at which this process last found the store to be of another history; -Infinity for never. */
   restoredAt(): number;
+  /** A revision that the store had reached at that clock time in ms, or the first that this process knows; undefined where it knows none. */
+  revisionAt(ms: number): Revision | undefined;
   /** The ttl that is assumed of machines that this process never saw. */
   readonly ttlSec: number;
 }
@@ -53,9 +56,11 @@ interface Seen {
   readonly ttlSec: number;
   readonly leaving: boolean;
   readonly lease: LeaseId | undefined;
+  /** The revision from which its key is there again after it had ended; undefined where it never ended. */
+  readonly returnedAt: Revision | undefined;
 }
 
-interface Gone extends Omit<Seen, 'lease'> {
+interface Gone extends Pick<Seen, 'ttlSec' | 'leaving'> {
   readonly atMs: number;
   readonly remembered: boolean;
   believed: boolean;
@@ -71,6 +76,8 @@ export class AbsenceWatch {
   /** Those whose key is there. */
   readonly #seen = new Map<MachineId, Seen>();
   readonly #gone = new Map<MachineId, Gone>();
+  /** Present, and was gone just now: it counts with those that vanished together with it. */
+  readonly #returned = new Map<MachineId, Returned>();
   /** Present, and not heard of when last asked: they take nothing until they renew. */
   #silent: ReadonlySet<MachineId> = new Set();
   #probe: { readonly atMs: number; readonly silent: number } | undefined;
@@ -86,10 +93,18 @@ export class AbsenceWatch {
   }
 
   /** Told of each change of a machine's key. */
-  saw(id: MachineId, machine: Machine | undefined, lease?: LeaseId): void {
+  saw(id: MachineId, machine: Machine | undefined, kv?: KeyValue): void {
     if (machine === undefined) return this.#missing(id, undefined);
-    this.#seen.set(id, { ttlSec: machine.ttlSec, leaving: machine.leaving, lease });
+    const { ttlSec, leaving, returned = false } = machine;
+    const returnedAt = returned ? kv?.createRevision : undefined;
+    const before = this.#seen.get(id);
+    this.#seen.set(id, { ttlSec, leaving, lease: kv?.lease, returnedAt });
+    const gone = this.#gone.get(id);
     this.#gone.delete(id);
+    // That it was gone was not told where the mirror had to list again.
+    const wasUnseen = before !== undefined && returnedAt !== before.returnedAt;
+    if (gone === undefined ? wasUnseen : !gone.leaving && !gone.remembered)
+      this.#returned.set(id, { vanishedAtMs: gone?.atMs ?? this.#deps.clock.now(), ttlSec });
   }
 
   /** Goes on with the brake of the leader before. */
@@ -162,11 +177,14 @@ export class AbsenceWatch {
       this.#memory.discontinuityAtMs ?? -Infinity,
       evidence.restoredAt(),
     );
+    for (const [id, { vanishedAtMs, ttlSec }] of this.#returned)
+      if (nowMs - vanishedAtMs > 2000 * ttlSec) this.#returned.delete(id); // nobody vanishes together with it any more
     return judgeAbsence({
       nowMs,
       present: this.#seen.size,
       silent: this.#silentNow(nowMs),
       vanished: [...this.#gone].map(([id, gone]) => this.#vanished(id, gone)),
+      returned: [...this.#returned.values()],
       answeredSinceMs,
       leaderSinceMs: this.#leaderSinceMs,
       discontinuityAtMs: discontinuityAtMs === -Infinity ? undefined : discontinuityAtMs,
@@ -221,9 +239,18 @@ export class AbsenceWatch {
     this.#silent = silent;
   }
 
-  /** Machines whose keys were gone before this term began: those that units may be placed on, and those that are remembered. */
+  /**
+   * Machines whose keys were gone before this term began: those that units may be placed on, and those that are remembered. And those
+   * that are back since a ttl before it: of what vanished together some may have been quicker than the leader.
+   */
   #scan(): void {
     this.#scanned = true;
+    const nowMs = this.#deps.clock.now();
+    for (const [id, { ttlSec, returnedAt }] of this.#seen) {
+      const known = this.#deps.evidence.revisionAt(this.#leaderSinceMs - ttlSec * 1000);
+      if (returnedAt !== undefined && known !== undefined && returnedAt > known)
+        this.#returned.set(id, { vanishedAtMs: nowMs, ttlSec });
+    }
     for (const { id, machine, host, holds } of this.#picture.machines())
       if (machine === undefined && (host !== undefined || holds.size > 0))
         this.#missing(id, host?.absentSinceMs);
@@ -235,6 +262,7 @@ export class AbsenceWatch {
     const { evidence, clock } = this.#deps;
     const seen = this.#seen.get(id) ?? { ttlSec: evidence.ttlSec, leaving: false };
     this.#seen.delete(id);
+    this.#returned.delete(id);
     const { ttlSec, leaving } = seen;
     const remembered = absentSinceMs !== undefined;
     const agoMs = remembered ? Math.max(0, clock.wallNow() - absentSinceMs) : 0;

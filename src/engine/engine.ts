@@ -170,8 +170,8 @@ class EngineTerm {
         {
           keys,
           picture: this.#picture,
-          machine: (id, machine, lease) => {
-            this.#absence.saw(id, machine, lease);
+          machine: (id, machine, kv) => {
+            this.#absence.saw(id, machine, kv);
             this.#records.sawMachine(id);
           },
           host: (id, host, revision) => this.#records.saw(id, host, revision),

@@ -5,14 +5,14 @@ import type { Host, Machine, MachineId } from '../model/machine.ts';
 import { parseClusterKey, type ClusterKey, type Keys } from '../registry/keys.ts';
 import { decode, type RecordKind, type Records } from '../registry/codec.ts';
 import type { ClusterPicture } from '../scheduler/cluster.ts';
-import type { LeaseId, Revision } from '../store/kv.ts';
+import type { KeyValue, Revision } from '../store/kv.ts';
 import type { Change } from '../store/mirror.ts';
 
 export interface FeedDeps {
   readonly keys: Keys;
   readonly picture: ClusterPicture;
-  /** Told of each change of a machine's key, before the picture is; with the lease that the key hangs on. */
-  readonly machine: (id: MachineId, machine: Machine | undefined, lease?: LeaseId) => void;
+  /** Told of each change of a machine's key, before the picture is; with the key as it stands. */
+  readonly machine: (id: MachineId, machine: Machine | undefined, kv?: KeyValue) => void;
   /** Told of each change of what outlives it. */
   readonly host: (id: MachineId, host: Host | undefined, revision: Revision) => void;
   /** Called for each record that does not decode. */
@@ -58,7 +58,7 @@ function apply(
       );
     }
     case 'machine':
-      machine(what.machine, read('machine'), kv?.lease);
+      machine(what.machine, read('machine'), kv);
       return picture.applyMachine(what.machine, read('machine'));
     case 'host':
       host(what.machine, read('host'), kv?.modRevision ?? 0n);

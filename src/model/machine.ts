@@ -26,6 +26,8 @@ export interface Machine {
   readonly nonce: string;
   /** It goes in good order: believed at once. */
   readonly leaving: boolean;
+  /** Its key had ended with its lease, without its leave, and it was registered again. */
+  readonly returned?: boolean;
 }
 
 /** `c/host/ID`: what outlives the machine's lease. Times are wall-clock milliseconds, for display. */

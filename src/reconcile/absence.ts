@@ -25,6 +25,9 @@ export interface Vanished {
   readonly remembered: boolean;
 }
 
+/** A machine that vanished and is back: one of the present ones. */
+export type Returned = Pick<Vanished, 'vanishedAtMs' | 'ttlSec'>;
+
 /** Too many vanished at once: more likely it is us, or the network, than all of them. */
 export interface Brake {
   readonly sinceMs: number;
@@ -44,6 +47,7 @@ export interface AbsenceInput {
    */
   readonly silent: number | undefined;
   readonly vanished: readonly Vanished[];
+  readonly returned: readonly Returned[];
   /** Every renewal of this process's own machine lease has been answered since; undefined while one is not. */
   readonly answeredSinceMs: number | undefined;
   readonly leaderSinceMs: number;
@@ -115,10 +119,11 @@ function doubtOf(
 /** The brake would be pulled if those that are silent vanished too. Either they do, or they renew; both within their ttl. */
 function mayBecomeTooMany(input: AbsenceInput): boolean {
   const { nowMs, present, silent = 0 } = input;
-  const recent = [...countedOf(input), ...rememberedOf(input)].filter(
-    ({ vanishedAtMs, ttlSec }) => nowMs - vanishedAtMs <= ttlSec * 1000,
-  );
-  return silent > 0 && isTooMany(recent.length + silent, recent.length + present);
+  const isRecent = ({ vanishedAtMs, ttlSec }: Returned): boolean =>
+    nowMs - vanishedAtMs <= ttlSec * 1000;
+  const missing = [...countedOf(input), ...rememberedOf(input)].filter(isRecent).length;
+  const back = input.returned.filter(isRecent).length;
+  return silent > 0 && isTooMany(missing + back + silent, missing + present);
 }
 
 /** The brake as of now: on until all of its machines are back or given up by a person, or its time is over. */
@@ -126,10 +131,12 @@ function brakeFor(input: AbsenceInput): Brake | undefined {
   const { nowMs } = input;
   const { kept, held, over } = heldBy(input);
   // What a person has given up, or an earlier leader, is not held, but it vanished with the others.
-  const together = largestGroup([...countedOf(input), ...givenUp(input), ...rememberedOf(input)]);
-  const toHold = together.filter(({ evict, remembered }) => !evict && !remembered);
+  const missing = [...countedOf(input), ...givenUp(input), ...rememberedOf(input)];
+  const together = largestGroup([...missing, ...input.returned]);
+  const away = missing.filter((machine) => together.includes(machine));
+  const toHold = away.filter(({ evict, remembered }) => !evict && !remembered);
   const isNew = toHold.some(({ id }) => kept?.machines.includes(id) !== true);
-  if (isTooMany(together.length, input.present + together.length) && isNew) {
+  if (isTooMany(together.length, input.present + away.length) && isNew) {
     const group = [...new Set([...(over ? [] : held), ...toHold])];
     const ttlMs = Math.max(...group.map(({ ttlSec }) => ttlSec)) * 1000;
     const machines = group.map(({ id }) => id).sort();
@@ -175,12 +182,12 @@ function isTooMany(vanished: number, all: number): boolean {
 }
 
 /** The most machines that vanished within one ttl. */
-function largestGroup(vanished: readonly Vanished[]): readonly Vanished[] {
+function largestGroup(vanished: readonly Returned[]): readonly Returned[] {
   const sorted = vanished.toSorted((a, b) => a.vanishedAtMs - b.vanishedAtMs);
-  let largest: readonly Vanished[] = [];
+  let largest: readonly Returned[] = [];
   let from = 0;
   for (const [index, last] of sorted.entries()) {
-    const spans = (first: Vanished | undefined): boolean =>
+    const spans = (first: Returned | undefined): boolean =>
       first !== undefined &&
       last.vanishedAtMs - first.vanishedAtMs > Math.max(first.ttlSec, last.ttlSec) * 1000;
     while (spans(sorted[from])) from += 1;

@@ -129,6 +129,7 @@ const schemas = {
     incarnation: z.string(),
     nonce: z.string(),
     leaving: z.boolean(),
+    returned: z.boolean().optional(),
   }),
   host: z.object({
     id: machineId,

@@ -76,6 +76,14 @@ export interface WatchBatch {
 /** etcd's lease id, as a decimal string. */
 export type LeaseId = string;
 
+/** What a store says to a renewal. */
+export interface Renewal {
+  /** Seconds until the lease ends. */
+  readonly leftSec: number;
+  /** One that the store had reached by then: a member that lags tells an earlier one. */
+  readonly revision: Revision;
+}
+
 export interface Kv {
   /** How often this process has found that the store went back: restored from a backup, or another. Whoever knows it by an earlier number reads anew. */
   readonly reversions: number;
@@ -95,10 +103,10 @@ export interface Kv {
 
   grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId>;
   /**
-   * Renews once. Answers the seconds now left; throws STORE_LEASE_GONE when the store does not know the lease. In `withinMs` more than one
+   * Renews once. Answers what is left now; throws STORE_LEASE_GONE when the store does not know the lease. In `withinMs` more than one
    * member is tried; without it the store's own bounds hold.
    */
-  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<number>;
+  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<Renewal>;
   /**
    * Seconds left, whole ones, rounded down: 0 also where it has ended and its keys are about to go. STORE_LEASE_GONE as above. Renews nothing.
    */

@@ -5,7 +5,7 @@ import { isFleetError } from '../model/errors.ts';
 import { withChildSignal } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Wake } from '../runtime/wake.ts';
-import type { Kv, LeaseId } from './kv.ts';
+import type { Kv, LeaseId, Renewal } from './kv.ts';
 
 export interface LeaseKeeperOptions {
   readonly kv: Kv;
@@ -15,7 +15,7 @@ export interface LeaseKeeperOptions {
   readonly random: () => number;
   readonly log?: (event: LeaseEvent) => void;
   /** Called at each confirmed renewal. */
-  readonly confirmed?: () => void;
+  readonly confirmed?: (renewal: Renewal) => void;
 }
 
 /** What a keeper has to say to a log or a counter. */
@@ -74,9 +74,9 @@ export class LeaseKeeper {
     this.#gone = false;
     if (resume !== undefined) {
       const sentAt = clock.bootMs();
-      const leftSec = await renewOrUndefined(kv, resume, signal);
+      const renewal = await renewOrUndefined(kv, resume, signal);
       // One with a shorter ttl was granted under another configuration: its keys move to a new one.
-      if (leftSec !== undefined && leftSec >= ttlSec) return this.#begin(resume, sentAt);
+      if (renewal !== undefined && renewal.leftSec >= ttlSec) return this.#begin(resume, sentAt);
     }
     const sentAt = clock.bootMs();
     return this.#begin(await kv.grantLease(ttlSec, signal), sentAt);
@@ -129,7 +129,7 @@ export class LeaseKeeper {
     const sentAt = clock.bootMs();
     let error: FleetError | undefined;
     try {
-      const leftSec = await withChildSignal(signal, async (scope) => {
+      const renewal = await withChildSignal(signal, async (scope) => {
         const withinMs = (ttlSec * 1000) / 3;
         const late = clock.sleep(withinMs, scope);
         const answer = kv.renewLease(id, scope, withinMs);
@@ -139,8 +139,8 @@ export class LeaseKeeper {
           for (const wait of [answer, late]) wait.catch(() => undefined);
         }
       });
-      if (typeof leftSec === 'number') {
-        this.#confirm(id, sentAt, leftSec);
+      if (renewal !== undefined) {
+        this.#confirm(id, sentAt, renewal);
         return 'answered';
       }
     } catch (thrown) {
@@ -153,15 +153,15 @@ export class LeaseKeeper {
     return 'unanswered';
   }
 
-  #confirm(id: LeaseId, sentAt: number, leftSec: number): void {
+  #confirm(id: LeaseId, sentAt: number, renewal: Renewal): void {
     const wasHeld = this.state === 'held';
     const { clock } = this.#options;
     if (sentAt - this.#sentAt > this.#gapMaxMs())
       this.#answeredSince = clock.now() - (clock.bootMs() - sentAt);
     this.#sentAt = sentAt;
-    this.#leftMs = Math.min(leftSec, this.#options.ttlSec) * 1000;
+    this.#leftMs = Math.min(renewal.leftSec, this.#options.ttlSec) * 1000;
     this.#confirmed.set();
-    this.#options.confirmed?.();
+    this.#options.confirmed?.(renewal);
     if (!wasHeld) this.#options.log?.({ kind: 'answered again', lease: id });
   }
 
@@ -195,7 +195,7 @@ async function renewOrUndefined(
   kv: Kv,
   id: LeaseId,
   signal: AbortSignal,
-): Promise<number | undefined> {
+): Promise<Renewal | undefined> {
   try {
     return await kv.renewLease(id, signal);
   } catch (error) {

@@ -62,7 +62,12 @@ async function runLoop({ say }: Bench): Promise<Findings> {
       random: () => 0,
       log: { ...silentLog, info: note },
       intervalMs: 2_000,
-      evidence: { restoredAt: () => -Infinity, answeredSince: () => -Infinity, ttlSec: 30 },
+      evidence: {
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        answeredSince: () => -Infinity,
+        ttlSec: 30,
+      },
     },
     end.signal,
   );

@@ -12,7 +12,12 @@ const TTL_MS = TTL_SEC * 1000;
 /** ms; etcd looks for ended leases every 500 ms and ends them through its log. */
 const ETCD_LATE_MS = 1_000;
 const WELL = {
-  evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: TTL_SEC },
+  evidence: {
+    answeredSince: () => -1e9,
+    restoredAt: () => -Infinity,
+    revisionAt: () => undefined,
+    ttlSec: TTL_SEC,
+  },
   intervalMs: 500,
 };
 

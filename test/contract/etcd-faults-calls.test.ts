@@ -183,7 +183,7 @@ describe.skipIf(etcdMissing !== undefined).concurrent(`calls on etcd ${etcdMissi
     await using kv = await openStore(etcd.endpoints, { requestTimeoutMs: 500 });
     const lease = await kv.grantLease(60, never);
     const lost = await kv.grantLease(60, never);
-    expect(await kv.renewLease(lease, never)).toBe(60);
+    expect(await kv.renewLease(lease, never)).toMatchObject({ leftSec: 60 });
     await etcd.etcdctl(['lease', 'revoke', BigInt(lost).toString(16)]);
     const outcomes = await Promise.all([
       failureOf(kv.renewLease(lost, never)),

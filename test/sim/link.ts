@@ -5,6 +5,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -66,7 +67,7 @@ export class Link implements Kv {
     return this.#exchange(signal, false, (kv, own) => kv.grantLease(ttlSec, own));
   }
 
-  renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  renewLease(id: LeaseId, signal: AbortSignal): Promise<Renewal> {
     return this.#exchange(signal, false, (kv, own) => kv.renewLease(id, own));
   }
 

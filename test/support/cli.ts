@@ -69,7 +69,12 @@ export class Fleet {
       random: () => 0,
       log: silent,
       intervalMs: 2_000,
-      evidence: { answeredSince: () => systemClock.now(), restoredAt: () => -Infinity, ttlSec: 30 },
+      evidence: {
+        answeredSince: () => systemClock.now(),
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        ttlSec: 30,
+      },
     };
     this.#tasks.push(runEngine(deps, this.#stop.signal).catch(() => undefined));
     return this;

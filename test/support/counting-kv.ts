@@ -5,6 +5,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -83,7 +84,7 @@ export class CountingKv implements Kv {
     return await this.#kv.grantLease(ttlSec, signal);
   }
 
-  async renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  async renewLease(id: LeaseId, signal: AbortSignal): Promise<Renewal> {
     this.#noted.push({ kind: 'renew' });
     return await this.#kv.renewLease(id, signal);
   }

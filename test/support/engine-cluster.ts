@@ -197,7 +197,12 @@ export class EngineCluster {
         random: () => 0.5,
         log: silentLog,
         intervalMs: 2_000,
-        evidence: { answeredSince: () => 0, restoredAt: () => -Infinity, ttlSec: 30 },
+        evidence: {
+          answeredSince: () => 0,
+          restoredAt: () => -Infinity,
+          revisionAt: () => undefined,
+          ttlSec: 30,
+        },
         ...overrides,
       },
       stop.signal,

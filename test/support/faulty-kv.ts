@@ -6,6 +6,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -96,7 +97,7 @@ export class FaultyKv implements Kv {
     return await this.#kv.grantLease(ttlSec, signal);
   }
 
-  async renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  async renewLease(id: LeaseId, signal: AbortSignal): Promise<Renewal> {
     this.calls.renewLease += 1;
     await this.#pass(signal);
     return await this.#kv.renewLease(id, signal);

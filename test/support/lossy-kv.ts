@@ -5,6 +5,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -46,7 +47,7 @@ export class LossyKv implements Kv {
   grantLease(ttlSec: number, signal: AbortSignal): Promise<LeaseId> {
     return this.#kv.grantLease(ttlSec, signal);
   }
-  renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  renewLease(id: LeaseId, signal: AbortSignal): Promise<Renewal> {
     return this.#kv.renewLease(id, signal);
   }
   leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {

@@ -12,6 +12,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -150,11 +151,11 @@ export class MemoryStore implements Kv {
     return id;
   }
 
-  async renewLease(id: LeaseId, signal: AbortSignal): Promise<number> {
+  async renewLease(id: LeaseId, signal: AbortSignal): Promise<Renewal> {
     this.#enter(signal);
     const left = this.#leases.renew(id, this.#clock.now());
     if (left === undefined) throw leaseGone(id);
-    return left;
+    return { leftSec: left, revision: BigInt(this.#visible) };
   }
 
   async leaseRemaining(id: LeaseId, signal: AbortSignal): Promise<number> {

@@ -1,6 +1,8 @@
 // The renewals of all leases over one stream to one member.
 // Invariant: an answer is given to the renewal that was sent for it: after a renewal that was not answered in time the stream is dropped,
 // so that a late answer can never pass for a confirmation of a later request.
+import type { ILeaseKeepAliveResponse } from 'etcd3';
+import type { Renewal } from '../kv.ts';
 import { EndedCall } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Try } from './member.ts';
@@ -8,7 +10,7 @@ import type { KeepAliveStream } from './services.ts';
 
 interface Waiting {
   readonly id: string;
-  settle(outcome: { readonly ttlSec: number } | { readonly error: Error }): void;
+  settle(outcome: Renewal | { readonly error: Error }): void;
 }
 
 interface Open {
@@ -25,8 +27,8 @@ export class KeepAlives {
     this.#inFlight = inFlight;
   }
 
-  /** Answers the seconds left; 0 when the lease is not known. `connect` opens the stream when none is open. */
-  renew(id: string, { timeoutMs, signal }: Try, connect: () => KeepAliveStream): Promise<number> {
+  /** No second is left when the lease is not known. `connect` opens the stream when none is open. */
+  renew(id: string, { timeoutMs, signal }: Try, connect: () => KeepAliveStream): Promise<Renewal> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const open = (this.#open ??= this.#listen(connect()));
@@ -36,7 +38,7 @@ export class KeepAlives {
           done();
           signal.removeEventListener('abort', aborted);
           if ('error' in outcome) reject(outcome.error);
-          else resolve(outcome.ttlSec);
+          else resolve(outcome);
         },
       };
       // An aborted renewal keeps its place in the queue: its answer is still to come.
@@ -56,9 +58,10 @@ export class KeepAlives {
 
   #listen(stream: KeepAliveStream): Open {
     const open: Open = { stream, waiting: [] };
-    stream.on('data', ({ ID, TTL }: { ID: string; TTL: string }) => {
+    stream.on('data', ({ ID, TTL, header }: ILeaseKeepAliveResponse) => {
       const waiting = open.waiting.shift();
-      if (waiting?.id === ID) waiting.settle({ ttlSec: Number(TTL) });
+      if (waiting?.id === ID)
+        waiting.settle({ leftSec: Number(TTL), revision: BigInt(header.revision) });
       else {
         const error = new Error(`etcd answers for lease '${ID}' instead of '${waiting?.id}'`);
         waiting?.settle({ error: Object.assign(error, { code: 13, details: error.message }) });

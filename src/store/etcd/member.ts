@@ -5,6 +5,7 @@ import type { IWatchCreateRequest } from 'etcd3';
 import type { Clock } from '../../runtime/clock.ts';
 import { EndedCall } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
+import type { Renewal } from '../kv.ts';
 import { KeepAlives } from './keep-alives.ts';
 import type { PendingCall, Services, UnaryMethod } from './services.ts';
 import { WatchMux, type MuxKind, type OpenWatch } from './watch-mux.ts';
@@ -68,8 +69,8 @@ export class Member {
     return this.#mux(kind, metadata).open(request);
   }
 
-  /** Renews a lease once; answers the seconds left, 0 when this lease is not known. */
-  async keepAlive(id: string, limits: Try): Promise<number> {
+  /** Renews a lease once; no second is left when this lease is not known. */
+  async keepAlive(id: string, limits: Try): Promise<Renewal> {
     const metadata = await this.#metadata(limits);
     return this.#keepAlives.renew(id, limits, () => this.#services.leaseKeepAlive(metadata));
   }

@@ -11,6 +11,7 @@ import type {
   LeaseId,
   RangeOptions,
   RangeResult,
+  Renewal,
   Revision,
   Txn,
   TxnResult,
@@ -170,12 +171,12 @@ export class EtcdStore implements Kv {
     );
   }
 
-  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<number> {
+  renewLease(id: LeaseId, signal: AbortSignal, withinMs?: number): Promise<Renewal> {
     return this.#parts.members.call(
       async (member, limits) => {
-        const leftSec = await member.keepAlive(id, limits);
-        if (leftSec <= 0) throw leaseGone(id);
-        return leftSec;
+        const renewal = await member.keepAlive(id, limits);
+        if (renewal.leftSec <= 0) throw leaseGone(id);
+        return renewal;
       },
       { resend: 'always', signal, ...(withinMs === undefined ? {} : { withinMs }) },
     );

@@ -58,7 +58,12 @@ describe('runEngine', () => {
     await cluster.join('m3', { ttlSec: 10_000 });
     await cluster.start('a.service');
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+      evidence: {
+        answeredSince: () => -1e9,
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        ttlSec: 3,
+      },
     });
     await settle();
     expect(await cluster.placements()).toEqual(['a.service on m1']);
@@ -77,7 +82,12 @@ describe('runEngine', () => {
     const remembered = async (): Promise<number> =>
       (await cluster.kv.range(cluster.keys.host(m1), {}, never)).kvs.length;
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+      evidence: {
+        answeredSince: () => -1e9,
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        ttlSec: 3,
+      },
     });
     await settle();
     await cluster.vanish('m1');
@@ -98,6 +108,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => (answered ? -1e9 : clock.now()),
         restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
         ttlSec: 3,
       },
     });
@@ -121,7 +132,12 @@ describe('runEngine', () => {
     await cluster.start('a.service');
     const restoredAtMs = clock.now();
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => -1e9, restoredAt: () => restoredAtMs, ttlSec: 10 },
+      evidence: {
+        answeredSince: () => -1e9,
+        restoredAt: () => restoredAtMs,
+        revisionAt: () => undefined,
+        ttlSec: 10,
+      },
     });
     await settle(1_000);
     await cluster.vanish('m1');
@@ -137,7 +153,12 @@ describe('runEngine', () => {
     for (const name of ['m1', 'm2', 'm3', 'm4', 'm5']) await cluster.join(name, away);
     await cluster.start('a.service');
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+      evidence: {
+        answeredSince: () => -1e9,
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        ttlSec: 3,
+      },
     });
     await settle(3_000);
     await cluster.vanish('m2');
@@ -156,7 +177,12 @@ describe('runEngine', () => {
     await cluster.join('m3', { ttlSec: 10_000 });
     await cluster.start('a.service');
     cluster.runEngine('m2', {
-      evidence: { answeredSince: () => clock.now(), restoredAt: () => -Infinity, ttlSec: 3 },
+      evidence: {
+        answeredSince: () => clock.now(),
+        restoredAt: () => -Infinity,
+        revisionAt: () => undefined,
+        ttlSec: 3,
+      },
     });
     await settle();
     await cluster.vanish('m1');

@@ -20,7 +20,12 @@ async function begin(machines: number): Promise<void> {
   cluster = new EngineCluster(openEmbeddedStore({ memory: true, clock }), clock);
   for (let n = 1; n <= machines; n += 1) await cluster.live(`m${n}`);
   cluster.runEngine('m1', {
-    evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: 3 },
+    evidence: {
+      answeredSince: () => -1e9,
+      restoredAt: () => -Infinity,
+      revisionAt: () => undefined,
+      ttlSec: 3,
+    },
   });
   await clock.advance(3_000);
 }

@@ -12,7 +12,12 @@ import { SimClock } from '../../support/sim-clock.ts';
 const TTL_SEC = 3;
 const TTL_MS = TTL_SEC * 1000;
 const WELL = {
-  evidence: { answeredSince: () => -1e9, restoredAt: () => -Infinity, ttlSec: TTL_SEC },
+  evidence: {
+    answeredSince: () => -1e9,
+    restoredAt: () => -Infinity,
+    revisionAt: () => undefined,
+    ttlSec: TTL_SEC,
+  },
 };
 
 let clock: SimClock;

@@ -10,6 +10,7 @@ const CALM: AbsenceInput = {
   present: 3,
   silent: 0,
   vanished: [],
+  returned: [],
   answeredSinceMs: 0,
   leaderSinceMs: 0,
   discontinuityAtMs: undefined,

@@ -50,7 +50,7 @@ describe('MemoryStore', () => {
     expect(await keysBelow(kv, '/')).toEqual(['long', 'short']);
     await clock.advance(1);
     expect(await keysBelow(kv, '/')).toEqual(['long']);
-    expect(await kv.renewLease(long, never)).toBe(30);
+    expect(await kv.renewLease(long, never)).toMatchObject({ leftSec: 30 });
     await clock.advance(29_999);
     expect(await keysBelow(kv, '/')).toEqual(['long']);
     await clock.advance(1);

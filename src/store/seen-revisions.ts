@@ -1,0 +1,23 @@
+// Up to which revision the store had come, at which time on our own clock: what tells without anybody's wall clock when a key was made.
+// Invariant: bounded; what was noted of a store that has gone back is forgotten.
+import type { Revision } from './kv.ts';
+
+/** With a note at each renewal, five ttls; more where renewals have failed. */
+const NOTES_MAX = 16;
+
+export class SeenRevisions {
+  /** By time, and so by revision. */
+  #notes: Readonly<{ atMs: number; revision: Revision }>[] = [];
+
+  note(atMs: number, revision: Revision): void {
+    const last = this.#notes.at(-1);
+    if (last !== undefined && revision < last.revision) this.#notes = [];
+    this.#notes.push({ atMs, revision });
+    if (this.#notes.length > NOTES_MAX) this.#notes.shift();
+  }
+
+  /** One that the store had reached by then, the first that is known where nothing was noted so early; undefined where nothing was at all. */
+  at(ms: number): Revision | undefined {
+    return (this.#notes.findLast(({ atMs }) => atMs <= ms) ?? this.#notes[0])?.revision;
+  }
+}
