@@ -2,9 +2,9 @@
 // Invariant: losing the lease, the key or the store stops no unit; it is registered again as soon as that can be.
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { Machine } from '../src/model/machine.ts';
-import { decode, encode, RECORD_VERSION } from '../src/registry/codec.ts';
+import { decode, encode } from '../src/registry/codec.ts';
 import type { Keys } from '../src/registry/keys.ts';
-import { aborted, withChildSignal } from '../src/runtime/abort.ts';
+import { aborted } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
@@ -13,6 +13,7 @@ import { LeaseKeeper, type LeaseEvent } from '../src/store/lease-keeper.ts';
 import type { KeyValue, Kv, LeaseId, Renewal, Revision } from '../src/store/kv.ts';
 import { SeenRevisions } from '../src/store/seen-revisions.ts';
 import type { IdentityFile } from './identity.ts';
+import { lookAtKey, oneChange, type Look } from './machine-key.ts';
 
 /**
  * `starting`: the key was not looked at yet. `claiming`: another's claim stands there, and it is seen whether that one lives.
@@ -233,32 +234,12 @@ export class Presence {
     }
   }
 
-  /** The key and the format, at one revision. Throws CLUSTER_FORMAT_UNKNOWN. */
-  async #look(
-    signal: AbortSignal,
-  ): Promise<Readonly<{ found: KeyValue | undefined; revision: Revision }>> {
-    const { kv, keys } = this.#deps;
-    const format = JSON.stringify({ v: RECORD_VERSION });
-    const result = await kv.txn(
-      {
-        compares: [{ key: keys.format, target: 'create', equals: 0n }],
-        then: [
-          { kind: 'get', key: this.#key },
-          { kind: 'put', key: keys.format, value: format },
-        ],
-        else: [
-          { kind: 'get', key: this.#key },
-          { kind: 'get', key: keys.format },
-        ],
-      },
-      signal,
-    );
-    const stands = result.succeeded ? format : result.gets[1]?.value;
-    if (stands !== format)
-      throw new FleetError('CLUSTER_FORMAT_UNKNOWN', `the store has the format '${stands ?? ''}'`, {
-        hint: `This fleet reads '${format}': run the version that the other machines run.`,
-      });
-    return { found: result.gets[0], revision: result.revision };
+  #look(signal: AbortSignal): Promise<Look> {
+    return lookAtKey(this.#deps, this.#key, signal);
+  }
+
+  #oneChange(from: Revision, signal: AbortSignal): Promise<void> {
+    return oneChange(this.#deps, { key: this.#key, from }, signal);
   }
 
   /** The record of another registration, if the key holds one. What cannot be read is overwritten: the id is ours. */
@@ -334,25 +315,6 @@ export class Presence {
     }
     log.warn({ machine: other.id }, 'another machine claims our machine-id, taking the key back');
     await this.#put(lease, signal);
-  }
-
-  /** Ends when the key changes from this revision on, or when the watch was lost: look again either way. */
-  async #oneChange(from: Revision, signal: AbortSignal): Promise<void> {
-    const { kv, clock } = this.#deps;
-    try {
-      await withChildSignal(signal, async (child) => {
-        for await (const batch of kv.watch(this.#key, from, child)) {
-          const keyOf = (event: (typeof batch.events)[number]): string =>
-            event.kind === 'put' ? event.kv.key : event.key;
-          if (batch.events.some((event) => keyOf(event) === this.#key)) return;
-        }
-      });
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isFleetError(error)) throw error;
-      await clock.sleep(BACKOFF_MAX_MS, signal);
-    }
-    signal.throwIfAborted();
   }
 
   async #updates(lease: LeaseId, signal: AbortSignal): Promise<never> {

@@ -91,6 +91,15 @@ export const mutants: readonly Mutant[] = [
     plan: 'decided-before-it-was-told-why',
   },
   {
+    name: 'back-counts-as-never-gone',
+    fault:
+      'a new leader takes machines that vanished and are back for machines that were always there',
+    file: 'src/engine/absence-watch.ts',
+    find: 'known !== undefined && returnedAt > known',
+    replace: 'known !== undefined && returnedAt < 0n',
+    plan: 'back-before-the-others',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',

@@ -41,10 +41,15 @@ export class EngineCluster {
   /** Registers a machine; `ttlSec` is renewed only by `renew`. */
   async join(
     name: string,
-    options: { metadata?: Machine['metadata']; ttlSec?: number; leaseSec?: number } = {},
+    options: {
+      metadata?: Machine['metadata'];
+      ttlSec?: number;
+      leaseSec?: number;
+      returned?: boolean;
+    } = {},
   ): Promise<MachineId> {
-    const { ttlSec = 30, leaseSec = ttlSec } = options;
-    const record = { ...machineRecord(name, options.metadata), ttlSec };
+    const { ttlSec = 30, leaseSec = ttlSec, returned = false } = options;
+    const record = { ...machineRecord(name, options.metadata), ttlSec, returned };
     const lease = await this.kv.grantLease(leaseSec, never);
     this.#leases.set(name, lease);
     await this.#put(this.keys.machine(record.id), encode('machine', record), lease);
@@ -56,8 +61,8 @@ export class EngineCluster {
   }
 
   /** Registers a machine that renews its lease every third of its ttl, the first time after `firstMs`, until `die` or `leave`. */
-  async live(name: string, { ttlSec = 3, firstMs = 1_000 } = {}): Promise<void> {
-    await this.join(name, { ttlSec });
+  async live(name: string, { ttlSec = 3, firstMs = 1_000, returned = false } = {}): Promise<void> {
+    await this.join(name, { ttlSec, returned });
     const stop = new AbortController();
     this.#lives.get(name)?.abort(new Error('comes back'));
     this.#lives.set(name, stop);

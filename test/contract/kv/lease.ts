@@ -86,6 +86,16 @@ export function describeLease(makeSubject: MakeSubject): void {
       expect(await second().renewLease(lease, never)).toMatchObject({ leftSec: 60 });
     });
 
+    it('tells with a renewal how far the store has come', async () => {
+      const p = freshPrefix();
+      const lease = await kv().grantLease(60, never);
+      const before = await write(kv(), put(`${p}a`, '', lease));
+      const { revision } = await kv().renewLease(lease, never);
+      const after = await write(kv(), put(`${p}a`, '2'));
+      expect(revision).toBeGreaterThanOrEqual(before);
+      expect(revision).toBeLessThan(after);
+    });
+
     it('deletes its keys in one revision when revoked; a second revoke is no error', async () => {
       const p = freshPrefix();
       const lease = await kv().grantLease(60, never);

@@ -160,6 +160,29 @@ describe('Presence', () => {
     await eventually(async () => (await stored()) !== undefined);
   });
 
+  it('Presence says that it returned where its key had ended, and goes on saying it; not where it begins, nor where it had left', async () => {
+    const first = await run('one');
+    await registered(first);
+    const { lease, machine, revision } = (await stored())!;
+    expect(machine).not.toHaveProperty('returned');
+    await eventually(() => (first.presence.revisionAt(systemClock.now()) ?? 0n) >= revision);
+    expect(first.presence.revisionAt(0)).toBeLessThan(revision); // the first that it knew was before its key
+    await first.kill();
+    await kv.revokeLease(lease!, forever);
+    const second = await run('one');
+    await registered(second);
+    const back = (await stored())!;
+    expect(back.machine).toHaveProperty('returned', true);
+    await second.kill();
+    const third = await run('one');
+    await registered(third);
+    expect(await stored()).toEqual(back);
+    await third.presence.leave(forever);
+    await third.kill();
+    await registered(await run('one'));
+    expect((await stored())!.machine).not.toHaveProperty('returned');
+  });
+
   it('Presence hangs its key on the lease that it renews, where the same words stand under another one', async () => {
     const one = await run('one');
     await registered(one);

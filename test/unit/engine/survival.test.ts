@@ -1,7 +1,7 @@
 // Machines that go away in clusters of 1 to 5: who is evicted when, and when nobody is. Real engines over the store in memory.
 import { afterEach, describe, expect, it } from 'vitest';
 import { encode } from '../../../src/registry/codec.ts';
-import type { Kv } from '../../../src/store/kv.ts';
+import type { Kv, Revision } from '../../../src/store/kv.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
 import { machineId } from '../../support/cluster.ts';
 import { EngineCluster } from '../../support/engine-cluster.ts';
@@ -57,12 +57,21 @@ function die(...names: readonly string[]): void {
   }
 }
 
-/** It comes back by a boot: another incarnation, another engine. */
-async function comeBack(name: string): Promise<void> {
-  await cluster.live(name);
+/** It comes back by a boot: another incarnation, another engine. Or out of a time without the store, which it knows from before. */
+async function comeBack(
+  name: string,
+  { returned = false, known }: { returned?: boolean; known?: () => Revision | undefined } = {},
+): Promise<void> {
+  await cluster.live(name, { returned });
   const own = new FaultyKv(kv, clock);
   engineOf.set(name, own);
-  cluster.runEngine(name, { ...WELL, kv: own });
+  const evidence = { ...WELL.evidence, revisionAt: known ?? (() => undefined) };
+  cluster.runEngine(name, { evidence, kv: own });
+}
+
+async function revisionNow(): Promise<Revision> {
+  const { revision } = await kv.range('/', { limit: 1 }, new AbortController().signal);
+  return revision;
 }
 
 async function placed(): Promise<readonly string[]> {
@@ -149,6 +158,42 @@ describe('machines that die together, the leader not among them', () => {
     await cluster.renew('m3'); // … and is heard again before its lease ends
     expect(await moves(1_400)).toEqual(['u2 on m1']);
     expect(await cluster.brake()).toBeUndefined();
+  });
+});
+
+describe('those that are back sooner than others', () => {
+  it.for([
+    { back: 'returned', returned: true, moved: [] },
+    { back: 'new', returned: false, moved: ['u4 on m1', 'u5 on m3'] },
+  ])('count with those that vanish within the ttl: m2 is $back', async ({ returned, moved }) => {
+    await begin(5);
+    await cluster.vanish('m2');
+    if (!returned) await moves(TTL_MS + 1_000); // which is believed, and over
+    await comeBack('m2', { returned });
+    if (!returned) await moves(TTL_MS);
+    die('m4', 'm5');
+    const seen = await moves(2 * TTL_MS);
+    if (returned) expect(seen).toEqual(moved);
+    else expect(seen).toHaveLength(moved.length);
+    expect((await cluster.brake()) !== undefined).toBe(returned);
+  });
+
+  it.for([
+    { name: 'the leader knew the store before', knows: 'before', moved: 0 },
+    { name: 'the leader has come later', knows: 'after', moved: 2 },
+    { name: 'the leader knows nothing', knows: 'nothing', moved: 2 },
+  ])('count for a leader that comes after them: $name', async ({ knows, moved }) => {
+    await begin(4);
+    const before = await revisionNow();
+    die('m1', 'm2', 'm3', 'm4');
+    await moves(6_000); // all keys have gone, and that of the leader
+    await cluster.live('m2', { returned: true });
+    let known: Revision | undefined;
+    await comeBack('m1', { returned: true, known: () => known });
+    if (knows !== 'nothing') known = knows === 'before' ? before : await revisionNow();
+    expect(await moves(4 * TTL_MS)).toHaveLength(moved);
+    const held = (await cluster.brake())?.machines;
+    expect(held).toEqual(moved === 0 ? ['m3', 'm4'].map(machineId) : undefined);
   });
 });
 

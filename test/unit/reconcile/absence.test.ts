@@ -227,6 +227,32 @@ describe('judgeAbsence', () => {
     expect(alone.brake).toBeUndefined();
   });
 
+  it.for([
+    { name: 'within the ttl', agoMs: 29_000, back: 2, present: 2, held: ['m1', 'm2'] },
+    { name: 'before', agoMs: 31_000, back: 2, present: 2, held: [] },
+    { name: 'too few', agoMs: 29_000, back: 1, present: 4, held: [] },
+    { name: 'alone', agoMs: 0, back: 4, present: 4, held: ['m1', 'm2'] },
+  ])('counts those that are back with those that are not: $name', (row) => {
+    const { agoMs, back, present, held } = row;
+    const returned = Array.from({ length: back }, () =>
+      gone('m9', { vanishedAtMs: CALM.nowMs - agoMs }),
+    );
+    const given = { ...CALM, present, returned, vanished: [gone('m1'), gone('m2')] };
+    expect(judgeAbsence(given).brake?.machines.map(short) ?? []).toEqual(held);
+  });
+
+  it('does not brake where all that vanished are back', () => {
+    const returned = [gone('m1'), gone('m2')];
+    expect(judgeAbsence({ ...CALM, present: 2, returned }).brake).toBeUndefined();
+  });
+
+  it('waits for silent ones that would be too many with those that are back', () => {
+    const judged = (returned: AbsenceInput['returned']) =>
+      say({ present: 4, silent: 1, returned, vanished: [gone('m1')] });
+    expect(judged([gone('m2')])).toEqual(['m1 is doubted (silent)', 'look again at 600500']);
+    expect(judged([])).toEqual(['m1 is absent']);
+  });
+
   it('evicts one machine that a person names, and brakes for the others', () => {
     const vanished = [gone('m1', { evict: true }), gone('m2'), gone('m3')];
     expect(say({ vanished, present: 1 })).toEqual([
