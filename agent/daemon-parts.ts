@@ -38,6 +38,7 @@ import { withQuadlets } from './quadlet-dir.ts';
 import { withQuadletNames } from './quadlet-systemd.ts';
 import { capabilitiesOf, findRuntimes, type FoundRuntimes } from './runtimes.ts';
 import type { Systemd } from './systemd.ts';
+import type { StoreConfig } from './term-messages.ts';
 import { TokenFile } from './token-file.ts';
 import { openUnitDir } from './unit-dir.ts';
 
@@ -293,8 +294,14 @@ async function openStore(config: Config, clock: Clock, random: () => number): Pr
     const kv = openEmbeddedStore({ path, clock });
     return { kv, forRequests: kv };
   }
+  const kv = await openEtcdStore({ ...etcdConfig(config), clock, random });
+  return { kv, forRequests: kv.grouped() };
+}
+
+/** How etcd is reached; without a meaning for a host that stands alone. */
+export function etcdConfig(config: Config): StoreConfig {
   const or = (text: string): string | undefined => (text === '' ? undefined : text);
-  const kv = await openEtcdStore({
+  return {
     endpoints: config.etcdServers,
     username: or(config.etcdUsername),
     password: or(config.etcdPassword),
@@ -302,10 +309,7 @@ async function openStore(config: Config, clock: Clock, random: () => number): Pr
     certFile: or(config.etcdCertFile),
     keyFile: or(config.etcdKeyFile),
     requestTimeoutMs: config.etcdRequestTimeoutMs,
-    clock,
-    random,
-  });
-  return { kv, forRequests: kv.grouped() };
+  };
 }
 
 /** Why requests cannot be served; while etcd was never reached, where it is looked for. */

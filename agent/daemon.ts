@@ -7,14 +7,18 @@ import { aborted, TimeoutError, withTimeout } from '../src/runtime/abort.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
+import type { Evidence } from '../src/engine/absence-watch.ts';
 import { runEngine } from '../src/engine/engine.ts';
+import { TERM_THREAD_UNITS } from '../src/model/limits.ts';
 import type { Filters } from '../src/scheduler/filters.ts';
 import type { Config } from './config.ts';
-import { openParts, type Parts, type PartsOptions } from './daemon-parts.ts';
+import { etcdConfig, openParts, type Parts, type PartsOptions } from './daemon-parts.ts';
 import { takeListenFds } from './listen-fds.ts';
 import { primaryAddress } from './machine-facts.ts';
 import { findRuntimes } from './runtimes.ts';
 import { shallLeave } from './stop-reason.ts';
+import { openTermThread } from './term-thread.ts';
+import { spawnTerm } from './threads.ts';
 
 export interface DaemonOptions extends PartsOptions {
   /** Reads the configuration again, for SIGHUP; throws CONFIG_INVALID. */
@@ -165,26 +169,29 @@ class Daemon {
     const { kv, registry, clock, machine, random, presence, host, settings } = this.#parts;
     while (presence.unavailable() !== undefined) await clock.sleep(100, signal);
     const { filters } = this.#options;
-    const { engineReconcileIntervalMs: intervalMs, agentTtlSec: ttlSec } = settings.config;
-    await runEngine(
-      {
-        kv,
-        keys: registry.keys,
-        clock,
-        machine,
-        random,
-        log: this.#options.log.child({ component: 'engine' }),
-        intervalMs,
-        ...(filters === undefined ? {} : { filters }),
-        evidence: {
-          answeredSince: () => presence.answeredSince(),
-          restoredAt: () => host.restoredAtMs,
-          revisionAt: (ms) => presence.revisionAt(ms),
-          ttlSec,
-        },
-      },
-      signal,
-    );
+    const { config } = settings;
+    const log = this.#options.log.child({ component: 'engine' });
+    const evidence: Evidence = {
+      answeredSince: () => presence.answeredSince(),
+      restoredAt: () => host.restoredAtMs,
+      revisionAt: (ms) => presence.revisionAt(ms),
+      ttlSec: config.agentTtlSec,
+    };
+    const { keys } = registry;
+    const intervalMs = config.engineReconcileIntervalMs;
+    const common = { kv, keys, clock, machine, random, log, intervalMs, evidence };
+    // An embedded store is this thread's own; and filters of a test do not go to another.
+    const isHere = config.standalone || filters !== undefined;
+    const thread = openTermThread({
+      ...common,
+      spawn: spawnTerm,
+      store: etcdConfig(config),
+      keyPrefix: config.etcdKeyPrefix,
+      seenRevisions: () => presence.seenRevisions,
+      fromUnits: TERM_THREAD_UNITS,
+    });
+    const where = filters === undefined ? {} : { filters };
+    await runEngine({ ...common, ...where, ...(isHere ? {} : { thread }) }, signal);
   }
 
   async #serveSignals(signal: AbortSignal): Promise<void> {

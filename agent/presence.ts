@@ -11,7 +11,7 @@ import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import { LeaseKeeper, type LeaseEvent } from '../src/store/lease-keeper.ts';
 import type { KeyValue, Kv, LeaseId, Renewal, Revision } from '../src/store/kv.ts';
-import { SeenRevisions } from '../src/store/seen-revisions.ts';
+import { SeenRevisions, type SeenRevision } from '../src/store/seen-revisions.ts';
 import type { IdentityFile } from './identity.ts';
 import { lookAtKey, oneChange, type Look } from './machine-key.ts';
 
@@ -93,6 +93,11 @@ export class Presence {
   /** A revision that the store had reached at that clock time in ms, or the first that is known: the engine's evidence, too. */
   revisionAt(ms: number): Revision | undefined {
     return this.#revisions.at(ms);
+  }
+
+  /** What that is answered from. */
+  get seenRevisions(): readonly SeenRevision[] {
+    return this.#revisions.notes;
   }
 
   /** `Clock.bootMs()` until which the others certainly find this machine's key; -Infinity while it is not there. */

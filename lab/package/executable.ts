@@ -28,7 +28,7 @@ export async function buildExecutable(
   const { loader, chunks, packageDirs } = await bundlePrograms(version);
   const main = path.join(workDir, 'loader.js');
   await writeFile(main, loader);
-  const assets: Record<string, string> = {};
+  const assets: Record<string, string> = { 'loader.js': main }; // for fleetd's threads
   for (const [name, text] of chunks) {
     assets[name] = path.join(chunksDir, name);
     assets[`${name}.cache`] = path.join(chunksDir, `${name}.cache`);

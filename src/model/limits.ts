@@ -29,6 +29,8 @@ export const CAS_TRIES_MAX = 5;
 export const RELIST_INTERVAL_MS = 10 * 60_000;
 /** seconds; lease of the `leader` key. */
 export const LEADER_TTL_SEC = 5;
+/** units from which on a leader's term has a thread of its own: below, its garbage is collected in milliseconds, and a thread costs 30 MB. */
+export const TERM_THREAD_UNITS = 20_000;
 /** machines whose leases are asked when one has vanished: of more, so many tell how it is with the rest. */
 export const PROBED_MACHINES_MAX = 100;
 /** ms; what an absent machine left behind is kept so long, so that it stops what was placed elsewhere when it returns; DESIGN §2. */

@@ -67,6 +67,10 @@ export class ClusterPicture {
     return this.#machines.leaving();
   }
 
+  get unitCount(): number {
+    return this.#units.size;
+  }
+
   /** How many units wait for a decision. */
   get dirtyCount(): number {
     return this.#dirty.size;

@@ -5,9 +5,23 @@ import type { Revision } from './kv.ts';
 /** With a note at each renewal, five ttls; more where renewals have failed. */
 const NOTES_MAX = 16;
 
+export interface SeenRevision {
+  /** Clock time. */
+  readonly atMs: number;
+  readonly revision: Revision;
+}
+
 export class SeenRevisions {
+  #notes: SeenRevision[];
+
+  constructor(notes: readonly SeenRevision[] = []) {
+    this.#notes = [...notes];
+  }
+
   /** By time, and so by revision. */
-  #notes: Readonly<{ atMs: number; revision: Revision }>[] = [];
+  get notes(): readonly SeenRevision[] {
+    return this.#notes;
+  }
 
   note(atMs: number, revision: Revision): void {
     const last = this.#notes.at(-1);

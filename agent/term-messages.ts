@@ -1,0 +1,60 @@
+// What fleetd's main thread and that of a term say to each other. All of it is plain data: it is copied on its way.
+import type { Fence } from '../src/registry/commit.ts';
+import { FleetError, isFleetError, type ErrorCode } from '../src/model/errors.ts';
+import type { MachineId } from '../src/model/machine.ts';
+import type { EtcdStoreOptions } from '../src/store/etcd/open.ts';
+import type { SeenRevision } from '../src/store/seen-revisions.ts';
+
+export type StoreConfig = Omit<EtcdStoreOptions, 'clock' | 'random'>;
+
+/** What a term is to be. Clock times are those of `systemClock`, which is one for all threads. */
+export interface TermOrder {
+  readonly fence: Fence;
+  readonly store: StoreConfig;
+  /** As `keysUnder` takes it. */
+  readonly keyPrefix: string;
+  readonly machine: MachineId;
+  readonly intervalMs: number;
+  readonly ttlSec: number;
+  readonly discontinuityAtMs: number | undefined;
+  readonly seenRevisions: readonly SeenRevision[];
+  readonly evidence: EvidenceNow;
+}
+
+/** The evidence of the main thread, at one moment. */
+export interface EvidenceNow {
+  readonly atMs: number;
+  readonly answeredSinceMs: number;
+  readonly restoredAtMs: number;
+}
+
+export type ToTerm =
+  | Readonly<{ kind: 'evidence'; evidence: EvidenceNow }>
+  /** It is over. */
+  | Readonly<{ kind: 'end' }>;
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+
+export type FromTerm =
+  | Readonly<{ kind: 'log'; level: LogLevel; fields: object; message: string }>
+  /** The last word. Without `fault` it was told to end. */
+  | Readonly<{ kind: 'ended'; discontinuityAtMs: number | undefined; fault?: Fault }>;
+
+/** An error without its class, which does not survive the way. */
+export interface Fault {
+  /** Absent for a bug. */
+  readonly code?: ErrorCode;
+  readonly message: string;
+  readonly stack?: string;
+}
+
+export function faultOf(error: unknown): Fault {
+  if (isFleetError(error)) return { code: error.code, message: error.message };
+  if (!(error instanceof Error)) return { message: String(error) };
+  return { message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) };
+}
+
+export function errorOf({ code, message, stack }: Fault): Error {
+  if (code !== undefined) return new FleetError(code, message);
+  return Object.assign(new Error(message), stack === undefined ? {} : { stack });
+}

@@ -1,0 +1,146 @@
+// Terms in a thread of their own, seen from fleetd's main thread, which goes on to renew leases, to answer requests and to run units.
+// Invariant: the thread ends with its term. Whatever becomes of it, its writes are fenced like those of any other.
+import { getHeapStatistics } from 'node:v8';
+import type { Worker } from 'node:worker_threads';
+import type { TermThread } from '../src/engine/engine.ts';
+import type { Evidence } from '../src/engine/absence-watch.ts';
+import type { TermStart } from '../src/engine/term.ts';
+import type { MachineId } from '../src/model/machine.ts';
+import { withChildSignal } from '../src/runtime/abort.ts';
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import type { SeenRevision } from '../src/store/seen-revisions.ts';
+import {
+  errorOf,
+  type EvidenceNow,
+  type FromTerm,
+  type StoreConfig,
+  type TermOrder,
+  type ToTerm,
+} from './term-messages.ts';
+
+export interface ThreadOptions {
+  readonly order: TermOrder;
+  /** MiB; of the old generation of the thread's heap. */
+  readonly heapMaxMiB: number;
+}
+
+export interface TermThreadDeps {
+  /** Starts a thread that runs `runTermWorker` on the order. */
+  readonly spawn: (options: ThreadOptions) => Worker;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: StoreConfig;
+  readonly keyPrefix: string;
+  readonly machine: MachineId;
+  readonly intervalMs: number;
+  readonly evidence: Evidence;
+  readonly seenRevisions: () => readonly SeenRevision[];
+  readonly fromUnits: number;
+}
+
+/** ms between two words of evidence: a term that does not hear of it for a second believes nobody absent. */
+const EVIDENCE_MS = 200;
+/** ms in which a thread that is told to end does so by itself. */
+const END_MS = 1_000;
+const MIB = 2 ** 20;
+
+export function openTermThread(deps: TermThreadDeps): TermThread {
+  return {
+    fromUnits: deps.fromUnits,
+    run: async (start, signal) => await new ThreadTerm(deps, start).run(signal),
+  };
+}
+
+class ThreadTerm {
+  readonly #deps: TermThreadDeps;
+  readonly #start: TermStart;
+
+  constructor(deps: TermThreadDeps, start: TermStart) {
+    this.#deps = deps;
+    this.#start = start;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { spawn, clock, log, fromUnits } = this.#deps;
+    log.info({ fromUnits }, 'the term runs in a thread of its own');
+    // As much as the main thread may have: V8 would give it less.
+    const heapMaxMiB = Math.floor(getHeapStatistics().heap_size_limit / MIB);
+    const worker = spawn({ order: this.#order(), heapMaxMiB });
+    const ended = this.#untilEnded(worker);
+    ended.catch(() => undefined);
+    try {
+      await withChildSignal(signal, async (child) => {
+        await Promise.race([ended, this.#tellEvidence(worker, child)]);
+      });
+    } finally {
+      post(worker, { kind: 'end' });
+      const late = new AbortController();
+      const settled = ended.then(
+        () => undefined,
+        () => undefined,
+      );
+      await Promise.race([settled, clock.sleep(END_MS, late.signal).catch(() => undefined)]);
+      late.abort();
+      await worker.terminate();
+    }
+  }
+
+  #order(): TermOrder {
+    const { store, keyPrefix, machine, intervalMs, evidence, seenRevisions } = this.#deps;
+    const { fence, memory } = this.#start;
+    return {
+      fence,
+      store,
+      keyPrefix,
+      machine,
+      intervalMs,
+      ttlSec: evidence.ttlSec,
+      discontinuityAtMs: memory.discontinuityAtMs,
+      seenRevisions: seenRevisions(),
+      evidence: this.#evidence(),
+    };
+  }
+
+  #evidence(): EvidenceNow {
+    const { clock, evidence } = this.#deps;
+    return {
+      answeredSinceMs: evidence.answeredSince(),
+      restoredAtMs: evidence.restoredAt(),
+      atMs: clock.now(),
+    };
+  }
+
+  async #tellEvidence(worker: Worker, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.#deps.clock.sleep(EVIDENCE_MS, signal);
+      post(worker, { kind: 'evidence', evidence: this.#evidence() });
+    }
+  }
+
+  /** Rejects with what the term ended with, and where the thread ended without a word. */
+  #untilEnded(worker: Worker): Promise<void> {
+    const { log, clock } = this.#deps;
+    const { memory } = this.#start;
+    return new Promise((resolve, reject) => {
+      let hasEnded = false;
+      worker.on('message', (said: FromTerm) => {
+        if (said.kind === 'log') return log[said.level](said.fields, said.message);
+        hasEnded = true;
+        memory.discontinuityAtMs = said.discontinuityAtMs;
+        if (said.fault === undefined) resolve();
+        else reject(errorOf(said.fault));
+      });
+      worker.on('error', reject);
+      worker.on('exit', (code) => {
+        // What it has found out of the store is lost with it.
+        if (!hasEnded) memory.discontinuityAtMs = clock.now();
+        reject(new Error(`the thread of the term ended with code ${code}`));
+      });
+    });
+  }
+}
+
+function post(worker: Worker, message: ToTerm): void {
+  worker.postMessage(message, []);
+}

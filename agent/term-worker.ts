@@ -1,0 +1,106 @@
+// A term in a thread of its own: a store, a picture and a heap apart from fleetd's other parts. term-thread.ts is the other end.
+// Invariant: what it knows of the own renewals is what the main thread said within the last second; else they count as unanswered.
+import type { MessagePort } from 'node:worker_threads';
+import type { AbsenceMemory, Evidence } from '../src/engine/absence-watch.ts';
+import { runTerm } from '../src/engine/term.ts';
+import { keysUnder } from '../src/registry/keys.ts';
+import { systemClock } from '../src/runtime/clock.ts';
+import type { Log } from '../src/runtime/log.ts';
+import { openEtcdStore } from '../src/store/etcd/open.ts';
+import { SeenRevisions } from '../src/store/seen-revisions.ts';
+import {
+  faultOf,
+  type EvidenceNow,
+  type FromTerm,
+  type LogLevel,
+  type TermOrder,
+  type ToTerm,
+} from './term-messages.ts';
+
+/** ms. */
+const STALE_MS = 1_000;
+
+/** Runs the term until the main thread says that it is over; what it ends with is told there. */
+export async function runTermWorker(port: MessagePort, order: TermOrder): Promise<void> {
+  const random = Math.random; // oxlint-disable-line no-restricted-properties -- this thread's one source of chance
+  const clock = systemClock;
+  const end = new AbortController();
+  const evidence = new ToldEvidence(order);
+  port.on('message', (said: ToTerm) => {
+    if (said.kind === 'end') end.abort(new Error('the term is over'));
+    else evidence.heard(said.evidence);
+  });
+  const memory: AbsenceMemory = { discontinuityAtMs: order.discontinuityAtMs };
+  const { fence, keyPrefix, machine, intervalMs } = order;
+  const tell = (said: FromTerm): void => port.postMessage(said, []);
+  const ended = (fault?: unknown): void => {
+    const { discontinuityAtMs } = memory;
+    tell({
+      kind: 'ended',
+      discontinuityAtMs,
+      ...(fault === undefined ? {} : { fault: faultOf(fault) }),
+    });
+  };
+  try {
+    const kv = await openEtcdStore({ ...order.store, clock, random });
+    try {
+      const deps = { kv, keys: keysUnder(keyPrefix), clock, machine, random, intervalMs, evidence };
+      await runTerm({ ...deps, log: logTo(tell) }, { fence, memory }, end.signal);
+      ended();
+    } finally {
+      await kv.close();
+    }
+  } catch (error) {
+    ended(end.signal.aborted ? undefined : error);
+  } finally {
+    port.close();
+  }
+}
+
+class ToldEvidence implements Evidence {
+  readonly ttlSec: number;
+  readonly #revisions: SeenRevisions;
+  #now: EvidenceNow;
+
+  constructor({ ttlSec, seenRevisions, evidence }: TermOrder) {
+    this.ttlSec = ttlSec;
+    this.#revisions = new SeenRevisions(seenRevisions);
+    this.#now = evidence;
+  }
+
+  heard(evidence: EvidenceNow): void {
+    this.#now = evidence;
+  }
+
+  answeredSince(): number {
+    const { atMs, answeredSinceMs } = this.#now;
+    const nowMs = systemClock.now();
+    const isUnanswered = atMs - answeredSinceMs < 1 || nowMs - atMs > STALE_MS;
+    return isUnanswered ? nowMs : answeredSinceMs;
+  }
+
+  restoredAt(): number {
+    return this.#now.restoredAtMs;
+  }
+
+  revisionAt(ms: number): bigint | undefined {
+    return this.#revisions.at(ms);
+  }
+}
+
+/** Told to the main thread, which writes it. */
+function logTo(tell: (said: FromTerm) => void): Log {
+  const at =
+    (level: LogLevel) =>
+    (fields: object, message: string): void =>
+      tell({ kind: 'log', level, fields, message });
+  const log: Log = {
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    child: () => log,
+    setVerbose: () => undefined,
+  };
+  return log;
+}
