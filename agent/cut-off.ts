@@ -103,9 +103,11 @@ export class CutOff {
   /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */
   permit(name: UnitName, signal: AbortSignal): Promise<boolean> {
     return this.#inTurn(async () => {
-      const { permits } = this.#deps;
+      const { permits, systemd } = this.#deps;
       await this.#renew(signal, name);
       if (!this.#covered.has(name)) return false;
+      // What rings now has taken the permit away before, and stops the unit behind that.
+      if (await systemd.isRinging(PREFIX, signal)) return false;
       const unit = await this.#unit(name, signal);
       return await permits.grant(name, () => this.#isInTime(unit));
     });
@@ -134,20 +136,21 @@ export class CutOff {
     const { systemd, lease } = this.#deps;
     const watched = [...this.#watched()].toSorted();
     if (watched.length === 0) return await this.#clearAll(signal);
-    const leaseMs = lease.deadlineMs();
-    const isRegistered = leaseMs !== -Infinity;
+    const isRegistered = lease.deadlineMs() !== -Infinity;
     const isMore = starting !== undefined && !this.#covered.has(starting);
     const isLess = this.#isOneTooMany(new Set(watched));
     // Old alarms stay where there is no newer deadline: they are what stops the units.
-    if (!isLess && !(isRegistered && (isMore || leaseMs > this.#deadlineMs))) return;
+    if (!isLess && !(isRegistered && (isMore || lease.deadlineMs() > this.#deadlineMs))) return;
     const names = isRegistered ? watched : watched.filter((name) => this.#covered.has(name));
     if (names.length === 0) return await this.#clearAll(signal);
-    const deadlineMs = isRegistered ? leaseMs : this.#deadlineMs;
     const units = await Promise.all(names.map((name) => this.#unit(name, signal)));
-    const alarms = this.#alarmsFor(deadlineMs, units);
-    if (alarms === undefined) return;
     // Asked, not remembered: a call that failed half way may have set some, and one that is forgotten would ring.
     const before = await systemd.alarms(PREFIX, signal);
+    // Of now: D-Bus may have answered late, and alarms for a deadline of then would ring at once.
+    const leaseMs = lease.deadlineMs();
+    const deadlineMs = leaseMs === -Infinity ? this.#deadlineMs : leaseMs;
+    const alarms = this.#alarmsFor(deadlineMs, units);
+    if (alarms === undefined) return;
     this.#mayBeSet = true;
     await systemd.setAlarms(alarms, signal);
     await this.#clear(before, signal);

@@ -35,6 +35,7 @@ export function withQuadletNames(systemd: Systemd): Systemd {
     setAlarms: (alarms, signal) => systemd.setAlarms(alarms, signal),
     clearAlarms: (names, signal) => systemd.clearAlarms(names, signal),
     alarms: (prefix, signal) => systemd.alarms(prefix, signal),
+    isRinging: (prefix, signal) => systemd.isRinging(prefix, signal),
     pendingJob: (name, signal) => systemd.pendingJob(name, signal),
     changed: (signal) => systemd.changed(signal),
     close: () => systemd.close(),

@@ -62,6 +62,8 @@ export interface Systemd {
   clearAlarms(names: readonly string[], signal: AbortSignal): Promise<void>;
   /** Names of the alarms that are set and begin so. */
   alarms(prefix: string, signal: AbortSignal): Promise<readonly string[]>;
+  /** Says whether one whose name begins so runs its commands now. */
+  isRinging(prefix: string, signal: AbortSignal): Promise<boolean>;
   /** The type ('start', 'stop', 'restart', …) of the job pending on `name`; undefined when there is none. */
   pendingJob(name: string, signal: AbortSignal): Promise<string | undefined>;
 

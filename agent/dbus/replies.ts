@@ -47,6 +47,14 @@ export function stateRows(
   });
 }
 
+/** Rows as above: whether one of them is on its way up, or has a job. */
+export function isOneAtWork(body: readonly unknown[], member: string): boolean {
+  return rows(body, member).some(([, , , activeState, , , , job]) => {
+    if (typeof activeState !== 'string' || typeof job !== 'number') throw unexpected(member);
+    return activeState === 'activating' || job !== 0;
+  });
+}
+
 /** Rows of ListJobs, (usssoo): the unit of each job by the job's path. */
 export function jobRows(body: readonly unknown[], member: string): ReadonlyMap<string, string> {
   const jobs = new Map<string, string>();

@@ -25,6 +25,7 @@ import {
   microseconds,
   propertyReader,
   queuedStops,
+  isOneAtWork,
   stateRows,
   textReply,
   timeoutMs,
@@ -243,6 +244,11 @@ class SystemdOverDbus implements DbusSystemd {
     const call = managerCall('ListUnitsByPatterns', 'asas', [[], [`${prefix}*.timer`]]);
     const rows = stateRows(await this.#call(call, signal), call.member);
     return rows.map(([name]) => name.slice(0, -'.timer'.length));
+  }
+
+  async isRinging(prefix: string, signal: AbortSignal): Promise<boolean> {
+    const call = managerCall('ListUnitsByPatterns', 'asas', [[], [`${prefix}*.service`]]);
+    return isOneAtWork(await this.#call(call, signal), call.member);
   }
 
   async pendingJob(name: string, signal: AbortSignal): Promise<string | undefined> {

@@ -316,6 +316,8 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
         signal,
       );
       await first.close();
+      await eventually(async () => !(await systemd.isRinging(`alarm-${kind}-3`, signal)));
+      expect(await systemd.isRinging(`alarm-${kind}-`, signal)).toBe(false); // two are set
       // There, and written: cp does one after the other.
       await eventually(() => existsSync(`${rang}-3`) && readFileSync(rang, 'utf8') !== '');
       const rangAtMs = Number(readFileSync(rang, 'utf8').split(' ')[0]) * 1000;
@@ -327,6 +329,17 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
       await systemd.clearAlarms([`alarm-${kind}-2`, `alarm-${kind}-none`], signal);
       // systemd answers when the stop is a job, and carries it out behind that.
       await eventually(async () => (await systemd.alarms('alarm-', signal)).length === 0);
+    });
+
+    it('knows that an alarm rings, also when it was taken away meanwhile', async () => {
+      const commands = [['/bin/sleep', '1.5']];
+      const alarm = { name: `rings-${kind}-1`, atMs: systemClock.now() - 1_000, commands };
+      await systemd.setAlarms([alarm], signal);
+      await eventually(() => systemd.isRinging(`rings-${kind}-`, signal));
+      await systemd.clearAlarms([alarm.name], signal);
+      await eventually(async () => (await systemd.alarms(`rings-${kind}-`, signal)).length === 0);
+      expect(await systemd.isRinging(`rings-${kind}-`, signal)).toBe(true);
+      await eventually(async () => !(await systemd.isRinging(`rings-${kind}-`, signal)));
     });
 
     it('knows how long a service may take to stop', async () => {

@@ -131,6 +131,10 @@ export class BusSystemd implements Systemd {
     return this.#call(signal, () => this.#systemd.alarms.names(prefix));
   }
 
+  isRinging(_prefix: string, signal: AbortSignal): Promise<boolean> {
+    return this.#call(signal, () => this.#systemd.alarms.isRinging);
+  }
+
   stuckStops(): Promise<readonly UnitName[]> {
     return Promise.resolve([]);
   }

@@ -189,6 +189,13 @@ export class FakeSystemd implements Systemd {
     return Promise.resolve([...this.alarmsSet.keys()].filter((name) => name.startsWith(prefix)));
   }
 
+  /** A test says so: here they run all of their commands at once. */
+  ringing = false;
+
+  isRinging(): Promise<boolean> {
+    return Promise.resolve(this.ringing);
+  }
+
   /** Runs the alarms that are due, as the real one does by itself: rm, systemctl stop and kill are understood. */
   ring(nowMs: number): void {
     for (const { name, atMs, commands } of this.alarmsSet.values()) {

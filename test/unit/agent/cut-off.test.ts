@@ -111,6 +111,34 @@ describe('Host with units that stop when it is cut off', () => {
     await quickly(() => systemd.alarmsSet.size === 3);
   });
 
+  it('counts from the renewal of when systemd answers, not of when it was asked', async () => {
+    lease.renew();
+    const asked = systemd.alarms.bind(systemd);
+    systemd.alarms = async (prefix) => {
+      const names = await asked(prefix);
+      lease.renew(2 * TTL_MS); // it took its time
+      return names;
+    };
+    await cluster.assign({ 'a.service': stops() });
+    await start();
+    await steady('a.service');
+    expect(alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
+  });
+
+  it('starts none while an alarm rings that would stop it', async () => {
+    lease.renew();
+    systemd.ringing = true;
+    await cluster.assign({ 'a.service': stops() });
+    await start();
+    await quickly(async () => (await cluster.row('a.service'))?.loadState === 'loaded');
+    await systemClock.sleep(300, new AbortController().signal);
+    expect([systemd.count('start a.service'), permit('a.service')]).toEqual([0, false]);
+    systemd.ringing = false;
+    lease.renew(TTL_MS + 1000);
+    await steady('a.service');
+    expect([systemd.active(), permit('a.service')]).toEqual([['a.service'], true]);
+  });
+
   it('starts again what an alarm has stopped, when the lease is renewed and its key is still there', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops(), 'keeps.service': plain });
