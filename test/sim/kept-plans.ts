@@ -32,6 +32,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
     'a unit was placed and taken back for what the leader had not heard',
   ],
   ['permit-while-an-alarm-rings', 'a unit was started into a stop that nobody noted'],
+  ['cut-off-between-two-timers', 'a unit would run on whose timers were taken away first'],
   ['back-before-the-others', 'machines that were back first took the units of the others'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];

@@ -203,8 +203,8 @@ export const mutants: readonly Mutant[] = [
     name: 'timers-a-ttl-late',
     fault: 'the timers of OnPartition=stop are set one ttl too late',
     file: 'agent/cut-off.ts',
-    find: 'const deadlineMs = isRegistered ? leaseMs : this.#deadlineMs;',
-    replace: 'const deadlineMs = isRegistered ? leaseMs + lease.ttlMs : this.#deadlineMs;',
+    find: 'const leaseMs = lease.deadlineMs();',
+    replace: 'const leaseMs = lease.deadlineMs() + lease.ttlMs;',
   },
   {
     name: 'timers-cleared-first',
@@ -213,6 +213,7 @@ export const mutants: readonly Mutant[] = [
     find: '    await systemd.setAlarms(alarms, signal);\n    await this.#clear(before, signal);\n',
     replace:
       '    await this.#clear(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
+    plan: 'cut-off-between-two-timers',
   },
   {
     name: 'timers-forgotten',
