@@ -174,7 +174,7 @@ class Daemon {
     const evidence: Evidence = {
       answeredSince: () => presence.answeredSince(),
       restoredAt: () => host.restoredAtMs,
-      revisionAt: (ms) => presence.revisionAt(ms),
+      reachedAt: (revision) => presence.reachedAt(revision),
       ttlSec: config.agentTtlSec,
     };
     const { keys } = registry;

@@ -13,6 +13,8 @@ export interface Identity {
   readonly nonce: string;
   /** The lease of the machine key, to be taken up again. */
   readonly lease?: string;
+  /** The key was there in this boot, and has not been given back since. */
+  readonly registered?: boolean;
 }
 
 /** What an identity lasts as long as. */
@@ -29,6 +31,7 @@ const contents = z.object({
   incarnation: z.string().min(1),
   nonce: z.string().min(1),
   lease: z.string().optional(),
+  registered: z.boolean().optional(),
 });
 
 /** Where it is kept, and what makes a text that was never there before: this machine's, unless given. */
@@ -43,8 +46,8 @@ export class IdentityFile {
   readonly #path: string;
   readonly #of: IdentityOf;
   #identity: Identity;
-  /** The lease that the file holds; differs from ours where it could not be written. */
-  #writtenLease: string | undefined;
+  /** What the file holds; differs from ours where it could not be written. */
+  #written: Identity;
 
   private constructor(
     disk: Disk,
@@ -55,7 +58,7 @@ export class IdentityFile {
     this.#path = path;
     this.#of = of;
     this.#identity = identity;
-    this.#writtenLease = identity.lease;
+    this.#written = identity;
   }
 
   /** Reads the identity of this boot under this machine-id, or makes one. */
@@ -72,6 +75,7 @@ export class IdentityFile {
           incarnation: found.incarnation,
           nonce: found.nonce,
           ...(found.lease === undefined ? {} : { lease: found.lease }),
+          ...(found.registered === true ? { registered: true } : {}),
         }
       : { incarnation: newId(), nonce: newId() };
     const file = new IdentityFile(disk, { path, of: { bootId, machineId } }, identity);
@@ -83,13 +87,23 @@ export class IdentityFile {
     return this.#identity;
   }
 
-  /** Keeps the lease for the next run of fleetd; undefined when it was given back. Throws what the disk throws; this run has it all the same. */
-  async keepLease(lease: string | undefined): Promise<void> {
+  /**
+   * Keeps for the next run of fleetd the lease, undefined when it was given back, and whether the key was there. Throws what the disk
+   * throws; this run has it all the same.
+   */
+  async keepLease(lease: string | undefined, registered: boolean): Promise<void> {
     const { incarnation, nonce } = this.#identity;
-    this.#identity = { incarnation, nonce, ...(lease === undefined ? {} : { lease }) };
-    if (lease === this.#writtenLease) return;
+    const identity: Identity = {
+      incarnation,
+      nonce,
+      ...(lease === undefined ? {} : { lease }),
+      ...(registered ? { registered } : {}),
+    };
+    this.#identity = identity;
+    const written = this.#written;
+    if (lease === written.lease && identity.registered === written.registered) return;
     await this.#write();
-    this.#writtenLease = lease;
+    this.#written = identity;
   }
 
   async #write(): Promise<void> {

@@ -72,7 +72,7 @@ export class Presence {
       this.#revisions.note(clock.now(), revision);
       this.#renewed.set();
     };
-    this.#wasRegistered = deps.identity.identity.lease !== undefined;
+    this.#wasRegistered = deps.identity.identity.registered === true;
     this.#keeper = new LeaseKeeper({ kv, clock, ttlSec, random, log, confirmed });
   }
 
@@ -90,9 +90,9 @@ export class Presence {
     return this.#keeper.answeredSince();
   }
 
-  /** A revision that the store had reached at that clock time in ms, or the first that is known: the engine's evidence, too. */
-  revisionAt(ms: number): Revision | undefined {
-    return this.#revisions.at(ms);
+  /** Clock time in ms by which the store had reached it (SeenRevisions): the engine's evidence, too. */
+  reachedAt(revision: Revision): number {
+    return this.#revisions.reachedAt(revision);
   }
 
   /** What that is answered from. */
@@ -183,6 +183,7 @@ export class Presence {
     }
     this.#registrations += 1;
     this.#wasRegistered = true;
+    await this.#keepLease(lease);
     this.#deps.log.info({ machine: this.#deps.facts().id, lease }, 'machine registered');
     this.#become('registered');
     this.#stateChanged.set();
@@ -230,7 +231,7 @@ export class Presence {
   /** For the next run of fleetd, which finds another one where this cannot be written. */
   async #keepLease(lease: LeaseId | undefined): Promise<void> {
     try {
-      await this.#deps.identity.keepLease(lease);
+      await this.#deps.identity.keepLease(lease, lease !== undefined && this.#wasRegistered);
     } catch (error) {
       this.#deps.log.error(
         { err: error },

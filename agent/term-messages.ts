@@ -24,7 +24,7 @@ export interface TermOrder {
 /** The evidence of the main thread, at one moment. */
 export interface EvidenceNow {
   readonly atMs: number;
-  readonly answeredSinceMs: number;
+  readonly answeredSinceMs: number | undefined;
   readonly restoredAtMs: number;
 }
 
@@ -52,6 +52,13 @@ export function faultOf(error: unknown): Fault {
   if (isFleetError(error)) return { code: error.code, message: error.message };
   if (!(error instanceof Error)) return { message: String(error) };
   return { message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) };
+}
+
+/** Errors as a log has them: their class and its properties would not survive. */
+export function wordsOf(fields: object): object {
+  const words = (value: unknown): unknown =>
+    value instanceof Error ? { type: value.name, ...faultOf(value) } : value;
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, words(value)]));
 }
 
 export function errorOf({ code, message, stack }: Fault): Error {

@@ -125,7 +125,14 @@ class ThreadTerm {
     return new Promise((resolve, reject) => {
       let hasEnded = false;
       worker.on('message', (said: FromTerm) => {
-        if (said.kind === 'log') return log[said.level](said.fields, said.message);
+        if (said.kind === 'log') {
+          try {
+            log[said.level](said.fields, said.message);
+          } catch (error) {
+            reject(error instanceof Error ? error : new Error(String(error)));
+          }
+          return;
+        }
         hasEnded = true;
         memory.discontinuityAtMs = said.discontinuityAtMs;
         if (said.fault === undefined) resolve();

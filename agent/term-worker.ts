@@ -1,5 +1,6 @@
 // A term in a thread of its own: a store, a picture and a heap apart from fleetd's other parts. term-thread.ts is the other end.
-// Invariant: what it knows of the own renewals is what the main thread said within the last second; else they count as unanswered.
+// Invariant: what it knows of the own renewals is what the main thread said within the last second; else nobody is believed absent.
+import { inspect } from 'node:util';
 import type { MessagePort } from 'node:worker_threads';
 import type { AbsenceMemory, Evidence } from '../src/engine/absence-watch.ts';
 import { runTerm } from '../src/engine/term.ts';
@@ -7,6 +8,7 @@ import { keysUnder } from '../src/registry/keys.ts';
 import { systemClock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { openEtcdStore } from '../src/store/etcd/open.ts';
+import type { Revision } from '../src/store/kv.ts';
 import { SeenRevisions } from '../src/store/seen-revisions.ts';
 import {
   faultOf,
@@ -15,6 +17,7 @@ import {
   type LogLevel,
   type TermOrder,
   type ToTerm,
+  wordsOf,
 } from './term-messages.ts';
 
 /** ms. */
@@ -72,28 +75,35 @@ class ToldEvidence implements Evidence {
     this.#now = evidence;
   }
 
-  answeredSince(): number {
+  /** The main thread may be busy, and its renewals answered all the same: that is not known, and no gap. */
+  answeredSince(): number | undefined {
     const { atMs, answeredSinceMs } = this.#now;
     const nowMs = systemClock.now();
-    const isUnanswered = atMs - answeredSinceMs < 1 || nowMs - atMs > STALE_MS;
-    return isUnanswered ? nowMs : answeredSinceMs;
+    if (nowMs - atMs > STALE_MS) return undefined;
+    return answeredSinceMs === undefined || atMs - answeredSinceMs < 1 ? nowMs : answeredSinceMs;
   }
 
   restoredAt(): number {
     return this.#now.restoredAtMs;
   }
 
-  revisionAt(ms: number): bigint | undefined {
-    return this.#revisions.at(ms);
+  reachedAt(revision: Revision): number {
+    return this.#revisions.reachedAt(revision);
   }
 }
 
-/** Told to the main thread, which writes it. */
+/** Told to the main thread, which writes it. What cannot be copied there is told as text. */
 function logTo(tell: (said: FromTerm) => void): Log {
   const at =
     (level: LogLevel) =>
-    (fields: object, message: string): void =>
-      tell({ kind: 'log', level, fields, message });
+    (fields: object, message: string): void => {
+      try {
+        tell({ kind: 'log', level, fields: wordsOf(fields), message });
+      } catch (error) {
+        if (!(error instanceof DOMException)) throw error;
+        tell({ kind: 'log', level, fields: { fields: inspect(fields) }, message });
+      }
+    };
   const log: Log = {
     error: at('error'),
     warn: at('warn'),

@@ -19,12 +19,12 @@ import { probeLeases, type Probe } from './lease-probe.ts';
 
 /** What this process knows of its own connection to the store: without it, nobody is believed absent. */
 export interface Evidence {
-  /** Clock time in ms since which the renewals of this process's own machine lease were answered without a gap. */
-  answeredSince(): number;
+  /** Clock time in ms since which the renewals of this process's own machine lease were answered without a gap; undefined: not known now. */
+  answeredSince(): number | undefined;
   /** Clock time in ms at which this process last found the store to be of another history; -Infinity for never. */
   restoredAt(): number;
-  /** A revision that the store had reached at that clock time in ms, or the first that this process knows; undefined where it knows none. */
-  revisionAt(ms: number): Revision | undefined;
+  /** Clock time in ms by which the store had reached the revision; Infinity: not that is known; -Infinity: before all that is known. */
+  reachedAt(revision: Revision): number;
   /** The ttl that is assumed of machines that this process never saw. */
   readonly ttlSec: number;
 }
@@ -56,8 +56,9 @@ interface Seen {
   readonly ttlSec: number;
   readonly leaving: boolean;
   readonly lease: LeaseId | undefined;
-  /** The revision from which its key is there again after it had ended; undefined where it never ended. */
-  readonly returnedAt: Revision | undefined;
+  /** Of its key: another one, where it has ended and was made anew. */
+  readonly createRevision: Revision;
+  readonly returned: boolean;
 }
 
 interface Gone extends Pick<Seen, 'ttlSec' | 'leaving'> {
@@ -77,7 +78,7 @@ export class AbsenceWatch {
   readonly #seen = new Map<MachineId, Seen>();
   readonly #gone = new Map<MachineId, Gone>();
   /** Present, and was gone just now: it counts with those that vanished together with it. */
-  readonly #returned = new Map<MachineId, Returned>();
+  readonly #returned = new Map<MachineId, Omit<Returned, 'silent'>>();
   /** Present, and not heard of when last asked: they take nothing until they renew. */
   #silent: ReadonlySet<MachineId> = new Set();
   #probe: { readonly atMs: number; readonly silent: number } | undefined;
@@ -96,14 +97,14 @@ export class AbsenceWatch {
   saw(id: MachineId, machine: Machine | undefined, kv?: KeyValue): void {
     if (machine === undefined) return this.#missing(id, undefined);
     const { ttlSec, leaving, returned = false } = machine;
-    const returnedAt = returned ? kv?.createRevision : undefined;
     const before = this.#seen.get(id);
-    this.#seen.set(id, { ttlSec, leaving, lease: kv?.lease, returnedAt });
+    const createRevision = kv?.createRevision ?? 0n;
+    this.#seen.set(id, { ttlSec, leaving, lease: kv?.lease, createRevision, returned });
     const gone = this.#gone.get(id);
     this.#gone.delete(id);
     // That it was gone was not told where the mirror had to list again.
-    const wasUnseen = before !== undefined && returnedAt !== before.returnedAt;
-    if (gone === undefined ? wasUnseen : !gone.leaving && !gone.remembered)
+    const isOther = before !== undefined && createRevision !== before.createRevision;
+    if (gone === undefined ? isOther && returned : !gone.leaving && !gone.remembered)
       this.#returned.set(id, { vanishedAtMs: gone?.atMs ?? this.#deps.clock.now(), ttlSec });
   }
 
@@ -163,7 +164,8 @@ export class AbsenceWatch {
     }
     const nowMs = this.#deps.clock.now();
     const againMs = absence.lookAgainMs === undefined ? Infinity : absence.lookAgainMs - nowMs;
-    return Math.max(1, this.#silent.size > 0 ? Math.min(againMs, PROBE_AGAIN_MS) : againMs);
+    const isOpen = this.#silent.size > 0 || this.#deps.evidence.answeredSince() === undefined;
+    return Math.max(1, isOpen ? Math.min(againMs, PROBE_AGAIN_MS) : againMs);
   }
 
   #judge(): Absence {
@@ -171,7 +173,7 @@ export class AbsenceWatch {
     const { evidence, machine } = this.#deps;
     // Without a key of its own this process renews a lease that says nothing of the others' keys.
     const answeredSinceMs = this.#gone.has(machine) ? nowMs : evidence.answeredSince();
-    const isUnanswered = nowMs - answeredSinceMs < 1;
+    const isUnanswered = answeredSinceMs !== undefined && nowMs - answeredSinceMs < 1;
     if (this.#gone.size > 0 && isUnanswered) this.#memory.discontinuityAtMs = nowMs;
     const discontinuityAtMs = Math.max(
       this.#memory.discontinuityAtMs ?? -Infinity,
@@ -184,7 +186,10 @@ export class AbsenceWatch {
       present: this.#seen.size,
       silent: this.#silentNow(nowMs),
       vanished: [...this.#gone].map(([id, gone]) => this.#vanished(id, gone)),
-      returned: [...this.#returned.values()],
+      returned: [...this.#returned].map(([id, each]) => ({
+        ...each,
+        silent: this.#silent.has(id),
+      })),
       answeredSinceMs,
       leaderSinceMs: this.#leaderSinceMs,
       discontinuityAtMs: discontinuityAtMs === -Infinity ? undefined : discontinuityAtMs,
@@ -246,10 +251,10 @@ export class AbsenceWatch {
   #scan(): void {
     this.#scanned = true;
     const nowMs = this.#deps.clock.now();
-    for (const [id, { ttlSec, returnedAt }] of this.#seen) {
-      const known = this.#deps.evidence.revisionAt(this.#leaderSinceMs - ttlSec * 1000);
-      if (returnedAt !== undefined && known !== undefined && returnedAt > known)
-        this.#returned.set(id, { vanishedAtMs: nowMs, ttlSec });
+    for (const [id, { ttlSec, returned, createRevision }] of this.#seen) {
+      const backAtMs = Math.min(nowMs, this.#deps.evidence.reachedAt(createRevision));
+      if (returned && backAtMs > -Infinity)
+        this.#returned.set(id, { vanishedAtMs: backAtMs, ttlSec });
     }
     for (const { id, machine, host, holds } of this.#picture.machines())
       if (machine === undefined && (host !== undefined || holds.size > 0))

@@ -17,7 +17,7 @@ export interface EngineDeps extends Omit<TermDeps, 'unitsMax'> {
   readonly thread?: TermThread;
 }
 
-/** A cluster that grows is handed over at twice the size from which on a term begins in a thread. */
+/** A term that began here goes on in a thread at twice the size from which on one begins there. */
 const GROWN = 2;
 
 /** Campaigns and, while elected, decides for the cluster, until `signal` aborts. */
@@ -27,8 +27,10 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
   return await campaign(deps, signal, async (fence, child) => {
     const start: TermStart = { fence, memory };
     if (thread === undefined) return await runTerm(own, start, child);
-    if (await hasUnits(deps, thread.fromUnits, child)) return await thread.run(start, child);
-    await runTerm({ ...own, unitsMax: GROWN * thread.fromUnits }, start, child);
+    const { fromUnits } = thread;
+    if (!(await hasUnits(deps, fromUnits, child)))
+      await runTerm({ ...own, unitsMax: GROWN * fromUnits }, start, child);
+    await thread.run(start, child);
   });
 }
 

@@ -27,7 +27,7 @@ export interface TermDeps extends LeadershipDeps {
   /** What this process knows of its own connection to the store. */
   readonly evidence: Evidence;
   readonly filters?: Filters;
-  /** Units; a cluster that has grown beyond it is not decided for here. */
+  /** Units that the picture may have; with more of them the term ends. */
   readonly unitsMax?: number;
 }
 
@@ -42,7 +42,10 @@ const SLICE_MS = 20;
 const FIRST_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 
-/** Decides for the cluster until `signal` aborts; rejects with LEADERSHIP_LOST where another term has to begin. */
+/**
+ * Decides for the cluster until `signal` aborts, or ends where the cluster has grown beyond `unitsMax`. Rejects with LEADERSHIP_LOST where
+ * another term has to begin.
+ */
 export async function runTerm(
   deps: TermDeps,
   start: TermStart,
@@ -117,11 +120,11 @@ class EngineTerm {
     };
   }
 
-  async run(signal: AbortSignal): Promise<never> {
-    const { clock, intervalMs } = this.#deps;
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, intervalMs, unitsMax = Infinity } = this.#deps;
     await this.#readPendings(signal);
     this.#absence.resume(await this.#records.readBrake(signal));
-    for (;;) {
+    while (this.#picture.unitCount <= unitsMax) {
       const nextMs = await this.#pass(signal);
       await withChildSignal(signal, async (child) => {
         const waits = [
@@ -165,9 +168,6 @@ class EngineTerm {
         'the store went back in time: another term begins from what it says now',
       );
     }
-    const { unitsMax = Infinity } = this.#deps;
-    if (this.#picture.unitCount > unitsMax)
-      throw new FleetError('LEADERSHIP_LOST', `the cluster has grown beyond '${unitsMax}' units`);
     const slices = new Slices(clock, signal);
     const revision = this.#mirror.revision;
     for (const change of this.#mirror.takeChanges()) {

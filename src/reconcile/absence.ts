@@ -26,7 +26,15 @@ export interface Vanished {
 }
 
 /** A machine that vanished and is back: one of the present ones. */
-export type Returned = Pick<Vanished, 'vanishedAtMs' | 'ttlSec'>;
+export interface Returned {
+  /** At the latest: it was back by then. */
+  readonly vanishedAtMs: number;
+  readonly ttlSec: number;
+  /** It is one of the silent ones. */
+  readonly silent: boolean;
+}
+
+type Timed = Pick<Vanished, 'vanishedAtMs' | 'ttlSec'>;
 
 /** Too many vanished at once: more likely it is us, or the network, than all of them. */
 export interface Brake {
@@ -119,10 +127,10 @@ function doubtOf(
 /** The brake would be pulled if those that are silent vanished too. Either they do, or they renew; both within their ttl. */
 function mayBecomeTooMany(input: AbsenceInput): boolean {
   const { nowMs, present, silent = 0 } = input;
-  const isRecent = ({ vanishedAtMs, ttlSec }: Returned): boolean =>
+  const isRecent = ({ vanishedAtMs, ttlSec }: Timed): boolean =>
     nowMs - vanishedAtMs <= ttlSec * 1000;
   const missing = [...countedOf(input), ...rememberedOf(input)].filter(isRecent).length;
-  const back = input.returned.filter(isRecent).length;
+  const back = input.returned.filter((each) => isRecent(each) && !each.silent).length;
   return silent > 0 && isTooMany(missing + back + silent, missing + present);
 }
 
@@ -132,11 +140,11 @@ function brakeFor(input: AbsenceInput): Brake | undefined {
   const { kept, held, over } = heldBy(input);
   // What a person has given up, or an earlier leader, is not held, but it vanished with the others.
   const missing = [...countedOf(input), ...givenUp(input), ...rememberedOf(input)];
-  const together = largestGroup([...missing, ...input.returned]);
-  const away = missing.filter((machine) => together.includes(machine));
+  const together = new Set<Timed>(largestGroup<Timed>([...missing, ...input.returned]));
+  const away = missing.filter((machine) => together.has(machine));
   const toHold = away.filter(({ evict, remembered }) => !evict && !remembered);
   const isNew = toHold.some(({ id }) => kept?.machines.includes(id) !== true);
-  if (isTooMany(together.length, input.present + away.length) && isNew) {
+  if (isTooMany(together.size, input.present + away.length) && isNew) {
     const group = [...new Set([...(over ? [] : held), ...toHold])];
     const ttlMs = Math.max(...group.map(({ ttlSec }) => ttlSec)) * 1000;
     const machines = group.map(({ id }) => id).sort();
@@ -182,12 +190,12 @@ function isTooMany(vanished: number, all: number): boolean {
 }
 
 /** The most machines that vanished within one ttl. */
-function largestGroup(vanished: readonly Returned[]): readonly Returned[] {
+function largestGroup<T extends Timed>(vanished: readonly T[]): readonly T[] {
   const sorted = vanished.toSorted((a, b) => a.vanishedAtMs - b.vanishedAtMs);
-  let largest: readonly Returned[] = [];
+  let largest: readonly T[] = [];
   let from = 0;
   for (const [index, last] of sorted.entries()) {
-    const spans = (first: Returned | undefined): boolean =>
+    const spans = (first: T | undefined): boolean =>
       first !== undefined &&
       last.vanishedAtMs - first.vanishedAtMs > Math.max(first.ttlSec, last.ttlSec) * 1000;
     while (spans(sorted[from])) from += 1;

@@ -30,8 +30,10 @@ export class SeenRevisions {
     if (this.#notes.length > NOTES_MAX) this.#notes.shift();
   }
 
-  /** One that the store had reached by then, the first that is known where nothing was noted so early; undefined where nothing was at all. */
-  at(ms: number): Revision | undefined {
-    return (this.#notes.findLast(({ atMs }) => atMs <= ms) ?? this.#notes[0])?.revision;
+  /** When it was first known that the store had reached it: Infinity for not yet, -Infinity for before all that was noted. */
+  reachedAt(revision: Revision): number {
+    const at = this.#notes.findIndex((note) => note.revision >= revision);
+    if (at === 0) return -Infinity;
+    return this.#notes[at]?.atMs ?? Infinity;
   }
 }

@@ -58,7 +58,7 @@ async function runLoop({ say }: Bench): Promise<Findings> {
   const began = performance.now();
   const evidence = {
     restoredAt: () => -Infinity,
-    revisionAt: () => undefined,
+    reachedAt: () => -Infinity,
     answeredSince: () => -Infinity,
     ttlSec: 30,
   };

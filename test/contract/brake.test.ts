@@ -15,7 +15,7 @@ const WELL = {
   evidence: {
     answeredSince: () => -1e9,
     restoredAt: () => -Infinity,
-    revisionAt: () => undefined,
+    reachedAt: () => -Infinity,
     ttlSec: TTL_SEC,
   },
   intervalMs: 500,

@@ -38,7 +38,7 @@ function run(fromUnits: number, answeredSince = (): number => -1e9): void {
   const evidence = {
     answeredSince,
     restoredAt: () => -1e9,
-    revisionAt: () => undefined,
+    reachedAt: () => -Infinity,
     ttlSec: 2,
   };
   const deps: TermThreadDeps = {
@@ -89,6 +89,37 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
     for (let n = 10; n < 13; n += 1) await cluster.start(`u${n}.service`);
     await eventually(() => workers.length === 1, LONG);
     await eventually(async () => (await placed()) === 13, LONG);
+  });
+
+  it('go on in a thread where the picture has grown by what is no unit record', async () => {
+    await cluster.join('m1', { ttlSec: 120 });
+    for (let n = 0; n < 30; n += 1) await cluster.orphan(`o${n}.service`, 'm1');
+    for (let n = 0; n < 4; n += 1) await cluster.start(`u${n}.service`);
+    run(10);
+    await eventually(async () => (await placed()) === 4, LONG);
+    await cluster.start('late.service');
+    await eventually(async () => (await placed()) === 5);
+    expect([workers.length, count('leader elected')]).toEqual([1, 1]);
+  });
+
+  it('wait no ttl where the main thread was busy for a second', async () => {
+    for (const name of ['m1', 'm2', 'm3', 'm4', 'm5'])
+      await cluster.join(name, { ttlSec: name === 'm1' ? 120 : 5, leaseSec: 120 });
+    for (let n = 0; n < 10; n += 1) await cluster.start(`u${n}.service`);
+    run(1);
+    await eventually(async () => (await placed()) === 10, LONG);
+    await cluster.vanish('m3');
+    const isFree = (name: string) => async (): Promise<boolean> =>
+      !(await cluster.placements()).some((line) => line.endsWith(name));
+    await eventually(isFree('m3'), LONG);
+    await systemClock.sleep(11_000, never); // two ttls later: the two have nothing to do with each other
+    const until = performance.now() + 1_600;
+    while (performance.now() < until);
+    await systemClock.sleep(500, never);
+    const vanishedAt = performance.now();
+    await cluster.vanish('m2');
+    await eventually(isFree('m2'), LONG);
+    expect(performance.now() - vanishedAt).toBeLessThan(3_000);
   });
 
   it('believe nobody gone while the renewals of the main thread are not answered', async () => {

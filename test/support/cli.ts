@@ -72,7 +72,7 @@ export class Fleet {
       evidence: {
         answeredSince: () => systemClock.now(),
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 30,
       },
     };

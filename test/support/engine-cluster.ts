@@ -93,6 +93,37 @@ export class EngineCluster {
     await this.vanish(name);
   }
 
+  /** The machine says that it runs a unit that no record speaks of. */
+  async orphan(
+    name: string,
+    machine: string,
+    { text = '[Service]\nExecStart=/bin/true\n', activeState = 'active' } = {},
+  ): Promise<void> {
+    const record = {
+      name: unitName(name),
+      machine: machineId(machine),
+      hash: hashOfOptions(optionsOf(parseUnitFile(text).ok!)),
+      generation: 3,
+      desiredState: 'launched',
+      text,
+      loadState: 'loaded',
+      activeState,
+      subState: 'x',
+    } as const;
+    const key = this.keys.orphan(record.machine, record.name);
+    await this.kv.txn({ then: [{ kind: 'put', key, value: encode('orphan', record) }] }, never);
+  }
+
+  /** Writes the key under its lease as a machine has it that never was gone. */
+  async rewrite(name: string, ttlSec = 3): Promise<void> {
+    const record = { ...machineRecord(name), ttlSec };
+    await this.#put(
+      this.keys.machine(record.id),
+      encode('machine', record),
+      this.#leases.get(name)!,
+    );
+  }
+
   /** The machine's key goes, as when its lease ends. */
   async vanish(name: string): Promise<void> {
     await this.kv.revokeLease(this.#leases.get(name)!, never);
@@ -205,7 +236,7 @@ export class EngineCluster {
         evidence: {
           answeredSince: () => 0,
           restoredAt: () => -Infinity,
-          revisionAt: () => undefined,
+          reachedAt: () => -Infinity,
           ttlSec: 30,
         },
         ...overrides,

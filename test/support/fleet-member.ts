@@ -52,7 +52,7 @@ export async function startMember(options: MemberOptions): Promise<Member> {
     const evidence = {
       answeredSince: () => presence.answeredSince(),
       restoredAt: () => -Infinity,
-      revisionAt: () => undefined,
+      reachedAt: () => -Infinity,
       ttlSec,
     };
     const common = { clock, random: Math.random, log: silentLog, keys, machine: id, evidence };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -165,8 +165,9 @@ describe('Presence', () => {
     await registered(first);
     const { lease, machine, revision } = (await stored())!;
     expect(machine).not.toHaveProperty('returned');
-    await eventually(() => (first.presence.revisionAt(systemClock.now()) ?? 0n) >= revision);
-    expect(first.presence.revisionAt(0)).toBeLessThan(revision); // the first that it knew was before its key
+    // The first that it knew was before its key; that it is there it knows by the first renewal.
+    await eventually(() => first.presence.reachedAt(revision) <= systemClock.now());
+    expect(first.presence.reachedAt(revision)).toBeGreaterThan(-Infinity);
     await first.kill();
     await kv.revokeLease(lease!, forever);
     const second = await run('one');
@@ -179,6 +180,18 @@ describe('Presence', () => {
     expect(await stored()).toEqual(back);
     await third.presence.leave(forever);
     await third.kill();
+    await registered(await run('one'));
+    expect((await stored())!.machine).not.toHaveProperty('returned');
+  });
+
+  it('Presence does not say that it returned where its key never was there', async () => {
+    const put = { kind: 'put', key: keys.format, value: '{"v":99}' } as const;
+    await kv.txn({ then: [put] }, forever);
+    const first = await run('one');
+    const identity = join(dir, 'one', 'identity.json');
+    await eventually(() => readFileSync(identity, 'utf8').includes('"lease"'));
+    await first.kill();
+    await kv.txn({ then: [{ kind: 'delete', key: keys.format }] }, forever);
     await registered(await run('one'));
     expect((await stored())!.machine).not.toHaveProperty('returned');
   });

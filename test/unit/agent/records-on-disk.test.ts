@@ -105,7 +105,7 @@ describe('IdentityFile', () => {
   it('IdentityFile is the same within a boot and another in the next', async () => {
     const path = join(dir, 'identity.json');
     const first = await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' });
-    await first.keepLease('77');
+    await first.keepLease('77', true);
     expect((await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' })).identity).toEqual({
       ...first.identity,
       lease: '77',
@@ -119,7 +119,7 @@ describe('IdentityFile', () => {
   it('IdentityFile leaves the lease of another machine-id alone', async () => {
     const path = join(dir, 'identity.json');
     const first = await IdentityFile.open(path, { bootId: 'boot', machineId: 'm' });
-    await first.keepLease('77');
+    await first.keepLease('77', true);
     const { identity } = await IdentityFile.open(path, { bootId: 'boot', machineId: 'other' });
     expect(identity.nonce).not.toBe(first.identity.nonce);
     expect(identity.lease).toBeUndefined();

@@ -61,7 +61,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => -1e9,
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 3,
       },
     });
@@ -85,7 +85,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => -1e9,
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 3,
       },
     });
@@ -108,7 +108,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => (answered ? -1e9 : clock.now()),
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 3,
       },
     });
@@ -135,7 +135,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => -1e9,
         restoredAt: () => restoredAtMs,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 10,
       },
     });
@@ -156,7 +156,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => -1e9,
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 3,
       },
     });
@@ -180,7 +180,7 @@ describe('runEngine', () => {
       evidence: {
         answeredSince: () => clock.now(),
         restoredAt: () => -Infinity,
-        revisionAt: () => undefined,
+        reachedAt: () => -Infinity,
         ttlSec: 3,
       },
     });

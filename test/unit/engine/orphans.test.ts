@@ -1,7 +1,6 @@
 // The engine and what runs unknown to the store: taken up where it runs, never placed beside it, left as it is once adopted.
 import { afterEach, expect, it } from 'vitest';
 import { fileOfText } from '../../../src/api/unit-file.ts';
-import { encode } from '../../../src/registry/codec.ts';
 import { adoptUnit } from '../../../src/registry/orphans.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
 import { machineId, unitName } from '../../support/cluster.ts';
@@ -23,29 +22,15 @@ async function begin(machines: number): Promise<void> {
     evidence: {
       answeredSince: () => -1e9,
       restoredAt: () => -Infinity,
-      revisionAt: () => undefined,
+      reachedAt: () => -Infinity,
       ttlSec: 3,
     },
   });
   await clock.advance(3_000);
 }
 
-async function orphan(machine: string, activeState = 'active'): Promise<void> {
-  const { hash } = fileOfText(NAME, TEXT);
-  const value = encode('orphan', {
-    name: NAME,
-    machine: machineId(machine),
-    hash,
-    generation: 3,
-    desiredState: 'launched',
-    text: TEXT,
-    loadState: 'loaded',
-    activeState,
-    subState: 'x',
-  });
-  const key = cluster.keys.orphan(machineId(machine), NAME);
-  await cluster.kv.txn({ then: [{ kind: 'put', key, value }] }, never);
-}
+const orphan = (machine: string, activeState = 'active'): Promise<void> =>
+  cluster.orphan(NAME, machine, { text: TEXT, activeState });
 
 afterEach(async () => {
   const closed = cluster.close();

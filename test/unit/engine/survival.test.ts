@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { encode } from '../../../src/registry/codec.ts';
 import type { Kv, Revision } from '../../../src/store/kv.ts';
+import { SeenRevisions } from '../../../src/store/seen-revisions.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
 import { machineId } from '../../support/cluster.ts';
 import { EngineCluster } from '../../support/engine-cluster.ts';
@@ -15,7 +16,7 @@ const WELL = {
   evidence: {
     answeredSince: () => -1e9,
     restoredAt: () => -Infinity,
-    revisionAt: () => undefined,
+    reachedAt: () => -Infinity,
     ttlSec: TTL_SEC,
   },
 };
@@ -57,16 +58,17 @@ function die(...names: readonly string[]): void {
   }
 }
 
-/** It comes back by a boot: another incarnation, another engine. Or out of a time without the store, which it knows from before. */
-async function comeBack(
-  name: string,
-  { returned = false, known }: { returned?: boolean; known?: () => Revision | undefined } = {},
-): Promise<void> {
+/** It comes back by a boot: another incarnation, another engine. Or, having returned, out of a time without the store. */
+async function comeBack(name: string, { returned = false } = {}): Promise<void> {
   await cluster.live(name, { returned });
+  runAnotherEngine(name);
+}
+
+function runAnotherEngine(name: string, seen = new SeenRevisions()): void {
   const own = new FaultyKv(kv, clock);
   engineOf.set(name, own);
-  const evidence = { ...WELL.evidence, revisionAt: known ?? (() => undefined) };
-  cluster.runEngine(name, { evidence, kv: own });
+  const reachedAt = (revision: Revision): number => seen.reachedAt(revision);
+  cluster.runEngine(name, { evidence: { ...WELL.evidence, reachedAt }, kv: own });
 }
 
 async function revisionNow(): Promise<Revision> {
@@ -179,21 +181,33 @@ describe('those that are back sooner than others', () => {
   });
 
   it.for([
-    { name: 'the leader knew the store before', knows: 'before', moved: 0 },
-    { name: 'the leader has come later', knows: 'after', moved: 2 },
-    { name: 'the leader knows nothing', knows: 'nothing', moved: 2 },
-  ])('count for a leader that comes after them: $name', async ({ knows, moved }) => {
+    { name: 'it knew the store before', isOld: true, laterMs: 0, moved: 0 },
+    { name: 'it knew, and comes a ttl later', isOld: true, laterMs: TTL_MS + 100, moved: 2 },
+    { name: 'it has begun since', isOld: false, laterMs: 0, moved: 2 },
+  ])('count for a leader that comes after them: $name', async ({ isOld, laterMs, moved }) => {
     await begin(4);
-    const before = await revisionNow();
+    const seen = new SeenRevisions();
+    if (isOld) seen.note(clock.now(), await revisionNow());
     die('m1', 'm2', 'm3', 'm4');
     await moves(6_000); // all keys have gone, and that of the leader
-    await cluster.live('m2', { returned: true });
-    let known: Revision | undefined;
-    await comeBack('m1', { returned: true, known: () => known });
-    if (knows !== 'nothing') known = knows === 'before' ? before : await revisionNow();
+    for (const name of ['m1', 'm2']) await cluster.live(name, { returned: true });
+    seen.note(clock.now(), await revisionNow());
+    await moves(laterMs);
+    runAnotherEngine('m1', seen);
     expect(await moves(4 * TTL_MS)).toHaveLength(moved);
     const held = (await cluster.brake())?.machines;
     expect(held).toEqual(moved === 0 ? ['m3', 'm4'].map(machineId) : undefined);
+  });
+
+  it('are not taken for such where a fleetd of before writes their keys anew', async () => {
+    await begin(3);
+    await cluster.vanish('m3');
+    await comeBack('m3', { returned: true });
+    await moves(3 * TTL_MS);
+    await cluster.rewrite('m3'); // without the word
+    die('m2');
+    expect(await moves(TTL_MS + 1_000)).toEqual(['u2 on m1']);
+    expect(await cluster.brake()).toBeUndefined();
   });
 });
 

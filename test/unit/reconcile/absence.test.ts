@@ -23,6 +23,10 @@ function gone(name: string, words: Partial<Vanished> = {}): Vanished {
   return { id, vanishedAtMs: CALM.nowMs, ttlSec: 30, ...well, ...words };
 }
 
+function back(agoMs = 0, silent = false): AbsenceInput['returned'][number] {
+  return { vanishedAtMs: CALM.nowMs - agoMs, ttlSec: 30, silent };
+}
+
 function say(input: Partial<AbsenceInput>): string[] {
   const { absent, doubted, lookAgainMs } = judgeAbsence({ ...CALM, ...input });
   const again = lookAgainMs === undefined ? [] : [`look again at ${lookAgainMs}`];
@@ -233,23 +237,22 @@ describe('judgeAbsence', () => {
     { name: 'too few', agoMs: 29_000, back: 1, present: 4, held: [] },
     { name: 'alone', agoMs: 0, back: 4, present: 4, held: ['m1', 'm2'] },
   ])('counts those that are back with those that are not: $name', (row) => {
-    const { agoMs, back, present, held } = row;
-    const returned = Array.from({ length: back }, () =>
-      gone('m9', { vanishedAtMs: CALM.nowMs - agoMs }),
-    );
+    const { agoMs, back: times, present, held } = row;
+    const returned = Array.from({ length: times }, () => back(agoMs));
     const given = { ...CALM, present, returned, vanished: [gone('m1'), gone('m2')] };
     expect(judgeAbsence(given).brake?.machines.map(short) ?? []).toEqual(held);
   });
 
   it('does not brake where all that vanished are back', () => {
-    const returned = [gone('m1'), gone('m2')];
+    const returned = [back(), back()];
     expect(judgeAbsence({ ...CALM, present: 2, returned }).brake).toBeUndefined();
   });
 
   it('waits for silent ones that would be too many with those that are back', () => {
     const judged = (returned: AbsenceInput['returned']) =>
       say({ present: 4, silent: 1, returned, vanished: [gone('m1')] });
-    expect(judged([gone('m2')])).toEqual(['m1 is doubted (silent)', 'look again at 600500']);
+    expect(judged([back()])).toEqual(['m1 is doubted (silent)', 'look again at 600500']);
+    expect(judged([back(0, true)])).toEqual(['m1 is absent']); // it is the silent one
     expect(judged([])).toEqual(['m1 is absent']);
   });
 

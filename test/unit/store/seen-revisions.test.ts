@@ -10,25 +10,44 @@ function noted(...notes: readonly (readonly [atMs: number, revision: bigint])[])
 
 describe('SeenRevisions', () => {
   it.for([
-    { name: 'knows nothing before it was told', notes: [], at: 100, expected: undefined },
+    { name: 'knows nothing before it was told', notes: [], of: 1n, expected: Infinity },
     {
-      name: 'answers the last one not later',
+      name: 'answers the first note that is as far',
       notes: [
         [10, 1n],
         [20, 5n],
         [30, 9n],
       ],
-      at: 29,
-      expected: 5n,
+      of: 6n,
+      expected: 30,
     },
     {
-      name: 'answers the first that it knows for earlier times',
+      name: 'also where it is of that very revision',
+      notes: [
+        [10, 1n],
+        [20, 5n],
+        [30, 9n],
+      ],
+      of: 5n,
+      expected: 20,
+    },
+    {
+      name: 'does not know when it came to the first',
+      notes: [
+        [10, 5n],
+        [20, 5n],
+      ],
+      of: 5n,
+      expected: -Infinity,
+    },
+    {
+      name: 'does not know of what is ahead',
       notes: [
         [10, 1n],
         [20, 5n],
       ],
-      at: 9,
-      expected: 1n,
+      of: 6n,
+      expected: Infinity,
     },
     {
       name: 'keeps what it knew before a long silence',
@@ -36,25 +55,29 @@ describe('SeenRevisions', () => {
         [10, 1n],
         [900, 7n],
       ],
-      at: 890,
-      expected: 1n,
+      of: 4n,
+      expected: 900,
     },
     {
       name: 'forgets a history that is no more',
       notes: [
-        [10, 100n],
-        [20, 3n],
+        [10, 1n],
+        [20, 100n],
+        [30, 3n],
       ],
-      at: 15,
-      expected: 3n,
+      of: 50n,
+      expected: Infinity,
     },
-  ] as const)('$name', ({ notes, at, expected }) => {
-    expect(noted(...notes).at(at)).toBe(expected);
+  ] as const)('$name', ({ notes, of, expected }) => {
+    expect(noted(...notes).reachedAt(of)).toBe(expected);
   });
 
   it('stays small', () => {
     const seen = noted(...Array.from({ length: 100 }, (_, n) => [n, BigInt(n)] as const));
-    expect(seen.at(0)).toBe(84n);
-    expect(seen.at(99)).toBe(99n);
+    expect([seen.reachedAt(84n), seen.reachedAt(85n), seen.notes.length]).toEqual([
+      -Infinity,
+      85,
+      16,
+    ]);
   });
 });
