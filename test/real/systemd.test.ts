@@ -316,8 +316,10 @@ describe.skipIf(missing !== undefined).each(['bus', 'private'] as const)(
         signal,
       );
       await first.close();
-      await eventually(async () => !(await systemd.isRinging(`alarm-${kind}-3`, signal)));
-      expect(await systemd.isRinging(`alarm-${kind}-`, signal)).toBe(false); // two are set
+      await eventually(() => existsSync(`${rang}-3`));
+      // Two are set, and ring not before their time.
+      await eventually(async () => !(await systemd.isRinging(`alarm-${kind}-`, signal)));
+      expect(existsSync(rang)).toBe(false);
       // There, and written: cp does one after the other.
       await eventually(() => existsSync(`${rang}-3`) && readFileSync(rang, 'utf8') !== '');
       const rangAtMs = Number(readFileSync(rang, 'utf8').split(' ')[0]) * 1000;
