@@ -95,8 +95,8 @@ export const mutants: readonly Mutant[] = [
     fault:
       'a new leader takes machines that vanished and are back for machines that were always there',
     file: 'src/engine/absence-watch.ts',
-    find: 'known !== undefined && returnedAt > known',
-    replace: 'known !== undefined && returnedAt < 0n',
+    find: 'if (returned && backAtMs > -Infinity)',
+    replace: 'if (returned && backAtMs > Infinity)',
     plan: 'back-before-the-others',
   },
   {
