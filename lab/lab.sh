@@ -45,7 +45,7 @@ exec {NAP}<> <(:)                         # never has anything to read
 die() { echo "lab: $*" >&2; exit 1; }
 nap() { read -rt "$1" -u "$NAP" || true; }  # seconds; a `sleep` is a process, and on a busy machine dozens of them hold up what they wait for
 hosts() { [ ! -d "$DIR" ] || find "$DIR" -maxdepth 1 -name 'h[0-9]*' -printf '%f\n' | sort -V; }
-need_host() { [[ ${1:-} =~ ^h[0-9]+$ ]] || die "HOST is h1, h2, ..."; [ -d "$DIR/$1" ] || die "there is no host '$1'"; }
+need_host() { [[ ${1:-} =~ ^h[0-9]+$ ]] || die "HOST is h1, h2, ..."; [ -d "$DIR/$1" ] || die "there is no host '$1': see ls"; }
 net() { local n; read -r n < "$DIR/net"; echo "$n"; }
 addr() { local n; read -r n < "$DIR/net"; echo "$n.$((10 + ${1#h}))"; }
 mac() { printf '02:00:%02x:%02x:%02x:%02x' $(addr "$1" | tr . ' '); }  # stays over a reboot, as peers' ARP tables expect
