@@ -1,6 +1,10 @@
 // `loop`: whether a leader that takes in and places 1,000,000 units ever holds up its host's event loop, and keeps its leadership.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { nodeOptions } from '../../agent/node-options.ts';
 import { openTermThread } from '../../agent/term-thread.ts';
 import { spawnTerm } from '../../agent/threads.ts';
 import { runEngine } from '../../src/engine/engine.ts';
@@ -34,11 +38,26 @@ export const loop: Benchmark = {
   run: runLoop,
 };
 
+/** In a process of its own, which is called as fleetd is. */
 async function runLoop({ say }: Bench): Promise<Findings> {
+  const options = ['--expose-gc', '--max-old-space-size=12288', ...nodeOptions];
+  const program = new URL('loop-process.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [...options, program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const answer = await text(child.stdout);
+  const [status] = (await exited) as [number | null];
+  if (status !== 0) throw new Error(`loop-process.ts ended with status ${status}`);
+  say('loop: measured');
+  return JSON.parse(answer) as Findings;
+}
+
+/** What that process does. */
+export async function measureLoop(): Promise<Findings> {
   await using etcd = await startEtcd({ flags: [`--quota-backend-bytes=${QUOTA_BYTES}`] });
   await using store = await openStore(etcd.endpoints, { requestTimeoutMs: 30_000 });
   await fill(store);
-  say('loop: records written');
   globalThis.gc?.();
   const delays = monitorEventLoopDelay({ resolution: LOOK_MS });
   const end = new AbortController();

@@ -1,0 +1,4 @@
+// The process that `loop` measures: JSON on stdout.
+import { measureLoop } from './loop.ts';
+
+process.stdout.write(JSON.stringify(await measureLoop()));
