@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { readProvisionFile } from '../../src/provision/read.ts';
 import { Fleet, runProcess } from '../support/cli.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -12,6 +12,12 @@ writeFileSync(unit, '[Service]\nExecStart=/bin/sleep infinity\n');
 writeFileSync(key, '# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKey me\n');
 writeFileSync(join(directory, 'bad.service'), '[X-Fleet]\nGlobl=true\n');
 writeFileSync(join(directory, 'private'), '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+
+/** It is not reached: the command needs no fleet. */
+const fleet = new Fleet();
+afterAll(async () => {
+  await fleet.stop();
+});
 
 describe('fleetctl provision', () => {
   it('prints a cloud-config', async () => {
@@ -47,7 +53,7 @@ fleet:
     'prints what fleetd takes: %s',
     async (format) => {
       const words = ['provision', '--format', format, '--metadata=a=b', '--unit', unit];
-      const { stdout } = await new Fleet().begin(words).ended;
+      const { stdout } = await fleet.begin(words).ended;
       const options = { addresses: {}, fleetProblem: () => undefined };
       const { problems } = readProvisionFile(stdout, options);
       expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
@@ -62,7 +68,7 @@ fleet:
     [[`--ssh-key=${join(directory, 'private')}`], 2, 'holds a private key'],
     [['--ssh-key=none.pub'], 1, "there is no file 'none.pub'"],
   ] as const)('%j', async ([words, status, said]) => {
-    const ended = await new Fleet().begin(['provision', ...words]).ended;
+    const ended = await fleet.begin(['provision', ...words]).ended;
     expect(ended.status).toBe(status);
     expect(ended.stdout).toBe('');
     expect(ended.stderr).toContain(said);
