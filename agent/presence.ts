@@ -50,6 +50,8 @@ export class Presence {
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
   readonly #revisions = new SeenRevisions();
+  /** The store's, when that was last noted. */
+  #reversions = 0;
   /** By this process, or by one before it in this boot; not since it has left. */
   #wasRegistered: boolean;
   /** The key had ended before it was registered as it is now. */
@@ -69,7 +71,7 @@ export class Presence {
     this.#key = keys.machine(id);
     const log = (event: LeaseEvent): void => this.#leaseEvent(event);
     const confirmed = ({ revision }: Renewal): void => {
-      this.#revisions.note(clock.now(), revision);
+      this.#noteRevision(revision);
       this.#renewed.set();
     };
     this.#wasRegistered = deps.identity.identity.registered === true;
@@ -93,6 +95,13 @@ export class Presence {
   /** Clock time in ms by which the store had reached it (SeenRevisions): the engine's evidence, too. */
   reachedAt(revision: Revision): number {
     return this.#revisions.reachedAt(revision);
+  }
+
+  #noteRevision(revision: Revision): void {
+    const { kv, clock } = this.#deps;
+    if (kv.reversions !== this.#reversions) this.#revisions.forget();
+    this.#reversions = kv.reversions;
+    this.#revisions.note(clock.now(), revision);
   }
 
   /** What that is answered from. */
@@ -204,7 +213,7 @@ export class Presence {
   async #register(lease: LeaseId, signal: AbortSignal): Promise<boolean> {
     const { found, revision } = await this.#look(signal);
     const other = this.#foreign(found);
-    this.#revisions.note(this.#deps.clock.now(), revision);
+    this.#noteRevision(revision);
     this.#returned = found === undefined ? this.#wasRegistered : this.#saysReturned(found);
     this.#claimUntilMs = -Infinity;
     if (other !== undefined) {

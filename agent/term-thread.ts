@@ -6,7 +6,7 @@ import type { TermThread } from '../src/engine/engine.ts';
 import type { Evidence } from '../src/engine/absence-watch.ts';
 import type { TermStart } from '../src/engine/term.ts';
 import type { MachineId } from '../src/model/machine.ts';
-import { withChildSignal } from '../src/runtime/abort.ts';
+import { aborted, withChildSignal, withTimeout } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { SeenRevision } from '../src/store/seen-revisions.ts';
@@ -75,13 +75,9 @@ class ThreadTerm {
       });
     } finally {
       post(worker, { kind: 'end' });
-      const late = new AbortController();
-      const settled = ended.then(
-        () => undefined,
-        () => undefined,
-      );
-      await Promise.race([settled, clock.sleep(END_MS, late.signal).catch(() => undefined)]);
-      late.abort();
+      await withTimeout(clock, END_MS, async (late) => {
+        await Promise.race([Promise.allSettled([ended]), aborted(late)]);
+      });
       await worker.terminate();
     }
   }

@@ -5,8 +5,6 @@ import { managerCall } from './systemd-calls.ts';
 import type { Call } from './wire.ts';
 
 const ACCURACY_US = 100_000n;
-/** Its commands take milliseconds. */
-const TIMEOUT_US = 30_000_000n;
 
 /** `startupUs`: the manager's UserspaceTimestampMonotonic, which OnStartupSec= counts from, in containers too. */
 export function alarmCall({ name, atMs, commands }: Alarm, startupUs: bigint): Call {
@@ -21,8 +19,6 @@ export function alarmCall({ name, atMs, commands }: Alarm, startupUs: bigint): C
   const service = [
     property('Description', 's', `fleet: ${name}`),
     property('Type', 's', 'oneshot'),
-    // While it is at work no unit with OnPartition=stop gets its permit.
-    property('TimeoutStartUSec', 't', TIMEOUT_US),
     // true: the next command is run although this one failed.
     property(
       'ExecStart',

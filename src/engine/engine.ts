@@ -1,5 +1,6 @@
 // The engine: campaigns for the leader key and, while it has it, runs a term, here or in a thread of its own.
 // Invariant: who leads is decided and guarded here, in the thread that renews the lease; a term only decides for the cluster.
+import { isFleetError } from '../model/errors.ts';
 import type { AbsenceMemory } from './absence-watch.ts';
 import { campaign } from './leadership.ts';
 import { runTerm, type TermDeps, type TermStart } from './term.ts';
@@ -19,6 +20,8 @@ export interface EngineDeps extends Omit<TermDeps, 'unitsMax'> {
 
 /** A term that began here goes on in a thread at twice the size from which on one begins there. */
 const GROWN = 2;
+/** ms between two tries of a question that the store did not answer. */
+const AGAIN_MS = 250;
 
 /** Campaigns and, while elected, decides for the cluster, until `signal` aborts. */
 export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<never> {
@@ -36,10 +39,18 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
 
 /** Whether there are so many unit records; no more than their names is read. */
 async function hasUnits(
-  { kv, keys }: EngineDeps,
+  { kv, keys, clock }: EngineDeps,
   many: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { kvs } = await kv.range(keys.units, { limit: many, keysOnly: true }, signal);
-  return kvs.length >= many;
+  for (;;) {
+    try {
+      const { kvs } = await kv.range(keys.units, { limit: many, keysOnly: true }, signal);
+      return kvs.length >= many;
+    } catch (error) {
+      // No reason to give the lead up: its own guards do that.
+      if (!isFleetError(error, 'STORE_UNAVAILABLE')) throw error;
+      await clock.sleep(AGAIN_MS, signal);
+    }
+  }
 }

@@ -23,11 +23,17 @@ export class SeenRevisions {
     return this.#notes;
   }
 
+  /** One before the last is of a member that lags, and says nothing. */
   note(atMs: number, revision: Revision): void {
     const last = this.#notes.at(-1);
-    if (last !== undefined && revision < last.revision) this.#notes = [];
+    if (last !== undefined && revision < last.revision) return;
     this.#notes.push({ atMs, revision });
     if (this.#notes.length > NOTES_MAX) this.#notes.shift();
+  }
+
+  /** The store has gone back. */
+  forget(): void {
+    this.#notes = [];
   }
 
   /** When it was first known that the store had reached it: Infinity for not yet, -Infinity for before all that was noted. */

@@ -59,17 +59,25 @@ describe('SeenRevisions', () => {
       expected: 900,
     },
     {
-      name: 'forgets a history that is no more',
+      name: 'passes over what a member that lags says',
       notes: [
         [10, 1n],
-        [20, 100n],
-        [30, 3n],
+        [20, 6n],
+        [30, 5n],
       ],
-      of: 50n,
-      expected: Infinity,
+      of: 5n,
+      expected: 20,
     },
   ] as const)('$name', ({ notes, of, expected }) => {
     expect(noted(...notes).reachedAt(of)).toBe(expected);
+  });
+
+  it('forgets a history that is no more', () => {
+    const seen = noted([10, 1n], [20, 100n]);
+    seen.forget();
+    seen.note(30, 3n);
+    seen.note(40, 5n);
+    expect([seen.reachedAt(50n), seen.reachedAt(4n)]).toEqual([Infinity, 40]);
   });
 
   it('stays small', () => {
