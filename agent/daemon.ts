@@ -181,7 +181,8 @@ class Daemon {
     const intervalMs = config.engineReconcileIntervalMs;
     const common = { kv, keys, clock, machine, random, log, intervalMs, evidence };
     // An embedded store is this thread's own; and filters of a test do not go to another.
-    const isHere = config.standalone || filters !== undefined;
+    if (filters !== undefined) return await runEngine({ ...common, filters }, signal);
+    if (config.standalone) return await runEngine(common, signal);
     const thread = openTermThread({
       ...common,
       spawn: spawnTerm,
@@ -190,8 +191,7 @@ class Daemon {
       seenRevisions: () => presence.seenRevisions,
       fromUnits: TERM_THREAD_UNITS,
     });
-    const where = filters === undefined ? {} : { filters };
-    await runEngine({ ...common, ...where, ...(isHere ? {} : { thread }) }, signal);
+    await runEngine({ ...common, thread }, signal);
   }
 
   async #serveSignals(signal: AbortSignal): Promise<void> {

@@ -180,7 +180,7 @@ export class AbsenceWatch {
       evidence.restoredAt(),
     );
     for (const [id, { vanishedAtMs, ttlSec }] of this.#returned)
-      if (nowMs - vanishedAtMs > 2000 * ttlSec) this.#returned.delete(id); // nobody vanishes together with it any more
+      if (nowMs - vanishedAtMs > 2 * ttlSec * 1000) this.#returned.delete(id); // nobody vanishes together with it any more
     return judgeAbsence({
       nowMs,
       present: this.#seen.size,

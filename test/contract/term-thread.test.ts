@@ -60,6 +60,14 @@ function run(fromUnits: number, answeredSince = (): number => -1e9): void {
   cluster.runEngine('m1', { log, evidence, intervalMs: 500, thread: openTermThread(deps) });
 }
 
+/** A machine, a unit, and the term that has placed it. */
+async function oneTerm(): Promise<void> {
+  await cluster.join('m1', { ttlSec: 120 });
+  await cluster.start('a.service');
+  run(1);
+  await eventually(async () => (await placed()) === 1, LONG);
+}
+
 const count = (word: string): number => lines.filter((line) => line.includes(word)).length;
 const placed = async (): Promise<number> => (await cluster.placements()).length;
 const ended = (worker: Worker): Promise<void> =>
@@ -142,10 +150,7 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
   });
 
   it('end with their leadership: the next begins in another thread', async () => {
-    await cluster.join('m1', { ttlSec: 120 });
-    await cluster.start('a.service');
-    run(1);
-    await eventually(async () => (await placed()) === 1, LONG);
+    await oneTerm();
     const gone = ended(workers[0]!);
     await kv.txn({ then: [{ kind: 'delete', key: cluster.keys.leader }] }, never);
     await gone;
@@ -156,10 +161,7 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
   });
 
   it('that end by a fault are told of, and others take their place', async () => {
-    await cluster.join('m1', { ttlSec: 120 });
-    await cluster.start('a.service');
-    run(1);
-    await eventually(async () => (await placed()) === 1, LONG);
+    await oneTerm();
     await workers[0]!.terminate();
     await cluster.start('b.service');
     await eventually(async () => (await placed()) === 2, LONG);
@@ -168,10 +170,7 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
   });
 
   it('leave no thread behind', async () => {
-    await cluster.join('m1', { ttlSec: 120 });
-    await cluster.start('a.service');
-    run(1);
-    await eventually(async () => (await placed()) === 1, LONG);
+    await oneTerm();
     const gone = ended(workers[0]!);
     await cluster.close();
     await gone;
