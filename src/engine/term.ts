@@ -81,6 +81,8 @@ class EngineTerm {
   readonly #fence: Fence;
   readonly #memory: AbsenceMemory;
   readonly #mirror: Mirror;
+  readonly #reversions: number;
+  readonly #sinceMs: number;
   readonly #picture = new ClusterPicture();
   readonly #absence: AbsenceWatch;
   readonly #records: AbsenceRecords;
@@ -94,6 +96,8 @@ class EngineTerm {
     this.#fence = fence;
     this.#memory = memory;
     this.#mirror = mirror;
+    this.#reversions = deps.kv.reversions;
+    this.#sinceMs = deps.clock.now();
     const absence = new AbsenceWatch(this.#picture, deps, memory);
     this.#absence = absence;
     this.#records = new AbsenceRecords({ ...deps, fence, absence });
@@ -160,8 +164,10 @@ class EngineTerm {
   }
 
   async #takeChanges(signal: AbortSignal): Promise<void> {
-    const { clock, keys } = this.#deps;
-    if (this.#mirror.takeRestored()) {
+    const { clock, keys, kv, evidence } = this.#deps;
+    // Found out by any call of this process: until the mirror has listed again its picture is of a history that is no more.
+    const isKnown = kv.reversions !== this.#reversions || evidence.restoredAt() > this.#sinceMs;
+    if (this.#mirror.takeRestored() || isKnown) {
       this.#memory.discontinuityAtMs = clock.now();
       throw new FleetError(
         'LEADERSHIP_LOST',
