@@ -106,7 +106,10 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
     run(10);
     await eventually(async () => (await placed()) === 4, LONG);
     await cluster.start('late.service');
-    await eventually(async () => (await placed()) === 5);
+    await eventually(async () => (await placed()) === 5, LONG);
+    await eventually(() => workers.length === 1, LONG);
+    await cluster.start('later.service');
+    await eventually(async () => (await placed()) === 6, LONG);
     expect([workers.length, count('leader elected')]).toEqual([1, 1]);
   });
 
