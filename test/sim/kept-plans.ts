@@ -34,6 +34,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['permit-while-an-alarm-rings', 'a unit was started into a stop that nobody noted'],
   ['cut-off-between-two-timers', 'a unit would run on whose timers were taken away first'],
   ['back-before-the-others', 'machines that were back first took the units of the others'],
+  ['decided-by-a-picture-from-before-a-restore', 'one unit had two placements'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

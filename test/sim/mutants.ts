@@ -100,6 +100,15 @@ export const mutants: readonly Mutant[] = [
     plan: 'back-before-the-others',
   },
   {
+    name: 'restore-known-by-others-ignored',
+    fault:
+      'a leader decides on by its picture although its process knows that the store was restored',
+    file: 'src/engine/term.ts',
+    find: 'if (this.#mirror.takeRestored() || isKnown)',
+    replace: 'if (this.#mirror.takeRestored() || (isKnown && false))',
+    plan: 'decided-by-a-picture-from-before-a-restore',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',
