@@ -1,4 +1,5 @@
-// What systemd's timers write down before they stop units: which of those were up. A unit that was not has ended by itself.
+// What systemd's timers write down before they stop units: which of those had a permit, and which were up. One that had, and was not, has
+// ended by itself; one without was stopped by another timer before.
 // Invariant: fleetd may be dead or frozen as a timer rings; where its note could not be written, the unit counts as one that was up.
 import { join } from 'node:path';
 import type { UnitName } from '../src/model/unit.ts';
@@ -26,10 +27,12 @@ export class CutOffNotes {
     alarm: string,
     systemctl: readonly string[],
     units: readonly UnitName[],
+    permits: string,
   ): readonly string[] {
     const show = [...systemctl, 'show', '--property=Id,ActiveState,Job', '--'];
     const path = join(this.#directory, alarm);
-    return ['/bin/sh', '-c', 'exec "$@" > "$0"', path, ...show, ...units.map(systemdNameOf)];
+    const names = units.map(systemdNameOf);
+    return ['/bin/sh', '-c', NOTE, path, permits, ...show, ...names];
   }
 
   /** systemd's names of the units that were down whenever a timer was to stop them. */
@@ -39,9 +42,10 @@ export class CutOffNotes {
     this.#read.clear();
     for (const name of await this.#disk.list(this.#directory)) {
       const text = (await this.#disk.read(join(this.#directory, name)))?.toString('utf8') ?? '';
-      const blocks = text.split('\n\n').map((block) => [said(block, 'Id'), isDown(block)] as const);
-      for (const [unit, wasDown] of blocks) (wasDown ? down : up).add(unit);
-      this.#read.set(name, new Set(blocks.map(([unit]) => unit)));
+      const { permitted, blocks } = parse(text);
+      const units = new Map(blocks.map((block) => [said(block, 'Id'), isDown(block)]));
+      for (const [unit, wasDown] of units) if (permitted.has(unit)) (wasDown ? down : up).add(unit);
+      this.#read.set(name, new Set(units.keys()));
     }
     return down.difference(up);
   }
@@ -57,6 +61,25 @@ export class CutOffNotes {
       else await this.#disk.remove(join(this.#directory, name));
     }
   }
+}
+
+/** The permits, an empty line, and what `systemctl show` says. */
+const NOTE = '{ ls "$1"; echo; shift; exec "$@"; } > "$0"';
+
+interface Note {
+  /** systemd's names. */
+  readonly permitted: ReadonlySet<string>;
+  /** Of `systemctl show`, one a unit. */
+  readonly blocks: readonly string[];
+}
+
+function parse(text: string): Note {
+  const end = text.startsWith('\n') ? 0 : text.indexOf('\n\n') + 1;
+  const names = text.slice(0, end).split('\n') as UnitName[]; // files that fleetd has made
+  return {
+    permitted: new Set(names.filter(Boolean).map(systemdNameOf)),
+    blocks: text.slice(end + 1).split('\n\n'),
+  };
 }
 
 /** A start that waits behind others, or for the end of a stop, is of a unit that is wanted. */

@@ -198,7 +198,7 @@ export class CutOff {
         name: `${name}-stop-${index}`,
         atMs: at(atMs),
         commands: [
-          notes.command(`${name}-stop-${index}`, systemctl, names),
+          notes.command(`${name}-stop-${index}`, systemctl, names, permits.directory),
           ['/bin/rm', '-f', '--', ...names.flatMap((unit) => permits.filesOf(unit))],
           [...systemctl, 'stop', '--no-block', '--', ...names.map(systemdNameOf)],
         ],

@@ -45,7 +45,7 @@ const MANY = 8;
 /** ms between two looks at all units: while something moves, and when nothing does. */
 const BUSY_MS = 1_000;
 const QUIET_MS = 5_000;
-/** ms after a write without an answer in which etcd may still carry it out, beyond what was written since; it gives up after 7 s itself. */
+/** ms after a write without an answer, of ours or of the fleetd before us, in which etcd may still carry it out, beyond what was written since; it gives up after 7 s itself. */
 const LATE_WRITE_MS = 30_000;
 
 /** The report loop. */
@@ -63,6 +63,8 @@ export class HostReporter {
   #lastAllAtMs = -Infinity;
   /** When the store's rows are read anew. */
   #forgetAtMs = 0;
+  /** Nothing was read anew yet: the fleetd before may have written just now. */
+  #isFirst = true;
 
   constructor(deps: HostReporterDeps) {
     this.#deps = deps;
@@ -164,7 +166,8 @@ export class HostReporter {
     this.#isAllDue = false;
     this.#touched.clear();
     if (began >= this.#forgetAtMs) {
-      this.#forgetAtMs = began + RELIST_INTERVAL_MS;
+      this.#forgetAtMs = began + (this.#isFirst ? LATE_WRITE_MS : RELIST_INTERVAL_MS);
+      this.#isFirst = false;
       report.forget();
     }
     const names = [...carriedOut.records.keys()].filter((name) => !unusable.has(name));

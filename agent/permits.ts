@@ -7,15 +7,15 @@ import type { Disk } from './disk.ts';
 /** The directory of permits: `runtime_directory`/permit. */
 export class Permits {
   readonly #disk: Disk;
-  readonly #directory: string;
+  readonly directory: string;
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   path(name: UnitName): string {
-    return join(this.#directory, name);
+    return join(this.directory, name);
   }
 
   /** What the timer has to remove, in this order. */
@@ -25,7 +25,7 @@ export class Permits {
 
   /** Gives the unit its permit if `isInTime` says so and no timer has fired since; answers whether it did. */
   async grant(name: UnitName, isInTime: () => boolean): Promise<boolean> {
-    await this.#disk.makeDirectory(this.#directory);
+    await this.#disk.makeDirectory(this.directory);
     await this.#disk.write(this.#offer(name), '');
     if (!isInTime()) {
       await this.#disk.remove(this.#offer(name));
@@ -50,6 +50,6 @@ export class Permits {
 
   /** No unit's name begins so. */
   #offer(name: UnitName): string {
-    return join(this.#directory, `.${name}`);
+    return join(this.directory, `.${name}`);
   }
 }

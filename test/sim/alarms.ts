@@ -23,6 +23,7 @@ export interface AlarmsWorld {
 const ACCURACY_MS = 100;
 /** ms between two commands of one service. */
 const COMMAND_MS = 4;
+const NOTE = '/bin/sh -c { ls "$1"; echo; shift; exec "$@"; } > "$0"';
 
 export class Alarms {
   readonly #world: AlarmsWorld;
@@ -79,19 +80,22 @@ export class Alarms {
     const { disk, stop, kill } = this.#world;
     const at = command.indexOf('--');
     const names = command.slice(at + 1);
-    const isNote = command.slice(0, 3).join(' ') === '/bin/sh -c exec "$@" > "$0"';
-    const what = command.slice(isNote ? 4 : 0, at).join(' ');
+    const isNote = command.slice(0, 3).join(' ') === NOTE;
+    const what = command.slice(isNote ? 5 : 0, at).join(' ');
     if (isNote && what === '/bin/systemctl show --property=Id,ActiveState,Job')
-      this.#note(command[3] ?? '', names);
+      this.#note(command[3] ?? '', command[4] ?? '', names);
     else if (what === '/bin/rm -f') for (const path of names) disk.remove(path);
     else if (what === '/bin/systemctl stop --no-block') names.forEach(stop);
     else if (what === '/bin/systemctl kill --signal=KILL') names.forEach(kill);
     else throw new Error(`an alarm runs what nobody here can: ${command.join(' ')}`);
   }
 
-  #note(path: string, names: readonly string[]): void {
+  #note(path: string, permits: string, names: readonly string[]): void {
     const { disk, stateOf, unnoted } = this.#world;
-    const text = names.map((name) => `Id=${name}\nActiveState=${stateOf(name)}\n`).join('\n');
+    const permitted = disk.list(permits).filter((name) => !name.startsWith('.'));
+    const lines = permitted.map((name) => `${name}\n`).join('');
+    const blocks = names.map((name) => `Id=${name}\nActiveState=${stateOf(name)}\n`);
+    const text = `${lines}\n${blocks.join('\n')}`;
     if (disk.isFull) unnoted(names);
     else disk.write(path, Buffer.from(text));
   }

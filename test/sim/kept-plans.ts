@@ -35,6 +35,11 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ['cut-off-between-two-timers', 'a unit would run on whose timers were taken away first'],
   ['back-before-the-others', 'machines that were back first took the units of the others'],
   ['decided-by-a-picture-from-before-a-restore', 'one unit had two placements'],
+  [
+    'rows-behind-a-late-write-of-the-one-before',
+    'a fleetd that was dead deleted what its successor reports',
+  ],
+  ['two-timers-and-a-full-disk', 'what one timer had stopped counted as ended by itself'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

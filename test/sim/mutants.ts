@@ -109,6 +109,22 @@ export const mutants: readonly Mutant[] = [
     plan: 'decided-by-a-picture-from-before-a-restore',
   },
   {
+    name: 'late-writes-of-the-one-before',
+    fault: 'rows that a dead fleetd deletes late are missed until the next look at all of them',
+    file: 'agent/host-reporter.ts',
+    find: '(this.#isFirst ? LATE_WRITE_MS : RELIST_INTERVAL_MS)',
+    replace: '(this.#isFirst ? RELIST_INTERVAL_MS : RELIST_INTERVAL_MS)',
+    plan: 'rows-behind-a-late-write-of-the-one-before',
+  },
+  {
+    name: 'stopped-by-another-timer',
+    fault: 'what a timer finds down counts as ended by itself, whoever took its permit',
+    file: 'agent/cut-off-notes.ts',
+    find: 'if (permitted.has(unit))',
+    replace: 'if (permitted.has(unit) || wasDown)',
+    plan: 'two-timers-and-a-full-disk',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',

@@ -1,6 +1,6 @@
 // A systemd in memory for tests of the agent: links, a reload that counts, jobs that end, fail or hang as the unit file's comments say.
 // `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop`, `# behind-fleetd` in the text choose; test/real/host.test.ts holds the same facts against a real one.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Alarm, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
@@ -203,7 +203,7 @@ export class FakeSystemd implements Systemd {
       this.alarmsSet.delete(name);
       for (const [program = '', ...args] of commands) {
         const names = args.slice(args.indexOf('--') + 1);
-        if (program.endsWith('/sh')) this.#note(args[2] ?? '', names);
+        if (program.endsWith('/sh')) this.#note(args[2] ?? '', args[3] ?? '', names);
         else if (program.endsWith('/rm')) for (const path of names) rmSync(path, { force: true });
         else
           for (const unitName of names) {
@@ -214,11 +214,14 @@ export class FakeSystemd implements Systemd {
     }
   }
 
-  /** systemctl show --property=Id,ActiveState,Job > path, where that can be written. */
-  #note(path: string, names: readonly string[]): void {
+  /** The permits, and systemctl show --property=Id,ActiveState,Job, > path, where that can be written. */
+  #note(path: string, permits: string, names: readonly string[]): void {
     if (!existsSync(dirname(path))) return;
     const state = (name: string): string => this.units.get(name)?.activeState ?? 'inactive';
-    writeFileSync(path, names.map((name) => `Id=${name}\nActiveState=${state(name)}\n`).join('\n'));
+    const permitted = existsSync(permits) ? readdirSync(permits) : [];
+    const lines = permitted.filter((name) => !name.startsWith('.')).map((name) => `${name}\n`);
+    const blocks = names.map((name) => `Id=${name}\nActiveState=${state(name)}\n`);
+    writeFileSync(path, `${lines.join('')}\n${blocks.join('\n')}`);
   }
 
   states(names: readonly UnitName[]): Promise<ReadonlyMap<UnitName, SystemdState>> {

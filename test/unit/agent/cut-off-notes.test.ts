@@ -1,6 +1,6 @@
 // What fleetd reads out of the notes of systemd's timers, and how long it keeps them.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -22,7 +22,12 @@ beforeEach(() => {
 afterEach(() => rmSync(join(dir, '..'), { recursive: true }));
 
 const note = (name: string, ...blocks: readonly string[]): void =>
-  writeFileSync(join(dir, name), blocks.join('\n'));
+  noteOf(name, ['a.service', 'b.service'], blocks);
+const noteOf = (name: string, permits: readonly string[], blocks: readonly string[]): void =>
+  writeFileSync(
+    join(dir, name),
+    `${permits.map((unit) => `${unit}\n`).join('')}\n${blocks.join('\n')}`,
+  );
 
 describe('CutOffNotes', () => {
   it.for([
@@ -44,6 +49,18 @@ describe('CutOffNotes', () => {
     expect([...(await notes.down())]).toEqual(['b.service']);
   });
 
+  it.for([
+    [[], []],
+    [['b.service'], []],
+    [['a.service'], ['a.service']],
+  ] as const)(
+    'what a timer finds down, with permits for %j, has ended by itself: %j; another timer took the permits of the rest',
+    async ([permits, expected]) => {
+      noteOf('one', permits, [shown('a.service', 'inactive')]);
+      expect([...(await notes.down())]).toEqual(expected);
+    },
+  );
+
   it('stays until its timer has taken the permits, or must have; and nothing is there where none was written', async () => {
     rmSync(dir, { recursive: true });
     expect((await notes.down()).size).toBe(0);
@@ -61,9 +78,17 @@ describe('CutOffNotes', () => {
   });
 
   it('is written by its command, which alone fails where it cannot be', () => {
-    const [program = '', ...args] = notes.command('one', ['/bin/echo'], [a]);
-    execFileSync(program, args);
-    expect(existsSync(join(dir, 'one'))).toBe(true);
+    const permits = join(dir, '..', 'permit');
+    const [program = '', ...args] = notes.command('one', ['/bin/echo', '-n'], [a], permits);
+    const written = (): string => {
+      execFileSync(program, args, { stdio: 'ignore' });
+      return readFileSync(join(dir, 'one'), 'utf8');
+    };
+    const show = 'show --property=Id,ActiveState,Job -- a.service';
+    expect(written()).toBe(`\n${show}`);
+    mkdirSync(permits);
+    for (const name of ['a.service', '.b.service']) writeFileSync(join(permits, name), '');
+    expect(written()).toBe(`a.service\n\n${show}`);
     rmSync(dir, { recursive: true });
     expect(() => execFileSync(program, args, { stdio: 'ignore' })).toThrow('Command failed');
     mkdirSync(dir);
