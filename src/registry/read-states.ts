@@ -35,6 +35,8 @@ export async function listStates(
     if (rows.length === options.limit) return { rows, revision, next: { revision, after: last } };
     rows.push(found.row);
     last = found.key;
+    if (rows.length === options.limit && found.isFollowed === true)
+      return { rows, revision, next: { revision, after: last } };
   }
   return { rows, revision };
 }
@@ -44,6 +46,8 @@ interface Found {
   readonly revision: Revision;
   /** Absent where only the revision is known yet. */
   readonly row?: StateRow;
+  /** It is the last of what was read, and keys follow that were not. */
+  readonly isFollowed?: boolean;
 }
 
 async function* rowsFrom(
@@ -69,16 +73,22 @@ async function* rowsFrom(
     for await (const page of pagesOf(registry, prefix, range, signal)) {
       revision = page.revision;
       yield { key: '', revision };
-      const ids = new Set(page.kvs.map(({ key }) => machineOf(registry, key)));
-      const present = await cache.those(registry, ids, revision, signal);
+      const present = await presentAmong(page.kvs, revision);
       for (const kv of page.kvs) {
         const row = readRow(registry, kv, present);
         if (row === undefined) continue;
         if (unitName !== undefined && row.state.name !== unitName) continue;
         if (machineId !== undefined && row.state.machine !== machineId) continue;
-        yield { key: kv.key, revision, row };
+        yield { key: kv.key, revision, row, isFollowed: page.more && kv === page.kvs.at(-1) };
       }
     }
+  }
+
+  async function presentAmong(kvs: readonly KeyValue[], at: Revision): Promise<Machines> {
+    if (unitName === undefined && machineId === undefined)
+      return await cache.at(registry, at, signal); // once for all pages
+    const ids = new Set(kvs.map(({ key }) => machineOf(registry, key)));
+    return await cache.those(registry, ids, at, signal);
   }
 }
 

@@ -1,11 +1,11 @@
 // Units as users see them: what was asked for, where it is placed, and what has come of it, in pages of one revision.
 // Invariant: every fact of one page was true at the page's revision; what cannot be read is passed over.
-import { RANGE_PAGE_KEYS } from '../model/limits.ts';
 import type { UnitState } from '../model/unit-state.ts';
 import type { DesiredState, Placement, Unit, UnitName } from '../model/unit.ts';
-import type { KeyValue, Revision } from '../store/kv.ts';
+import type { RangeResult, Revision } from '../store/kv.ts';
+import { findRows, readStretch, type Stretch } from './find-rows.ts';
 import { isCurrent, type MachineCache, type Machines } from './presence.ts';
-import { isGlobal, pagesOf, readRecord, type Registry } from './registry.ts';
+import { isGlobal, readRecord, type Registry } from './registry.ts';
 
 /** Where to go on: at this revision, behind this key. */
 export interface Cursor {
@@ -37,16 +37,13 @@ export async function listUnits(
   options: Readonly<{ limit: number; cursor?: Cursor }>,
   signal: AbortSignal,
 ): Promise<Page<UnitRow>> {
-  const { keys, kv } = registry;
-  const { limit, cursor } = options;
-  const page = await kv.range(keys.units, { limit, ...cursor }, signal);
+  const { page, placements, states, present } = await readPage(registry, machines, options, signal);
   const { revision } = page;
   const units = page.kvs.flatMap((found) => readRecord(registry, 'unit', found) ?? []);
-  const present = await machines.at(registry, revision, signal);
-  const placed = await placementsOf(registry, units, revision, signal);
-  const states = await statesOfPlaced(registry, placed, revision, signal);
+  const placed = await placementsOf(registry, units, placements, signal);
+  const reported = await reportsOf(registry, placed, states, signal);
   const rows = units.map((unit) =>
-    unitRow(unit, placed.get(unit.name), states.get(unit.name), present),
+    unitRow(unit, placed.get(unit.name), reported.get(unit.name), present),
   );
   const last = page.kvs.at(-1);
   if (!page.more || last === undefined) return { rows, revision };
@@ -91,69 +88,73 @@ function currentState(
   return isWanted && row.generation !== unit.generation ? 'loaded' : 'launched';
 }
 
-/** The placements of `units`, which are in order of name. */
+interface Beside {
+  /** As many as there may be units in the page, behind the unit that the page before ended with. */
+  readonly placements: Stretch;
+  readonly states: Stretch;
+  readonly present: Machines;
+}
+
+/** A page of units, and what there is likely to be asked of them: read at once where the revision is known, in two steps on the first page. */
+async function readPage(
+  registry: Registry,
+  machines: MachineCache,
+  { limit, cursor }: Readonly<{ limit: number; cursor?: Cursor }>,
+  signal: AbortSignal,
+): Promise<Beside & Readonly<{ page: RangeResult }>> {
+  const { keys, kv } = registry;
+  const readUnits = kv.range(keys.units, { limit, ...cursor }, signal);
+  if (cursor === undefined) {
+    const page = await readUnits;
+    return { page, ...(await readBeside(page.revision, undefined)) };
+  }
+  const name = cursor.after.slice(keys.units.length) as UnitName; // of a token of ours
+  const [page, beside] = await Promise.all([readUnits, readBeside(cursor.revision, name)]);
+  return { page, ...beside };
+
+  async function readBeside(revision: Revision, behind: UnitName | undefined): Promise<Beside> {
+    const read = async (prefix: string, after: string | undefined): Promise<Stretch> =>
+      await readStretch(registry, { prefix, revision, after }, limit, signal);
+    const [placements, states, present] = await Promise.all([
+      read(keys.placements, behind && keys.placed(behind)),
+      read(keys.states, behind && `${keys.statesOf(behind)}\x7f`), // behind all its machines
+      machines.at(registry, revision, signal),
+    ]);
+    return { placements, states, present };
+  }
+}
+
 async function placementsOf(
   registry: Registry,
   units: readonly Unit[],
-  revision: Revision,
+  known: Stretch,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<UnitName, Placement>> {
+  const { keys } = registry;
+  const wanted = units.map(({ name }) => keys.placed(name));
+  const rows = await findRows(registry, wanted, known, signal);
   const placements = new Map<UnitName, Placement>();
-  const first = units[0]?.name;
-  const last = units.at(-1)?.name;
-  if (first === undefined || last === undefined) return placements;
-  const take = (kv: KeyValue): void => {
+  for (const kv of rows) {
     const placement = readRecord(registry, 'placement', kv);
     if (placement !== undefined) placements.set(placement.name, placement);
-  };
-  const options = {
-    limit: units.length + 1,
-    revision,
-    after: keyBefore(registry.keys.placed(first)),
-  };
-  for await (const page of pagesOf(registry, registry.keys.placements, options, signal)) {
-    for (const kv of page.kvs) {
-      if (kv.key > registry.keys.placed(last)) return placements;
-      take(kv);
-    }
   }
   return placements;
 }
 
-/** The row that each placed unit's own machine reports. Skips over what lies between: a global unit has a row a machine. */
-async function statesOfPlaced(
+/** The row that each placed unit's own machine reports: of a global unit each machine has one. */
+async function reportsOf(
   registry: Registry,
   placed: ReadonlyMap<UnitName, Placement>,
-  revision: Revision,
+  known: Stretch,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<UnitName, UnitState>> {
-  const { kv, keys } = registry;
+  const { keys } = registry;
+  const wanted = [...placed.values()].map(({ name, machine }) => keys.state(name, machine)).sort();
+  const rows = await findRows(registry, wanted, known, signal);
   const states = new Map<UnitName, UnitState>();
-  const wanted = [...placed.values()]
-    .map(({ name, machine }) => ({ name, machine, key: keys.state(name, machine) }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-  let at = 0;
-  for (let next = wanted[at]; next !== undefined; next = wanted[at]) {
-    const limit = Math.min(wanted.length - at + 1, RANGE_PAGE_KEYS);
-    const page = await kv.range(
-      keys.states,
-      { revision, after: keyBefore(next.key), limit },
-      signal,
-    );
-    const found = new Map(page.kvs.map((row) => [row.key, row]));
-    const end = page.more ? page.kvs.at(-1)?.key : undefined;
-    for (; at < wanted.length; at += 1) {
-      const one = wanted[at];
-      if (one === undefined || (end !== undefined && one.key > end)) break;
-      const row = found.get(one.key);
-      const state = row === undefined ? undefined : readRecord(registry, 'state', row);
-      if (state !== undefined) states.set(one.name, state);
-    }
+  for (const kv of rows) {
+    const state = readRecord(registry, 'state', kv);
+    if (state !== undefined) states.set(state.name, state);
   }
   return states;
-}
-
-/** A key such that a range behind it begins with `key`: unit names and ids are ASCII, so nothing lies between. */
-function keyBefore(key: string): string {
-  return `${key.slice(0, -1)}${String.fromCharCode(key.charCodeAt(key.length - 1) - 1)}\x7f`;
 }

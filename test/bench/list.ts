@@ -1,11 +1,11 @@
 // `list`: list-units and list-unit-files of 100, 500 and 10,000 units, from real etcd.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApi } from '../../src/api/server.ts';
+import { nodeOptions } from '../../agent/node-options.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { fillCluster } from '../support/big-cluster.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
@@ -20,11 +20,12 @@ const SIZES: readonly (readonly [units: number, atMost: number])[] = [
   [10_000, 400],
 ];
 const COMMANDS = ['list-units', 'list-unit-files'];
+export const LIST_PREFIX = '/_coreos.com/fleet/';
 
 export const list: Benchmark = {
   name: 'list',
   about:
-    'The whole command, from its start to its end, against an API over real etcd on this machine, with units on 3 hosts; fleetctl as it is packaged.',
+    'The whole command, from its start to its end, against the API of a process with fleetd’s options over real etcd on this machine, with units on 3 hosts; fleetctl as it is packaged.',
   run: runList,
 };
 
@@ -68,19 +69,21 @@ interface Served extends AsyncDisposable {
 async function serve(units: number): Promise<Served> {
   const etcd = await startEtcd();
   const kv = await openStore(etcd.endpoints);
-  const keys = keysUnder('/_coreos.com/fleet/');
-  await fillCluster(kv, keys, { machines: 3, units });
+  await fillCluster(kv, keysUnder(LIST_PREFIX), { machines: 3, units });
+  await kv.close();
   const directory = await mkdtemp(join(tmpdir(), 'fleet-list-'));
   const path = join(directory, 'fleet.sock');
-  const ignore = (): void => undefined;
-  const log = { info: ignore, warn: ignore, error: ignore };
-  const api = await createApi({ kv, keys, log, version: '2', tokenLimit: 100, clock: systemClock });
-  await api.listen({ path });
+  const program = new URL('list-process.ts', import.meta.url).pathname;
+  const api = spawn(process.execPath, [...nodeOptions, program, path, ...etcd.endpoints], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(api, 'exit');
+  await Promise.race([once(api.stdout, 'data'), exited]);
   return {
     endpoint: `unix://${path}`,
     async [Symbol.asyncDispose]() {
-      await api.close();
-      await kv.close();
+      api.stdin.end();
+      await exited;
       await etcd.stop();
       await rm(directory, { recursive: true });
     },
