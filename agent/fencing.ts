@@ -1,6 +1,7 @@
 // Gives each start of a fenced unit its token: taken from the store for all that wait, written where the unit reads it.
-// Invariant: no start is let go whose token is not above every one that this cluster gave out, or that nobody asks for any more.
-import { isFleetError } from '../src/model/errors.ts';
+// Invariant: no start is let go whose token is not above every one that this cluster gave out, that nobody asks for any more, or whose machine
+// others may have given up by now: its unit may run elsewhere, with a later token.
+import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { UnitName } from '../src/model/unit.ts';
 import { raiseToken, STARTS_A_TOKEN_MAX, takeToken, type AskedBy } from '../src/registry/fence.ts';
 import type { Registry } from '../src/registry/registry.ts';
@@ -9,6 +10,7 @@ import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
 import { Wake } from '../src/runtime/wake.ts';
+import type { LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import type { TokenFile } from './token-file.ts';
 
@@ -18,6 +20,7 @@ export interface FencingDeps {
   readonly log: Log;
   readonly tokens: TokenFile;
   readonly dropIns: DropIns;
+  readonly lease: Pick<LeaseView, 'deadlineMs'>;
 }
 
 /** A start that is asked for: by a key of the store, or by what the disk says after a boot without it. */
@@ -108,7 +111,9 @@ export class Fencing {
   /** After a boot without the store: units that no other host may run, so no other host has given them a token meanwhile. */
   async #serveLocally(starts: readonly Waiting[]): Promise<void> {
     const { tokens } = this.#deps;
-    await this.#letGo(starts, 1 + Math.max(tokens.token, ...generations(starts)));
+    const token = 1 + Math.max(tokens.token, ...generations(starts));
+    await this.#setToken(starts, token);
+    for (const { settle } of starts) settle(true);
     this.raise();
   }
 
@@ -121,20 +126,24 @@ export class Fencing {
     const asked = starts.map(({ askedBy }) => askedBy);
     const { token, changed } = await takeToken(registry, { starts: asked, least }, signal);
     for (const { askedBy, settle } of starts) if (changed.has(askedBy.key)) settle(false);
-    await this.#letGo(
-      starts.filter(({ askedBy }) => !changed.has(askedBy.key)),
-      token,
-    );
+    const granted = starts.filter(({ askedBy }) => !changed.has(askedBy.key));
+    await this.#setToken(granted, token);
+    this.#throwIfLate();
+    for (const { settle } of granted) settle(true);
   }
 
-  async #letGo(starts: readonly Waiting[], token: number): Promise<void> {
+  async #setToken(starts: readonly Waiting[], token: number): Promise<void> {
     const { tokens, dropIns } = this.#deps;
     if (starts.length === 0) return;
     await tokens.raise(token);
-    for (const { name, settle } of starts) {
-      await dropIns.setToken(name, token);
-      settle(true);
-    }
+    for (const { name } of starts) await dropIns.setToken(name, token);
+  }
+
+  /** The host may have stood still behind the answer of the store. */
+  #throwIfLate(): void {
+    const { clock, lease } = this.#deps;
+    if (clock.bootMs() < lease.deadlineMs()) return;
+    throw new FleetError('STORE_UNAVAILABLE', "this machine's lease has not been renewed in time");
   }
 
   async #raiseNow(signal: AbortSignal): Promise<void> {

@@ -40,6 +40,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
     'a fleetd that was dead deleted what its successor reports',
   ],
   ['two-timers-and-a-full-disk', 'what one timer had stopped counted as ended by itself'],
+  ['token-that-came-late', 'a unit was started with a token below the one of its successor'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];
 

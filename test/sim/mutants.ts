@@ -125,6 +125,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'two-timers-and-a-full-disk',
   },
   {
+    name: 'late-token-let-go',
+    fault: 'a fenced unit is started however late the answer with its token was',
+    file: 'agent/fencing.ts',
+    find: '    this.#throwIfLate();\n',
+    replace: '',
+    plan: 'token-that-came-late',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',

@@ -72,6 +72,27 @@ describe('Host with fenced units', () => {
     expect([8, 9]).toContain(tokenOf('a.service'));
   });
 
+  it('lets no start go whose machine may have been given up while its token was on the way', async () => {
+    let leftMs = -1;
+    const lease = {
+      ttlMs: 30_000,
+      deadlineMs: () => systemClock.bootMs() + leftMs,
+      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
+    };
+    await cluster.assign({
+      'a.service': fenced(),
+      'b.service': '[Service]\nExecStart=/bin/true\n',
+    });
+    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
+    await started('b.service', 1);
+    await quickly(() => existsSync(join(dir, 'env/a.service')));
+    const late = tokenOf('a.service');
+    expect(systemd.active()).toEqual(['b.service']);
+    leftMs = 30_000;
+    await started('a.service', 1);
+    expect(tokenOf('a.service')).toBeGreaterThan(late);
+  });
+
   it('leaves nothing of it behind', async () => {
     await cluster.assign({ 'a.service': fenced(), 'b.service': fenced() });
     await start();
