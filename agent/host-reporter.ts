@@ -48,11 +48,16 @@ const QUIET_MS = 5_000;
 /** ms after a write without an answer, of ours or of the fleetd before us, in which etcd may still carry it out, beyond what was written since; it gives up after 7 s itself. */
 const LATE_WRITE_MS = 30_000;
 
+/** ms; a start that has not ended in that time is reported as one under way: of most, only the end is. */
+const UNDER_WAY_MS = 60;
+
 /** The report loop. */
 export class HostReporter {
   readonly #deps: HostReporterDeps;
   readonly #wake = new Wake();
   readonly #touched = new Set<string>();
+  /** Units that start, and when they are looked at if they have not ended by then; in order of that. */
+  readonly #starting = new Map<string, number>();
   /** Orphans and refused units of the last plan. */
   #seen: readonly string[] = [];
   #looks = new Map<UnitName, Look>();
@@ -70,15 +75,25 @@ export class HostReporter {
     this.#deps = deps;
   }
 
-  /** The start job of this unit has moved on, or its stop has ended. */
+  /** A start or a stop of this unit has ended. */
   touch(name: UnitName): void {
+    this.#starting.delete(name);
     this.#touched.add(name);
+    this.#wake.set();
+  }
+
+  /** A start of this unit was asked. */
+  began(name: UnitName): void {
+    this.#starting.delete(name);
+    this.#starting.set(name, this.#deps.clock.now() + UNDER_WAY_MS);
     this.#wake.set();
   }
 
   /** A plan was carried out. */
   planned(plan: HostPlan): void {
     for (const action of plan.actions) if (action.kind !== 'reload') this.#touched.add(action.unit);
+    for (const action of plan.actions)
+      if (action.kind === 'start' && this.#touched.delete(action.unit)) this.began(action.unit);
     const seen = [...plan.orphans, '/', ...plan.refusals.keys()];
     if (seen.join(' ') !== this.#seen.join(' '))
       for (const name of [...seen, ...this.#seen]) this.#touched.add(name);
@@ -137,7 +152,10 @@ export class HostReporter {
 
   async #untilDue(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    const dueMs = this.#isPlanned ? this.#allAtMs() - clock.now() : QUIET_MS;
+    const [startingAtMs = Infinity] = this.#starting.values();
+    const dueMs = this.#isPlanned
+      ? Math.min(this.#allAtMs(), startingAtMs) - clock.now()
+      : QUIET_MS;
     const waitMs = Math.max(GATHER_MS, dueMs);
     await withChildSignal(signal, async (child) => {
       const waits = [clock.sleep(Math.min(waitMs, QUIET_MS), child), this.#wake.changed(child)];
@@ -149,6 +167,12 @@ export class HostReporter {
   }
 
   async #reportTouched(signal: AbortSignal): Promise<void> {
+    const now = this.#deps.clock.now();
+    for (const [name, atMs] of this.#starting) {
+      if (atMs > now) break;
+      this.#starting.delete(name);
+      this.#touched.add(name);
+    }
     const names = [...this.#deps.carriedOut.records.keys()].filter((name) =>
       this.#touched.has(name),
     );

@@ -135,6 +135,7 @@ export class Host {
       prepare: (...start) => this.#prepare(...start),
       wakePlan: () => this.#wake.set(),
       wakeReport: (name) => this.#reporter.touch(name),
+      startBegan: (name) => this.#reporter.began(name),
     });
     const report = new HostReport(kv, keys, machine);
     const done = (): void => this.#wake.set();

@@ -21,6 +21,8 @@ export interface UnitJobsDeps {
   readonly wakePlan: () => void;
   /** Something of this unit is worth a report. */
   readonly wakeReport: (name: UnitName) => void;
+  /** Systemd has taken a start on: worth a report if it does not end at once. */
+  readonly startBegan: (name: UnitName) => void;
 }
 
 /** ms; a job that systemd did not take on, or that another replaced, is asked again after this. */
@@ -215,14 +217,16 @@ export class UnitJobs {
     end: Readonly<{ job: JobResult; result?: string }>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { carriedOut, wakeReport } = this.#deps;
+    const { carriedOut, wakeReport, startBegan } = this.#deps;
     const before = carriedOut.records.get(name);
     // Stopped or started anew meanwhile: this job is of the past.
     if (before?.desiredState !== 'launched' || before.generation !== generation) return;
     const { result: _result, ended: _ended, ...rest } = before;
     carriedOut.set({ ...rest, started: generation, ...end });
+    // A report writes the note before it tells of it.
+    if (end.job === 'running') startBegan(name);
+    else wakeReport(name);
     await this.#save(signal);
-    wakeReport(name);
   }
 
   /** Notes of many jobs that move at the same time share few writes; the first is written at once. */
@@ -248,8 +252,8 @@ export class UnitJobs {
         throw new FleetError('DBUS_CALL_FAILED', `the stop of '${name}' was canceled`);
       const before = carriedOut.records.get(name);
       if (before !== undefined) carriedOut.set(stopped(before));
-      await this.#save(signal);
       wakeReport(name);
+      await this.#save(signal);
     } catch (error) {
       if (signal.aborted || !isFleetError(error)) throw error;
       const fields = { unit: name, code: error.code, err: error.message };

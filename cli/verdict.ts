@@ -9,15 +9,19 @@ import type { OnVerdict } from './wait.ts';
 /** Says each verdict as it comes, and knows in the end whether one was a failure. */
 export function sayVerdicts(context: Context): {
   readonly say: OnVerdict;
+  /** Reads the machines now, while there is nothing to say yet: units will be on one of them. */
+  readMachines(): void;
   /** 1 when one has failed, else 0. */
   status(): number;
 } {
-  const nameOf = machineNames(context);
+  const names = new MachineNames(context);
   let status = 0;
   return {
+    readMachines: () => names.read(),
     status: () => status,
     say: async ({ name, goal }, verdict) => {
-      const where = verdict.machineID === undefined ? '' : ` on ${await nameOf(verdict.machineID)}`;
+      const where =
+        verdict.machineID === undefined ? '' : ` on ${await names.of(verdict.machineID)}`;
       if (verdict.kind === 'failed') {
         status = 1;
         const failed = paint('failed', 'red', context.colours.stderr);
@@ -37,13 +41,24 @@ function reachedWords(goal: Goal, where: string): string {
   return where === '' ? 'stopped, and on no machine' : `loaded${where}`;
 }
 
-/** Machines by id, read once and only when a line needs one. */
-function machineNames(context: Context): (machineID: string) => Promise<string> {
-  let known: Promise<ReadonlyMap<string, string>> | undefined;
-  return async (machineID) => {
-    known ??= addresses(context);
-    return placeName(machineID, (await known).get(machineID));
-  };
+/** Machines by id: read when a line needs one, or before, and again for one that has come since. */
+class MachineNames {
+  readonly #context: Context;
+  #known: Promise<ReadonlyMap<string, string>> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  read(): void {
+    this.#known = addresses(this.#context);
+    this.#known.catch(() => undefined); // whoever needs one hears of it
+  }
+
+  async of(machineID: string): Promise<string> {
+    if (this.#known === undefined || !(await this.#known).has(machineID)) this.read();
+    return placeName(machineID, (await this.#known)?.get(machineID));
+  }
 }
 
 /** None where the API is out of reach: an address is not worth a failure. */

@@ -44,6 +44,7 @@ export async function change(
   const waited = views.filter((view) => !sayWithoutWaiting(context, verb, view, options));
   if (waited.length === 0) return status;
   const verdicts = sayVerdicts(context);
+  if (verb !== 'destroy') verdicts.readMachines();
   await waitForGoals(context, waited, options.timeoutMs, verdicts.say);
   return Math.max(status, verdicts.status());
 }
