@@ -1,5 +1,5 @@
 // The Debian package: what is in it, where, and dpkg-deb's call. Maintainer scripts are in units/deb/.
-// Invariant: the same sources, version and SOURCE_DATE_EPOCH make the same package.
+// Invariant: the same executable, version and SOURCE_DATE_EPOCH make the same package. (V8's code caches in an executable differ from build to build.)
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';

@@ -1,11 +1,13 @@
 // One file that runs without Node on the host: Node with fleet's programs inside (a single executable application).
 // Invariant: built by the Node that is in it, so that its code caches fit.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { nodeOptions } from '../../agent/node-options.ts';
 import { projectDir } from '../script.ts';
 import { bundlePrograms, type Bundle } from './bundle.ts';
+import { rehearse } from './rehearsal.ts';
 
 export interface ExecutableOptions {
   /** Such as 2.0.0: what the programs say of themselves. */
@@ -34,7 +36,7 @@ export async function buildExecutable(
     assets[`${name}.cache`] = path.join(chunksDir, `${name}.cache`);
     await writeFile(path.join(chunksDir, name), text, 'ascii');
   }
-  runNode(path.join(import.meta.dirname, 'code-cache.ts'), chunksDir);
+  await cacheCode(chunksDir);
   const executable = path.join(workDir, 'node');
   await copyFile(node, executable);
   strip(executable);
@@ -43,6 +45,17 @@ export async function buildExecutable(
   await mkdir(path.dirname(output), { recursive: true });
   runNode('--build-sea', config);
   return { packageDirs };
+}
+
+/** A cache beside each chunk. */
+async function cacheCode(chunksDir: string): Promise<void> {
+  const program = path.join(import.meta.dirname, 'code-cache.ts');
+  runNode(program, chunksDir);
+  await rehearse(async (args, cwd) => {
+    const child = spawn(node, [program, chunksDir, ...args], { cwd, stdio: 'ignore' });
+    const [status] = (await once(child, 'exit')) as [number | null];
+    return status ?? -1;
+  });
 }
 
 interface SeaFiles {
