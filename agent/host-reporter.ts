@@ -49,7 +49,7 @@ const QUIET_MS = 5_000;
 const LATE_WRITE_MS = 30_000;
 
 /** ms; a start that has not ended in that time is reported as one under way: of most, only the end is. */
-const UNDER_WAY_MS = 60;
+const UNDER_WAY_MS = 250;
 
 /** The report loop. */
 export class HostReporter {

@@ -65,7 +65,14 @@ async function measure(
   );
   add(`power cut, ttl ${ttlSec} s`, plain, ttlSec + 1);
   add(`power cut of the leader, ttl ${ttlSec} s`, leading, ttlSec + 7);
-  add('shut down in good order', orderly, 1.5);
+  if (orderly.length > 0)
+    figures.push({
+      what: 'shut down in good order',
+      unit: 's',
+      values: orderly,
+      against: { what: 'their stop by systemctl', values: hand.stop },
+      goal: { moreAtMost: 1.5 },
+    });
   return figures;
 }
 
