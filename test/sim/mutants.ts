@@ -161,6 +161,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/registry/engine-writes.ts',
     find: '    { key: keys.placed(unit), equals: expected.placed },\n',
     replace: '',
+    plan: 'placed-beside-another-leader',
   },
   {
     name: 'brake-off',
