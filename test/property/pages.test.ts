@@ -35,46 +35,49 @@ async function collect<T>(read: (at: { cursor?: Cursor }) => Promise<Page<T>>): 
 
 describe('pages of a listing', () => {
   it('show the same rows, however many there are to a page', async () => {
+    let fixture: ApiFixture;
     const pages = fc.record({ units: anyCluster, limit: fc.integer({ min: 1, max: 9 }) });
     await fc.assert(
-      fc.asyncProperty(pages, async ({ units, limit }) => {
-        const fixture = new ApiFixture();
-        const { kv, keys } = fixture;
-        for (const id of MACHINES.slice(1)) await fixture.machine(id); // the first is absent
-        for (const { name, isStored, isGlobal, placed, rows } of units) {
-          await fixture.put('unit', keys.unit(name), unitRecord(name, { global: isGlobal }));
-          if (placed !== undefined && !isGlobal) await fixture.place(name, placed);
-          for (const id of rows) await fixture.report(name, id, { started: 1 });
-          if (!isStored) await fixture.remove(keys.unit(name));
-        }
-        const registry: Registry = {
-          kv,
-          keys,
-          unreadable: (_kv, error) => expect.fail(error.message),
-        };
-        const known = units.filter(({ isStored }) => isStored);
-        const expected = NAMES.filter((name) => known.some((unit) => unit.name === name));
-        const listed = await collect((at) =>
-          listUnits(registry, new MachineCache(), { limit, ...at }, forever),
-        );
-        expect(listed.map(({ unit }) => unit.name)).toEqual(expected);
-        for (const { unit, placed, state } of listed) {
-          const given = known.find(({ name }) => name === unit.name)!;
-          const on = given.isGlobal ? undefined : given.placed;
-          expect(placed?.machine).toBe(on);
-          const isReported = on !== undefined && on !== MACHINES[0] && given.rows.includes(on);
-          expect(state?.machine).toBe(isReported ? on : undefined);
-        }
-        const states = await collect((at) =>
-          listStates(registry, new MachineCache(), { limit, ...at }, forever),
-        );
-        const shown = states.map(({ state }) => `${state.name} ${state.machine}`);
-        const present = units.flatMap(({ name, rows }) =>
-          rows.filter((id) => id !== MACHINES[0]).map((id) => `${name} ${id}`),
-        );
-        expect(shown.toSorted()).toEqual(present.toSorted());
-        await fixture.stop();
-      }),
+      fc
+        .asyncProperty(pages, async ({ units, limit }) => {
+          const { kv, keys } = fixture;
+          for (const id of MACHINES.slice(1)) await fixture.machine(id); // the first is absent
+          for (const { name, isStored, isGlobal, placed, rows } of units) {
+            await fixture.put('unit', keys.unit(name), unitRecord(name, { global: isGlobal }));
+            if (placed !== undefined && !isGlobal) await fixture.place(name, placed);
+            for (const id of rows) await fixture.report(name, id, { started: 1 });
+            if (!isStored) await fixture.remove(keys.unit(name));
+          }
+          const registry: Registry = {
+            kv,
+            keys,
+            unreadable: (_kv, error) => expect.fail(error.message),
+          };
+          const known = units.filter(({ isStored }) => isStored);
+          const expected = NAMES.filter((name) => known.some((unit) => unit.name === name));
+          const listed = await collect((at) =>
+            listUnits(registry, new MachineCache(), { limit, ...at }, forever),
+          );
+          expect(listed.map(({ unit }) => unit.name)).toEqual(expected);
+          for (const { unit, global, placed, state } of listed) {
+            const given = known.find(({ name }) => name === unit.name)!;
+            const on = given.isGlobal ? undefined : given.placed;
+            expect(global).toBe(given.isGlobal);
+            expect(placed?.machine).toBe(on);
+            const isReported = on !== undefined && on !== MACHINES[0] && given.rows.includes(on);
+            expect(state?.machine).toBe(isReported ? on : undefined);
+          }
+          const states = await collect((at) =>
+            listStates(registry, new MachineCache(), { limit, ...at }, forever),
+          );
+          const shown = states.map(({ state }) => `${state.name} ${state.machine}`);
+          const present = units.flatMap(({ name, rows }) =>
+            rows.filter((id) => id !== MACHINES[0]).map((id) => `${name} ${id}`),
+          );
+          expect(shown.toSorted()).toEqual(present.toSorted());
+        })
+        .beforeEach(() => void (fixture = new ApiFixture()))
+        .afterEach(() => fixture.stop()),
       { numRuns: 300 },
     );
   });
