@@ -4,6 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault, FaultLab } from './fault-lab.ts';
 
 const NOTHING = {};
+/** ms in which another host has taken the lead that one has given up. */
+const LEAD_GIVEN_UP_MS = 3_000;
 
 /** All members die, and stay away. */
 export function etcdDown(forMs: number): Fault {
@@ -41,7 +43,7 @@ export function leaderKilled(times: number, everyMs: number): Fault {
       const dead = new Set<string>();
       for (let time = 0; time < times; time += 1) {
         const next = delay(everyMs);
-        const leader = await leaderNow(on);
+        const leader = await leaderToKill(on, dead);
         dead.add(leader);
         await on.lab.kill(leader);
         await delay(everyMs / 2);
@@ -51,6 +53,16 @@ export function leaderKilled(times: number, everyMs: number): Fault {
       return { dead: [...dead] };
     },
   };
+}
+
+/** One host keeps its power, for there must be something to compare: where that leads, its fleetd begins anew, which gives the lead up. */
+async function leaderToKill(on: FaultLab, dead: ReadonlySet<string>): Promise<string> {
+  for (;;) {
+    const leader = await leaderNow(on);
+    if (dead.has(leader) || dead.size < on.hosts.length - 1) return leader;
+    await on.shell([leader], 'systemctl restart fleet');
+    await delay(LEAD_GIVEN_UP_MS);
+  }
 }
 
 export function fleetdKilled(): Fault {
