@@ -17,7 +17,7 @@ export function sayVerdicts(context: Context): {
   const names = new MachineNames(context);
   let status = 0;
   return {
-    readMachines: () => names.read(),
+    readMachines: () => names.readEarly(),
     status: () => status,
     say: async ({ name, goal }, verdict) => {
       const where =
@@ -41,23 +41,29 @@ function reachedWords(goal: Goal, where: string): string {
   return where === '' ? 'stopped, and on no machine' : `loaded${where}`;
 }
 
-/** Machines by id: read when a line needs one, or before, and again for one that has come since. */
+/** Machines by id: read when a line needs one, or before, and then once more for one that has come since. */
 class MachineNames {
   readonly #context: Context;
   #known: Promise<ReadonlyMap<string, string>> | undefined;
+  #isEarly = false;
 
   constructor(context: Context) {
     this.#context = context;
   }
 
-  read(): void {
+  readEarly(): void {
+    this.#isEarly = true;
     this.#known = addresses(this.#context);
     this.#known.catch(() => undefined); // whoever needs one hears of it
   }
 
   async of(machineID: string): Promise<string> {
-    if (this.#known === undefined || !(await this.#known).has(machineID)) this.read();
-    return placeName(machineID, (await this.#known)?.get(machineID));
+    this.#known ??= addresses(this.#context);
+    if (this.#isEarly && !(await this.#known).has(machineID)) {
+      this.#isEarly = false;
+      this.#known = addresses(this.#context);
+    }
+    return placeName(machineID, (await this.#known).get(machineID));
   }
 }
 

@@ -59,6 +59,19 @@ describe('fleetctl, from submit to destroy', () => {
     expect(await fleet.run('destroy', 'a')).toEqual(printed('Destroyed a.service\n'));
   });
 
+  it('names a machine that has come while it waited, and reads the machines once more for that, however many units', async () => {
+    const text = `${TEXT}[X-Fleet]\nMachineMetadata=disk=new\n`;
+    const paths = ['a', 'b', 'c'].map((name) => file(`${name}.service`, text));
+    const begun = fleet.begin(['--debug', 'start', ...paths]);
+    await eventually(() => begun.printed.stderr.includes('c.service waits for a machine'));
+    await fleet.host(2, { disk: 'new' });
+    const { status, stdout, stderr } = await begun.ended;
+    const line = (name: string): string => `Unit ${name}.service launched on 00020000.../10.0.0.2`;
+    expect(stdout.trimEnd().split('\n').toSorted()).toEqual(['a', 'b', 'c'].map(line));
+    expect(status).toBe(0);
+    expect(stderr.match(/GET \/fleet\/v2\/machines /g)).toHaveLength(2);
+  });
+
   it('load lowers a launched unit to loaded', async () => {
     await fleet.run('start', file('a.service'));
     expect(await fleet.run('load', 'a')).toEqual(printed(`Unit a.service loaded on ${ON}\n`));
