@@ -75,7 +75,7 @@ function optionsOf(entry: UnitEntry): readonly UnitOption[] {
   if (entry.unit !== undefined) return entry.unit.options;
   if (entry.global !== undefined) return entry.global.options;
   for (const { options } of assignmentsOf(entry)) return options;
-  return entry.placement === undefined ? NO_OPTIONS : entry.needsFrom;
+  return NO_OPTIONS;
 }
 
 /** What its machine was told, where that can be understood. */

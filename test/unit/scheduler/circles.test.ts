@@ -1,5 +1,7 @@
 // Units that wait for themselves: the engine comes to rest, and says which circle it is and that it is broken when it is.
 import { describe, expect, it } from 'vitest';
+import type { UnitName } from '../../../src/model/unit.ts';
+import { planEngine } from '../../../src/reconcile/engine-plan.ts';
 import { pendingSentences } from '../../../src/scheduler/explain.ts';
 import { EngineWorld } from '../../support/engine-world.ts';
 import type { UnitWords } from '../../support/cluster.ts';
@@ -47,6 +49,26 @@ describe('a circle of MachineOf=', () => {
       'c.service': circle('c.service → a.service → b.service → c.service'),
       'x.service': circle('a.service → b.service → c.service → a.service'),
     });
+  });
+
+  it('is over when its unit is destroyed, though the placement that it handed over is still there', () => {
+    const world = worldWith({ 'b.service': {} });
+    world.put('b.service', { of: ['b.service'] });
+    world.deliver(Number.POSITIVE_INFINITY);
+    world.pass(100);
+    world.destroy('b.service');
+    world.put('a.service', { of: ['b.service'] });
+    world.hostsStop();
+    world.deliver(Number.POSITIVE_INFINITY);
+    const b = world.picture.unit('b.service' as UnitName);
+    expect({ unit: b?.unit, at: b?.at, isPlaced: b?.placement !== undefined }).toEqual({
+      unit: undefined,
+      at: undefined,
+      isPlaced: true,
+    });
+    const { actions } = planEngine(world.picture, ['a.service' as UnitName], 100);
+    expect(actions).toMatchObject([{ kind: 'pending', pending: { name: 'a.service' } }]);
+    expect(actions).not.toMatchObject([{ pending: { reason: 'circle' } }]);
   });
 
   it('is over when one of its units is replaced', () => {
