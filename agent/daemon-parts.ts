@@ -1,6 +1,7 @@
 // Opens what fleetd is made of: store, systemd, presence, host, API.
 // Invariant: nothing here waits for etcd or D-Bus: a host starts also without them.
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createApi, type Api } from '../src/api/server.ts';
 import type { Machine, MachineId } from '../src/model/machine.ts';
@@ -26,7 +27,7 @@ import { KeptDesired } from './kept-desired.ts';
 import { localDisk } from './local-disk.ts';
 import {
   bootId,
-  machineSize,
+  machineCapacity,
   primaryAddress,
   readMachineId,
   standaloneMachineId,
@@ -155,13 +156,14 @@ async function openBase(options: PartsOptions): Promise<OpenedBase> {
 /** This machine's registration. */
 export function openPresence({ log, random }: PartsOptions, base: Base): Presence {
   const { registry, clock, identity, machine, settings } = base;
+  const capacity = machineCapacity();
   return new Presence({
     kv: registry.kv,
     keys: registry.keys,
     clock,
     random,
     identity,
-    facts: () => factsOf(machine, settings),
+    facts: () => ({ ...factsOf(machine, settings), capacity }),
     log: log.child({ component: 'presence' }),
   });
 }
@@ -274,11 +276,11 @@ function runtimeDirectoryOf(env: PartsOptions['env']): string {
 function factsOf(
   id: MachineId,
   { config, primaryIp, runtimes }: Settings,
-): Omit<Machine, 'incarnation' | 'nonce' | 'leaving'> {
+): Omit<Machine, 'incarnation' | 'nonce' | 'leaving' | 'capacity'> {
   return {
     id,
     primaryIp,
-    ...machineSize(),
+    hostname: hostname(),
     metadata: config.metadata,
     version: VERSION,
     capabilities: hostCapabilities(config, runtimes),

@@ -1,29 +1,31 @@
 // `agents`: very many hosts with the real agent, a systemd and a disk in memory, over one real etcd.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { putUnit } from '../../src/registry/units.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
 import { decode } from '../../src/registry/codec.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import type { Kv } from '../../src/store/kv.ts';
 import { hashOfOptions, sha256Of } from '../../src/unitfile/hash.ts';
 import { optionsOf, storedOptionsOf } from '../../src/unitfile/format.ts';
 import { parseUnitFile, type UnitFile } from '../../src/unitfile/parse.ts';
-import { machineId, unitName } from '../support/cluster.ts';
+import { unitName } from '../support/cluster.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { startMember, type Member } from '../support/fleet-member.ts';
 import { ratesBetween, readEtcd } from './etcd-metrics.ts';
 import type { Bench, Benchmark, Figure, Findings } from './figures.ts';
 import { TRIVIAL } from './lab.ts';
 
-const keys = keysUnder('/agents/');
+export const AGENTS_PREFIX = '/agents/';
+const keys = keysUnder(AGENTS_PREFIX);
 const never = new AbortController().signal;
 /** requests of units under way at once, as fleetctl has them */
 const SUBMITTERS = 32;
-const TTL_SEC = 60;
-/** members that begin at once */
+/** hosts that begin at once */
 const STARTERS = 50;
+/** One heap of more would be busy collecting garbage. */
+const AGENTS_OF_PROCESS = 500;
 const IDLE_MS = 10_000;
 
 interface Size {
@@ -36,17 +38,35 @@ interface Size {
   readonly once?: boolean;
 }
 
+/** The hosts of one process. */
+export interface Share {
+  readonly endpoints: readonly string[];
+  /** number of the first host */
+  readonly first: number;
+  readonly count: number;
+  readonly sharing: number;
+  /** hosts that begin at once */
+  readonly starters: number;
+  /** Its hosts have an engine. */
+  readonly leads: boolean;
+}
+
+export interface ShareReady {
+  /** memory that the hosts take, beyond what the process took before */
+  readonly bytes: number;
+}
+
 const SIZES: readonly Size[] = [
   { agents: 100, units: 1_000, atMost: 3 },
   { agents: 1_000, units: 10_000, once: true },
-  // One process does not answer the pings of 10,000 connections, every 5 s each, beside all that the agents do.
+  // Two cores do not answer the pings of 10,000 connections, every 5 s each, beside all that the agents do.
   { agents: 10_000, units: 0, sharing: 10, once: true },
 ];
 
 export const agents: Benchmark = {
   name: 'agents',
   about:
-    'So many agents in one process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory), each with a connection of its own (of 10,000: ten share one) to one real etcd with fsync, one of them with the engine: from the first request of a unit until the last is reported active. All share two cores.',
+    'So many agents, up to 500 in a process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory), each with a connection of its own (of 10,000: ten share one) to one real etcd with fsync; one of them, in a process of its own, leads with the engine: from the first request of a unit until the last is reported active. All share two cores.',
   run: runAgents,
 };
 
@@ -112,82 +132,84 @@ async function measure({ agents: count, units, sharing = 1 }: Size): Promise<Fou
   await using etcd = await startEtcd();
   await using kv = await openStore(etcd.endpoints, { requestTimeoutMs: 5_000 });
   const [endpoint = ''] = etcd.endpoints;
-  globalThis.gc?.();
-  const before = process.memoryUsage().rss;
   const beganMs = performance.now();
-  const members = await startMembers(etcd.endpoints, { count, sharing });
+  await using hosts = await startHosts(etcd.endpoints, { count, sharing });
+  const connectedSec = (performance.now() - beganMs) / 1000;
+  await delay(1_000); // the mirrors of the last
+  const atStart = await readEtcd(endpoint);
+  const reportedSec = units === 0 ? 0 : await startUnits(kv, units);
+  const atEnd = await readEtcd(endpoint);
+  await delay(3_000);
+  const idleFrom = await readEtcd(endpoint);
+  await delay(IDLE_MS);
+  const idleTo = await readEtcd(endpoint);
+  const total = (rates: Readonly<Record<string, number>>): number =>
+    Object.values(rates).reduce((sum, rate) => sum + rate, 0);
+  return {
+    connectedSec,
+    reportedSec,
+    requestsPerUnit: total(ratesBetween(atStart, atEnd, Math.max(1, units))),
+    etcdCpuSec: atEnd.cpuSeconds - atStart.cpuSeconds,
+    idleRequestsPerSec: total(ratesBetween(idleFrom, idleTo, IDLE_MS / 1000)) / count,
+    idleEtcdPercent: ((idleTo.cpuSeconds - idleFrom.cpuSeconds) / (IDLE_MS / 1000)) * 100,
+    etcdMB: idleTo.residentMB,
+    agentKB: hosts.bytes / 1000 / count,
+  };
+}
+
+/** All hosts, the leader's in a process of its own; `bytes` is what they take beyond what an empty process does. */
+async function startHosts(
+  endpoints: readonly string[],
+  { count, sharing }: { count: number; sharing: number },
+): Promise<AsyncDisposable & Readonly<{ bytes: number }>> {
+  const processes = Math.ceil((count - 1) / AGENTS_OF_PROCESS);
+  const each = Math.ceil((count - 1) / processes);
+  const starters = Math.ceil(STARTERS / processes);
+  const shares: Share[] = [{ endpoints, first: 1, count: 1, sharing, starters: 1, leads: true }];
+  for (let first = 2; first <= count; first += each)
+    shares.push({
+      endpoints,
+      first,
+      count: Math.min(each, count + 1 - first),
+      sharing,
+      starters,
+      leads: false,
+    });
+  const running = shares.map(startShare);
+  const end = async (): Promise<void> => {
+    await Promise.all(running.map(({ stop }) => stop()));
+  };
   try {
-    const connectedSec = (performance.now() - beganMs) / 1000;
-    await delay(1_000); // the mirrors of the last
-    const agentKB = (process.memoryUsage().rss - before) / 1000 / count;
-    const atStart = await readEtcd(endpoint);
-    const reportedSec = units === 0 ? 0 : await startUnits(kv, units);
-    const atEnd = await readEtcd(endpoint);
-    await delay(3_000);
-    const idleFrom = await readEtcd(endpoint);
-    await delay(IDLE_MS);
-    const idleTo = await readEtcd(endpoint);
-    const total = (rates: Readonly<Record<string, number>>): number =>
-      Object.values(rates).reduce((sum, rate) => sum + rate, 0);
-    return {
-      connectedSec,
-      reportedSec,
-      requestsPerUnit: total(ratesBetween(atStart, atEnd, Math.max(1, units))),
-      etcdCpuSec: atEnd.cpuSeconds - atStart.cpuSeconds,
-      idleRequestsPerSec: total(ratesBetween(idleFrom, idleTo, IDLE_MS / 1000)) / count,
-      idleEtcdPercent: ((idleTo.cpuSeconds - idleFrom.cpuSeconds) / (IDLE_MS / 1000)) * 100,
-      etcdMB: idleTo.residentMB,
-      agentKB,
-    };
-  } finally {
-    await Promise.all(members.map(({ member }) => member.kill()));
-    await Promise.all(members.map(async ({ kv: own }) => (await own).close()));
+    const ready = await Promise.all(running.map((share) => share.ready));
+    const bytes = ready.reduce((sum, share) => sum + share.bytes, 0);
+    return { bytes, [Symbol.asyncDispose]: end };
+  } catch (error) {
+    await end();
+    throw error;
   }
 }
 
-interface Connected {
-  readonly member: Member;
-  readonly kv: Promise<Kv>;
-}
-
-async function startMembers(
-  endpoints: readonly string[],
-  { count, sharing }: { count: number; sharing: number },
-): Promise<readonly Connected[]> {
-  const members: Connected[] = [];
-  const stores = Array.from({ length: Math.ceil(count / sharing) }, () =>
-    lazily(() => openStore(endpoints, { requestTimeoutMs: 5_000 })),
-  );
-  let next = 0;
-  const starter = async (): Promise<void> => {
-    while (next < count) {
-      next += 1;
-      const i = next;
-      const store = stores[i % stores.length]!();
-      const kv = await store;
-      const member = await startMember({
-        kv,
-        keys,
-        clock: systemClock,
-        id: machineId(`m${i}`),
-        ttlSec: TTL_SEC,
-        ...(i === 1 ? { engine: { kv } } : {}),
-      });
-      members.push({ member, kv: store });
-      await registered(member);
-    }
+function startShare(share: Share): Readonly<{
+  ready: Promise<ShareReady>;
+  stop: () => Promise<void>;
+}> {
+  const program = new URL('agents-process.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, ['--expose-gc', program, JSON.stringify(share)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const ready = (async () => {
+    const [line] = await Promise.race([once(child.stdout, 'data'), exited]);
+    if (!Buffer.isBuffer(line)) throw new Error(`a process of hosts ended with ${String(line)}`);
+    return JSON.parse(line.toString()) as ShareReady;
+  })();
+  return {
+    ready,
+    async stop() {
+      child.stdin.end();
+      await exited;
+    },
   };
-  await Promise.all(Array.from({ length: STARTERS }, starter));
-  return members;
-}
-
-function lazily<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => (made ??= make());
-}
-
-async function registered({ presence }: Member): Promise<void> {
-  await eventually(() => presence.state === 'registered', { timeoutMs: 120_000, everyMs: 50 });
 }
 
 /** Seconds from the first request until every unit is reported active. */

@@ -7,7 +7,7 @@ import type { Disk } from '../../../agent/disk.ts';
 import { IdentityFile } from '../../../agent/identity.ts';
 import { localDisk } from '../../../agent/local-disk.ts';
 import {
-  machineSize,
+  machineCapacity,
   primaryAddress,
   readMachineId,
   standaloneMachineId,
@@ -144,8 +144,8 @@ describe('machine facts', () => {
     expect(await standaloneMachineId(state, silentLog, missing)).toBe(made);
   });
 
-  it('primaryAddress and machineSize answer something of this machine', async () => {
+  it('primaryAddress and machineCapacity answer something of this machine', async () => {
     expect(await primaryAddress()).toMatch(/^[\d.:a-f]+$/);
-    expect(machineSize().capacity.memoryBytes).toBeGreaterThan(0);
+    expect(machineCapacity().memoryBytes).toBeGreaterThan(0);
   });
 });
