@@ -29,10 +29,14 @@ export class CutOffNotes {
     units: readonly UnitName[],
     permits: string,
   ): readonly string[] {
-    const show = [...systemctl, 'show', '--property=Id,ActiveState,Job', '--'];
+    const show = [...systemctl, 'show', '--property=Id,ActiveState,Job', '--'].join(' ');
     const path = join(this.#directory, alarm);
-    const names = units.map(systemdNameOf);
-    return ['/bin/sh', '-c', NOTE, path, permits, ...show, ...names];
+    const [from, part, to] = [permits, `${path}${PART}`, path].map(quoted);
+    const names = units.map((unit) => quoted(systemdNameOf(unit))).join(' ');
+    // The permits, an empty line, and what `systemctl show` says. Nothing of `$`, `;` and `"` is in it: systemd 252 writes those down in a way
+    // that it does not read again at its next reload.
+    const text = `((ls ${from} || :) && echo && ${show} ${names}) > ${part} && mv ${part} ${to}`;
+    return ['/bin/sh', '-c', text];
   }
 
   /** systemd's names of the units that were down whenever a timer was to stop them. */
@@ -41,6 +45,8 @@ export class CutOffNotes {
     await this.#disk.makeDirectory(this.#directory);
     this.#read.clear();
     for (const name of await this.#disk.list(this.#directory)) {
+      this.#read.set(name, new Set());
+      if (name.endsWith(PART)) continue;
       const text = (await this.#disk.read(join(this.#directory, name)))?.toString('utf8') ?? '';
       const { permitted, blocks } = parse(text);
       const units = new Map(blocks.map((block) => [said(block, 'Id'), isDown(block)]));
@@ -56,15 +62,20 @@ export class CutOffNotes {
     this.#waitingSinceMs = new Map();
     for (const [name, units] of this.#read) {
       const sinceMs = before.get(name) ?? nowMs;
-      if (!units.isDisjointFrom(permitted) && nowMs - sinceMs < RING_MAX_MS)
-        this.#waitingSinceMs.set(name, sinceMs);
+      const isRinging = name.endsWith(PART) || !units.isDisjointFrom(permitted);
+      if (isRinging && nowMs - sinceMs < RING_MAX_MS) this.#waitingSinceMs.set(name, sinceMs);
       else await this.#disk.remove(join(this.#directory, name));
     }
   }
 }
 
-/** The permits, an empty line, and what `systemctl show` says. */
-const NOTE = '{ ls "$1"; echo; shift; exec "$@"; } > "$0"';
+/** What a timer has written of its note until now has this behind its name. */
+const PART = '.part';
+
+/** One word of a shell. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
 
 interface Note {
   /** systemd's names. */

@@ -1,6 +1,7 @@
 // The transient timers of a simulated machine's systemd: what they run, they run whoever lives then.
 // Invariant: an alarm that has begun to ring is rung to its end; a boot forgets all of them.
 import type { Alarm } from '../../agent/systemd.ts';
+import { noteCommand, type NoteCommand } from '../support/note-command.ts';
 import type { MemoryDisk } from './memory-disk.ts';
 import type { Random } from './random.ts';
 
@@ -23,7 +24,6 @@ export interface AlarmsWorld {
 const ACCURACY_MS = 100;
 /** ms between two commands of one service. */
 const COMMAND_MS = 4;
-const NOTE = '/bin/sh -c { ls "$1"; echo; shift; exec "$@"; } > "$0"';
 
 export class Alarms {
   readonly #world: AlarmsWorld;
@@ -78,19 +78,18 @@ export class Alarms {
 
   #carryOut(command: readonly string[]): void {
     const { disk, stop, kill } = this.#world;
+    const note = noteCommand(command);
+    if (note !== undefined) return this.#note(note);
     const at = command.indexOf('--');
     const names = command.slice(at + 1);
-    const isNote = command.slice(0, 3).join(' ') === NOTE;
-    const what = command.slice(isNote ? 5 : 0, at).join(' ');
-    if (isNote && what === '/bin/systemctl show --property=Id,ActiveState,Job')
-      this.#note(command[3] ?? '', command[4] ?? '', names);
-    else if (what === '/bin/rm -f') for (const path of names) disk.remove(path);
+    const what = command.slice(0, at).join(' ');
+    if (what === '/bin/rm -f') for (const path of names) disk.remove(path);
     else if (what === '/bin/systemctl stop --no-block') names.forEach(stop);
     else if (what === '/bin/systemctl kill --signal=KILL') names.forEach(kill);
     else throw new Error(`an alarm runs what nobody here can: ${command.join(' ')}`);
   }
 
-  #note(path: string, permits: string, names: readonly string[]): void {
+  #note({ path, permits, names }: NoteCommand): void {
     const { disk, stateOf, unnoted } = this.#world;
     const permitted = disk.list(permits).filter((name) => !name.startsWith('.'));
     const lines = permitted.map((name) => `${name}\n`).join('');

@@ -2,11 +2,12 @@
 // `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop`, `# behind-fleetd` in the text choose; test/real/host.test.ts holds the same facts against a real one.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { Alarm, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
+import type { Alarm, CheckStart, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import { Wake } from '../../src/runtime/wake.ts';
+import { noteCommand, type NoteCommand } from './note-command.ts';
 
 interface FakeUnit {
   text: string;
@@ -95,7 +96,12 @@ export class FakeSystemd implements Systemd {
     return Promise.resolve();
   }
 
-  start(name: UnitName): Promise<Job> {
+  async start(name: UnitName, _signal?: AbortSignal, check?: CheckStart): Promise<Job> {
+    check?.();
+    return await this.#start(name);
+  }
+
+  #start(name: UnitName): Promise<Job> {
     this.calls.push(`start ${name}`);
     const found = this.units.get(name);
     if (found === undefined)
@@ -201,9 +207,11 @@ export class FakeSystemd implements Systemd {
     for (const { name, atMs, commands } of this.alarmsSet.values()) {
       if (atMs > nowMs) continue;
       this.alarmsSet.delete(name);
-      for (const [program = '', ...args] of commands) {
+      for (const command of commands) {
+        const [program = '', ...args] = command;
         const names = args.slice(args.indexOf('--') + 1);
-        if (program.endsWith('/sh')) this.#note(args[2] ?? '', args[3] ?? '', names);
+        const note = noteCommand(command);
+        if (note !== undefined) this.#note(note);
         else if (program.endsWith('/rm')) for (const path of names) rmSync(path, { force: true });
         else
           for (const unitName of names) {
@@ -215,7 +223,7 @@ export class FakeSystemd implements Systemd {
   }
 
   /** The permits, and systemctl show --property=Id,ActiveState,Job, > path, where that can be written. */
-  #note(path: string, permits: string, names: readonly string[]): void {
+  #note({ path, permits, names }: NoteCommand): void {
     if (!existsSync(dirname(path))) return;
     const state = (name: string): string => this.units.get(name)?.activeState ?? 'inactive';
     const permitted = existsSync(permits) ? readdirSync(permits) : [];

@@ -37,7 +37,7 @@ describe('CutOffNotes', () => {
     [[shown('a.service', 'deactivating')], []],
     [[shown('a.service', 'inactive', 'Job=77\n')], []], // its start waits behind others
     [[shown('b.service', 'active'), shown('a.service', 'inactive')], ['a.service']],
-    [[''], []], // a note that was cut short names nobody
+    [[''], []], // names nobody
   ] as const)('%j: down is %j', async ([blocks, expected]) => {
     note('one', ...blocks);
     expect([...(await notes.down())]).toEqual(expected);
@@ -75,6 +75,9 @@ describe('CutOffNotes', () => {
     expect(await clearAt(6_000, 'a.service')).toEqual([]);
     note('two', shown('a.service', 'active'));
     expect(await clearAt(7_000)).toEqual([]);
+    noteOf('three.part', [], []); // its timer is writing it, or could not go on
+    expect(await clearAt(8_000)).toEqual(['three.part']);
+    expect(await clearAt(14_000)).toEqual([]);
   });
 
   it('is written by its command, which alone fails where it cannot be', () => {
