@@ -66,6 +66,13 @@ export class Fencing {
     }
   }
 
+  /** Throws STORE_UNAVAILABLE where the others may have given this machine up: it stood still, or the start waited for its turn. */
+  throwIfLate(): void {
+    const { clock, lease } = this.#deps;
+    if (clock.bootMs() < lease.deadlineMs()) return;
+    throw new FleetError('STORE_UNAVAILABLE', "this machine's lease has not been renewed in time");
+  }
+
   /** The store may have gone back: it is told of the highest token that this host knows. */
   raise(): void {
     this.#raiseWake.set();
@@ -88,7 +95,7 @@ export class Fencing {
       } catch (error) {
         signal.throwIfAborted();
         if (isFleetError(error, 'STORE_UNAVAILABLE'))
-          log.debug({ code: error.code }, 'no fencing token yet: the store is away');
+          log.debug({ code: error.code, err: error.message }, 'no fencing token yet');
         else if (isFleetError(error))
           log.warn({ code: error.code, err: error.message }, 'no fencing token yet, trying again');
         else log.error({ err: error }, 'a fencing token cannot be given, trying again');
@@ -122,13 +129,14 @@ export class Fencing {
     signal: AbortSignal,
   ): Promise<void> {
     const { registry, tokens } = this.#deps;
+    this.throwIfLate();
     const least = Math.max(tokens.token, ...generations(starts));
     const asked = starts.map(({ askedBy }) => askedBy);
     const { token, changed } = await takeToken(registry, { starts: asked, least }, signal);
     for (const { askedBy, settle } of starts) if (changed.has(askedBy.key)) settle(false);
     const granted = starts.filter(({ askedBy }) => !changed.has(askedBy.key));
     await this.#setToken(granted, token);
-    this.#throwIfLate();
+    this.throwIfLate();
     for (const { settle } of granted) settle(true);
   }
 
@@ -137,13 +145,6 @@ export class Fencing {
     if (starts.length === 0) return;
     await tokens.raise(token);
     for (const { name } of starts) await dropIns.setToken(name, token);
-  }
-
-  /** The host may have stood still behind the answer of the store. */
-  #throwIfLate(): void {
-    const { clock, lease } = this.#deps;
-    if (clock.bootMs() < lease.deadlineMs()) return;
-    throw new FleetError('STORE_UNAVAILABLE', "this machine's lease has not been renewed in time");
   }
 
   async #raiseNow(signal: AbortSignal): Promise<void> {

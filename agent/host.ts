@@ -33,7 +33,7 @@ import { Reloads } from './reloads.ts';
 import type { Systemd } from './systemd.ts';
 import type { TokenFile } from './token-file.ts';
 import type { UnitDir } from './unit-dir.ts';
-import { UnitJobs } from './unit-jobs.ts';
+import { UnitJobs, type PrepareStart } from './unit-jobs.ts';
 
 export interface HostDeps {
   readonly registry: Registry;
@@ -366,16 +366,17 @@ export class Host {
   }
 
   /** A fenced unit starts with a token, and only while it is asked for; one that stops when cut off only where something will stop it. */
-  async #prepare(name: UnitName, generation: number, signal: AbortSignal): Promise<boolean> {
+  readonly #prepare: PrepareStart = async (name, generation, signal) => {
     const { fenced, stopsCutOff } = this.#deps.carriedOut.records.get(name) ?? {};
     if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);
-    if (fenced !== true) return true;
-    if (await this.#isStopping(name, signal)) return false;
+    if (fenced !== true) return () => undefined;
+    if (await this.#isStopping(name, signal)) return undefined;
     const askedBy = this.#desired.askedBy(name);
-    if (askedBy === undefined) return false;
-    if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return false;
-    return stopsCutOff !== true || (await this.#cutOff.permit(name, signal));
-  }
+    if (askedBy === undefined) return undefined;
+    if (!(await this.#fencing.prepare({ name, generation, askedBy }, signal))) return undefined;
+    if (stopsCutOff === true && !(await this.#cutOff.permit(name, signal))) return undefined;
+    return () => (askedBy === 'disk' ? undefined : this.#fencing.throwIfLate());
+  };
 
   /** Behind a stop systemd would keep the start for later, for a time of which neither token nor permit says anything. */
   async #isStopping(name: UnitName, signal: AbortSignal): Promise<boolean> {

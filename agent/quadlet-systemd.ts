@@ -12,7 +12,7 @@ export function withQuadletNames(systemd: Systemd): Systemd {
     enable: (names, signal) => systemd.enable(all(names), signal),
     disable: (names, signal) => systemd.disable(all(names), signal),
     reload: (signal) => systemd.reload(signal),
-    start: (name, signal) => systemd.start(systemdNameOf(name), signal),
+    start: (name, signal, check) => systemd.start(systemdNameOf(name), signal, check),
     stop: (name, signal) => systemd.stop(systemdNameOf(name), signal),
     stuckStops: async (names, signal) => {
       const stuck = new Set(await systemd.stuckStops(all(names), signal));

@@ -26,6 +26,9 @@ export interface Alarm {
   readonly commands: readonly (readonly string[])[];
 }
 
+/** Called right before systemd is asked for a start; throws where it must not be any more. */
+export type CheckStart = () => void;
+
 export interface Systemd {
   /** One LinkUnitFiles (runtime, force) call for all paths; no reload. */
   link(paths: readonly string[], signal: AbortSignal): Promise<void>;
@@ -35,8 +38,8 @@ export interface Systemd {
   disable(names: readonly UnitName[], signal: AbortSignal): Promise<void>;
   reload(signal: AbortSignal): Promise<void>;
 
-  /** StartUnit(name, 'replace'). Resolves when systemd has taken the job; waits for a free place under the bounds of limits.ts. */
-  start(name: UnitName, signal: AbortSignal): Promise<Job>;
+  /** StartUnit(name, 'replace'). Resolves when systemd has taken the job; waits for a free place under the bounds of limits.ts, and for `check` then. */
+  start(name: UnitName, signal: AbortSignal, check?: CheckStart): Promise<Job>;
   /** StopUnit(name, 'replace'). A unit that systemd does not know is stopped: an ended job 'done'. */
   stop(name: UnitName, signal: AbortSignal): Promise<Job>;
   /** Of these, the units whose stop systemd has queued behind others' while basic.target goes down, as it does at shutdown. */

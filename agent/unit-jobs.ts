@@ -8,15 +8,24 @@ import { aborted, withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { CarriedOutFile } from './carried-out.ts';
-import type { Job, Systemd } from './systemd.ts';
+import type { CheckStart, Job, Systemd } from './systemd.ts';
+
+/**
+ * Ends when systemd may be asked to start the unit: with what throws STORE_UNAVAILABLE once it may not any more. `undefined` where it must not,
+ * and the plan is to look again.
+ */
+export type PrepareStart = (
+  name: UnitName,
+  generation: number,
+  signal: AbortSignal,
+) => Promise<CheckStart | undefined>;
 
 export interface UnitJobsDeps {
   readonly systemd: Systemd;
   readonly clock: Clock;
   readonly log: Log;
   readonly carriedOut: CarriedOutFile;
-  /** Ends when systemd may be asked to start the unit: true; false where it must not, and the plan is to look again. */
-  readonly prepare: (name: UnitName, generation: number, signal: AbortSignal) => Promise<boolean>;
+  readonly prepare: PrepareStart;
   /** A start or a stop has ended, or failed: plan again. */
   readonly wakePlan: () => void;
   /** Something of this unit is worth a report. */
@@ -148,7 +157,8 @@ export class UnitJobs {
     const { systemd, clock, log, prepare } = this.#deps;
     try {
       return await this.#whileWanted(start, signal, async (wanted) => {
-        if (await prepare(name, start.generation, wanted)) return await systemd.start(name, wanted);
+        const check = await prepare(name, start.generation, wanted);
+        if (check !== undefined) return await systemd.start(name, wanted, check);
         await clock.sleep(NOT_YET_MS, wanted);
         return undefined;
       });
@@ -165,7 +175,10 @@ export class UnitJobs {
         );
         return undefined;
       }
-      log.warn({ unit: name, code: error.code }, 'a start was not answered, asking again');
+      log.warn(
+        { unit: name, code: error.code, err: error.message },
+        'a start was not asked, or not answered, trying again',
+      );
       await clock.sleep(AGAIN_MS, signal);
       return undefined;
     } finally {

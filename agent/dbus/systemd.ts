@@ -13,7 +13,7 @@ import type { SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { Wake } from '../../src/runtime/wake.ts';
-import type { Alarm, Job, Systemd, UnitProperties } from '../systemd.ts';
+import type { Alarm, CheckStart, Job, Systemd, UnitProperties } from '../systemd.ts';
 import { alarmCall } from './alarm-call.ts';
 import { busAddresses } from './address.ts';
 import type { Bus } from './bus.ts';
@@ -133,8 +133,8 @@ class SystemdOverDbus implements DbusSystemd {
     await this.#call(managerCall('Reload'), signal);
   }
 
-  async start(name: UnitName, signal: AbortSignal): Promise<Job> {
-    return this.#job('start', name, signal);
+  async start(name: UnitName, signal: AbortSignal, check?: CheckStart): Promise<Job> {
+    return this.#job('start', name, signal, check);
   }
 
   async stop(name: UnitName, signal: AbortSignal): Promise<Job> {
@@ -282,7 +282,12 @@ class SystemdOverDbus implements DbusSystemd {
     return state === undefined || state === 'inactive' || state === 'failed';
   }
 
-  async #job(kind: 'start' | 'stop', name: UnitName, signal: AbortSignal): Promise<Job> {
+  async #job(
+    kind: 'start' | 'stop',
+    name: UnitName,
+    signal: AbortSignal,
+    check: CheckStart = () => undefined,
+  ): Promise<Job> {
     const places = kind === 'start' ? this.#starts : this.#stops;
     const place = await places.acquire(signal);
     try {
@@ -291,6 +296,7 @@ class SystemdOverDbus implements DbusSystemd {
         name,
         'replace',
       ]);
+      check();
       this.#results.calling();
       let path: string;
       try {

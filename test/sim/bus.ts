@@ -1,6 +1,6 @@
 // A process's connection to its machine's systemd: the port that the agent has, with what goes wrong on D-Bus.
 // Invariant: every call settles as the port says it does, or its process is dead.
-import type { Alarm, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
+import type { Alarm, CheckStart, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
 import type { UnitName } from '../../src/model/unit.ts';
@@ -96,7 +96,8 @@ export class BusSystemd implements Systemd {
     return this.#call(signal, () => this.#systemd.reload());
   }
 
-  async start(name: UnitName, signal: AbortSignal): Promise<Job> {
+  async start(name: UnitName, signal: AbortSignal, check?: CheckStart): Promise<Job> {
+    check?.();
     const job = await this.#call(signal, () => this.#systemd.start(name));
     if (job === undefined) throw new FleetError('DBUS_CALL_FAILED', `unit ${name} not found`);
     return { ended: this.#endOf(job) };

@@ -112,8 +112,8 @@ export const mutants: readonly Mutant[] = [
     name: 'late-writes-of-the-one-before',
     fault: 'rows that a dead fleetd deletes late are missed until the next look at all of them',
     file: 'agent/host-reporter.ts',
-    find: '(this.#isFirst ? LATE_WRITE_MS : RELIST_INTERVAL_MS)',
-    replace: '(this.#isFirst ? RELIST_INTERVAL_MS : RELIST_INTERVAL_MS)',
+    find: 'if (this.#isFirst) this.#lateUntilMs =',
+    replace: 'if (began < 0) this.#lateUntilMs =',
     plan: 'rows-behind-a-late-write-of-the-one-before',
   },
   {
@@ -128,8 +128,8 @@ export const mutants: readonly Mutant[] = [
     name: 'late-token-let-go',
     fault: 'a fenced unit is started however late the answer with its token was',
     file: 'agent/fencing.ts',
-    find: '    this.#throwIfLate();\n',
-    replace: '',
+    find: 'if (clock.bootMs() < lease.deadlineMs()) return;',
+    replace: 'if (clock.bootMs() < Infinity) return;',
     plan: 'token-that-came-late',
   },
   {

@@ -74,9 +74,10 @@ describe('Host with fenced units', () => {
 
   it('lets no start go whose machine may have been given up while its token was on the way', async () => {
     let leftMs = -1;
+    const hasToken = (): boolean => existsSync(join(dir, 'env/a.service'));
     const lease = {
       ttlMs: 30_000,
-      deadlineMs: () => systemClock.bootMs() + leftMs,
+      deadlineMs: () => systemClock.bootMs() + (hasToken() ? leftMs : 30_000),
       renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
     };
     await cluster.assign({
@@ -85,12 +86,56 @@ describe('Host with fenced units', () => {
     });
     running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
     await started('b.service', 1);
-    await quickly(() => existsSync(join(dir, 'env/a.service')));
+    await quickly(hasToken);
     const late = tokenOf('a.service');
     expect(systemd.active()).toEqual(['b.service']);
     leftMs = 30_000;
     await started('a.service', 1);
     expect(tokenOf('a.service')).toBeGreaterThan(late);
+  });
+
+  it('takes no token while its machine may have been given up', async () => {
+    const lease = {
+      ttlMs: 30_000,
+      deadlineMs: () => -Infinity,
+      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
+    };
+    await cluster.assign({
+      'a.service': fenced(),
+      'b.service': '[Service]\nExecStart=/bin/true\n',
+    });
+    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
+    await started('b.service', 1);
+    await systemClock.sleep(600, new AbortController().signal);
+    expect(existsSync(join(dir, 'env/a.service'))).toBe(false);
+  });
+
+  it('lets no start go that came to its turn at systemd when its machine may have been given up', async () => {
+    let leftMs = 30_000;
+    const lease = {
+      ttlMs: 30_000,
+      deadlineMs: () => systemClock.bootMs() + leftMs,
+      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
+    };
+    const turn = Promise.withResolvers<void>();
+    let waiting = 0;
+    const start = systemd.start.bind(systemd);
+    systemd.start = async (...args) => {
+      waiting += 1;
+      await turn.promise;
+      return await start(...args);
+    };
+    await cluster.assign({ 'a.service': fenced() });
+    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
+    await quickly(() => waiting === 1);
+    const first = tokenOf('a.service');
+    leftMs = -1;
+    turn.resolve();
+    await systemClock.sleep(100, new AbortController().signal);
+    expect(systemd.active()).toEqual([]);
+    leftMs = 30_000;
+    await started('a.service', 1);
+    expect(tokenOf('a.service')).toBeGreaterThan(first);
   });
 
   it('leaves nothing of it behind', async () => {
