@@ -68,6 +68,8 @@ export class HostReporter {
   #lastAllAtMs = -Infinity;
   /** When the store's rows are read anew. */
   #forgetAtMs = 0;
+  /** Until then a write may be carried out that nobody knows of: rows that are read before are read again. */
+  #lateUntilMs = -Infinity;
   /** Nothing was read anew yet: the fleetd before may have written just now. */
   #isFirst = true;
 
@@ -91,9 +93,14 @@ export class HostReporter {
 
   /** A plan was carried out. */
   planned(plan: HostPlan): void {
-    for (const action of plan.actions) if (action.kind !== 'reload') this.#touched.add(action.unit);
-    for (const action of plan.actions)
-      if (action.kind === 'start' && this.#touched.delete(action.unit)) this.began(action.unit);
+    const isDue = (name: UnitName): boolean => this.#touched.has(name) || this.#starting.has(name);
+    const starts = new Set<string>();
+    for (const action of plan.actions) if (action.kind === 'start') starts.add(action.unit);
+    for (const action of plan.actions) {
+      if (action.kind === 'reload') continue;
+      if (!starts.has(action.unit)) this.#touched.add(action.unit);
+      else if (action.kind === 'start' && !isDue(action.unit)) this.began(action.unit);
+    }
     const seen = [...plan.orphans, '/', ...plan.refusals.keys()];
     if (seen.join(' ') !== this.#seen.join(' '))
       for (const name of [...seen, ...this.#seen]) this.#touched.add(name);
@@ -136,8 +143,10 @@ export class HostReporter {
         signal.throwIfAborted();
         if (isFleetError(error)) {
           log.debug({ code: error.code, err: error.message }, 'a report failed, retrying');
-          if (error.details['ambiguous'] === true)
-            this.#forgetAtMs = Math.min(this.#forgetAtMs, clock.now() + LATE_WRITE_MS);
+          if (error.details['ambiguous'] === true) {
+            this.#lateUntilMs = clock.now() + LATE_WRITE_MS;
+            this.#forgetAtMs = Math.min(this.#forgetAtMs, this.#lateUntilMs);
+          }
         } else log.error({ err: error }, 'a report ended by a fault, retrying');
         this.#isAllDue = true;
         this.#lastAllAtMs = clock.now();
@@ -190,8 +199,10 @@ export class HostReporter {
     this.#isAllDue = false;
     this.#touched.clear();
     if (began >= this.#forgetAtMs) {
-      this.#forgetAtMs = began + (this.#isFirst ? LATE_WRITE_MS : RELIST_INTERVAL_MS);
+      if (this.#isFirst) this.#lateUntilMs = began + LATE_WRITE_MS;
       this.#isFirst = false;
+      this.#forgetAtMs = began + RELIST_INTERVAL_MS;
+      if (began < this.#lateUntilMs) this.#forgetAtMs = this.#lateUntilMs;
       report.forget();
     }
     const names = [...carriedOut.records.keys()].filter((name) => !unusable.has(name));
