@@ -74,6 +74,7 @@ export class SimMachine {
   readonly #config: Config;
   #boots = 0;
   #isOn = false;
+  #isRetired = false;
   /** fleet.service is to be up. */
   #isWanted = false;
   #running: Running | undefined;
@@ -221,12 +222,18 @@ export class SimMachine {
 
   /** Power, systemd, fleet.service. */
   boot(): void {
-    if (this.#isOn) return;
+    if (this.#isOn || this.#isRetired) return;
     this.#isOn = true;
     this.#boots += 1;
     this.bus.become('up');
     this.#world.say(this.name, `boots (boot ${this.#boots})`);
     this.startService();
+  }
+
+  /** It is off from now on, whatever was to boot it. */
+  retire(): void {
+    this.#isRetired = true;
+    this.cutPower();
   }
 
   /** The plug is pulled. */

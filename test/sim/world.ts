@@ -214,7 +214,7 @@ class World {
     this.#faults.heal();
     for (const [i, { staysOff, isClone }] of this.#plan.machines.entries()) {
       const machine = this.#machines[i]!;
-      if (staysOff || isClone) machine.cutPower();
+      if (staysOff || isClone) machine.retire();
       else if (machine.isOn) machine.startService();
       else machine.boot();
     }
