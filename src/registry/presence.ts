@@ -17,9 +17,11 @@ const FEW = 4;
 /** The machines of the last few revisions that were asked for, so that pages of one listing read them once. */
 export class MachineCache {
   readonly #kept = new Map<Revision, Machines>();
+  #reversions = 0;
 
   /** All machines that were present at `revision`. */
   async at(registry: Registry, revision: Revision, signal: AbortSignal): Promise<Machines> {
+    this.#forgetIfReverted(registry);
     const kept = this.#kept.get(revision);
     if (kept !== undefined) return kept;
     const machines = await readMachines(registry, revision, signal);
@@ -29,6 +31,13 @@ export class MachineCache {
     return machines;
   }
 
+  /** A store that has gone back comes to the same revision again, with other machines. */
+  #forgetIfReverted({ kv }: Registry): void {
+    if (kv.reversions === this.#reversions) return;
+    this.#reversions = kv.reversions;
+    this.#kept.clear();
+  }
+
   /** Of these machines, those that were present at `revision`: what concerns one unit does not read every machine. */
   async those(
     registry: Registry,
@@ -36,6 +45,7 @@ export class MachineCache {
     revision: Revision,
     signal: AbortSignal,
   ): Promise<Machines> {
+    this.#forgetIfReverted(registry);
     if (ids.size > FEW || this.#kept.has(revision))
       return await this.at(registry, revision, signal);
     const machines = new Map<MachineId, Machine>();
