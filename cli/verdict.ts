@@ -61,7 +61,8 @@ class MachineNames {
     this.#known ??= addresses(this.#context);
     if (this.#isEarly && !(await this.#known).has(machineID)) {
       this.#isEarly = false;
-      this.#known = addresses(this.#context);
+      const before = await this.#known;
+      this.#known = addresses(this.#context).then((now) => new Map([...before, ...now]));
     }
     return placeName(machineID, (await this.#known).get(machineID));
   }

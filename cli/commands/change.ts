@@ -3,6 +3,7 @@
 import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError, isFleetError } from '../../src/model/errors.ts';
 import type { DesiredState, UnitName } from '../../src/model/unit.ts';
+import { withChildSignal } from '../../src/runtime/abort.ts';
 import type { Context } from '../context.ts';
 import { report } from '../exit.ts';
 import { viewOf, viewOfRemains, type UnitView } from '../goal.ts';
@@ -43,10 +44,13 @@ export async function change(
   }
   const waited = views.filter((view) => !sayWithoutWaiting(context, verb, view, options));
   if (waited.length === 0) return status;
-  const verdicts = sayVerdicts(context);
-  if (verb !== 'destroy') verdicts.readMachines();
-  await waitForGoals(context, waited, options.timeoutMs, verdicts.say);
-  return Math.max(status, verdicts.status());
+  return await withChildSignal(context.signal, async (signal) => {
+    // Machines that are still being read when all has been said, or the time is over, are not waited for.
+    const verdicts = sayVerdicts({ ...context, signal });
+    if (verb !== 'destroy') verdicts.readMachines();
+    await waitForGoals(context, waited, options.timeoutMs, verdicts.say);
+    return Math.max(status, verdicts.status());
+  });
 }
 
 function takesFiles(verb: ChangeVerb): verb is 'submit' | 'load' | 'start' {
