@@ -1,5 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +49,35 @@ it('fleetctl start ends when the unit is launched, and not when its timers would
     stderr: '',
   });
   expect(performance.now() - began).toBeLessThan(10_000);
+});
+
+it('fleetctl start that has given up does not wait for the machines of which it knew nothing', async () => {
+  fleet.fates.set('late.service', 'hangs');
+  const proxy = createServer((asked, answer) => {
+    if (asked.url?.startsWith('/fleet/v2/machines') === true) return; // never answered
+    const { method, url, headers } = asked;
+    const passed = request({ socketPath: fleet.api.path, method, path: url, headers }, (from) => {
+      answer.writeHead(from.statusCode ?? 500, from.headers);
+      from.pipe(answer);
+    });
+    answer.on('close', () => passed.destroy());
+    passed.on('error', () => answer.destroy());
+    asked.pipe(passed);
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  try {
+    const { port } = proxy.address() as AddressInfo;
+    const began = performance.now();
+    const { ended } = runProcess(
+      ['start', '--request-timeout=60', '--timeout=1', file('late.service')],
+      { ...env, FLEETCTL_ENDPOINT: `http://127.0.0.1:${port}` },
+    );
+    expect((await ended).status).toBe(1);
+    expect(performance.now() - began).toBeLessThan(20_000);
+  } finally {
+    proxy.closeAllConnections();
+    proxy.close();
+  }
 });
 
 it('fleetctl without a server exits 1, used wrongly 2', async () => {
