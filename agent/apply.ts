@@ -81,20 +81,21 @@ async function noteStops(
   { carriedOut, log }: ApplyDeps,
   actions: readonly HostAction[],
 ): Promise<void> {
-  let noted = 0;
+  const noted: UnitName[] = [];
   for (const action of actions) {
     const before = action.kind === 'stop' ? carriedOut.records.get(action.unit) : undefined;
     if (before?.desiredState !== 'launched' || before.ending === true) continue;
     carriedOut.set({ ...before, ending: true });
-    noted += 1;
+    noted.push(before.name);
   }
   const isLeave = actions.some((each) => each.kind === 'stop' && each.because === 'leaving');
-  if (noted === 0 && !isLeave) return;
+  if (noted.length === 0 && !isLeave) return;
   try {
     if (isLeave) await carriedOut.beginLeave();
     await carriedOut.save();
   } catch (error) {
     const { message } = asUnitFailure(error);
+    if (await carriedOut.markStops(noted).catch(() => false)) return;
     log.warn({ err: message }, 'stops cannot be noted before they are asked, going on');
   }
 }

@@ -7,6 +7,7 @@ import type { UnitName } from '../src/model/unit.ts';
 import { jobResult, unitName } from '../src/registry/codec.ts';
 import type { Disk } from './disk.ts';
 import { localDisk } from './local-disk.ts';
+import { StopMarks } from './stop-marks.ts';
 
 const record = z.object({
   name: unitName,
@@ -32,6 +33,7 @@ export class CarriedOutFile {
   readonly #disk: Disk;
   readonly #path: string;
   readonly #bootId: string;
+  readonly #marks: StopMarks;
   readonly #records: Map<UnitName, CarriedOut>;
   /** Why the file that was found does not count, where one was found. */
   readonly problem: string | undefined;
@@ -43,25 +45,29 @@ export class CarriedOutFile {
 
   private constructor(
     disk: Disk,
-    { path, bootId }: { path: string; bootId: string },
+    { path, bootId, marks }: { path: string; bootId: string; marks: StopMarks },
     found: { records: readonly CarriedOut[]; problem?: string },
   ) {
     this.#disk = disk;
     this.#path = path;
     this.#bootId = bootId;
-    this.#records = new Map(found.records.map((each) => [each.name, each]));
+    this.#marks = marks;
+    this.#records = new Map(
+      found.records.map((each) => [each.name, marks.names.has(each.name) ? asEnding(each) : each]),
+    );
     this.problem = found.problem;
   }
 
   /** Reads the file. One of another boot, or one that cannot be understood, counts as empty: `problem` says so. */
   static async open(path: string, bootId: string, disk: Disk = localDisk): Promise<CarriedOutFile> {
     await disk.makeDirectory(dirname(path));
+    const marks = await StopMarks.open(`${path}.stops`, disk);
+    const of = { path, bootId, marks };
     const text = (await disk.read(path))?.toString('utf8');
-    if (text !== undefined)
-      return new CarriedOutFile(disk, { path, bootId }, understood(text, bootId));
+    if (text !== undefined) return new CarriedOutFile(disk, of, understood(text, bootId));
     const left = understood((await disk.read(leftOf(path)))?.toString('utf8'), bootId);
     const records = left.records.map((each) => asEnding(each));
-    return new CarriedOutFile(disk, { path, bootId }, { ...left, records });
+    return new CarriedOutFile(disk, of, { ...left, records });
   }
 
   get records(): ReadonlyMap<UnitName, CarriedOut> {
@@ -82,7 +88,7 @@ export class CarriedOutFile {
     while (this.#saving !== undefined) await this.#saving;
     if (!this.#dirty) return;
     this.#dirty = false;
-    this.#saving = this.#write();
+    this.#saving = this.#write().then(() => this.#marks.clear());
     try {
       await this.#saving;
     } catch (error) {
@@ -91,6 +97,16 @@ export class CarriedOutFile {
     } finally {
       this.#saving = undefined;
     }
+  }
+
+  /**
+   * Notes of each unit that a stop of it is asked, where that could not be saved: on a disk that is full. Throws what the disk throws;
+   * `false` where some are not noted.
+   */
+  async markStops(names: Iterable<UnitName>): Promise<boolean> {
+    let isNoted = true;
+    for (const name of names) isNoted = (await this.#marks.set(name)) && isNoted;
+    return isNoted;
   }
 
   /**

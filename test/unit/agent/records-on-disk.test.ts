@@ -78,7 +78,7 @@ describe('CarriedOutFile', () => {
     await next.save();
     const third = await CarriedOutFile.open(path(), 'boot');
     expect(third.records.get(record.name)).toEqual(record);
-    expect(readdirSync(dirname(path()))).toEqual(['carried-out.json']);
+    expect(readdirSync(dirname(path()))).toEqual(['carried-out.json', 'carried-out.json.stops']);
     isFull = false;
     await third.beginLeave();
     third.delete(record.name);
@@ -86,7 +86,35 @@ describe('CarriedOutFile', () => {
     expect([...(await CarriedOutFile.open(path(), 'boot')).records.keys()]).toEqual([loaded.name]);
     third.delete(loaded.name);
     await third.save();
-    expect(readdirSync(dirname(path()))).toEqual([]);
+    expect(readdirSync(dirname(path()))).toEqual(['carried-out.json.stops']);
+  });
+
+  it('CarriedOutFile tells the next one of stops also where a full disk takes no record, until one is written', async () => {
+    let isFull = false;
+    const disk: Disk = {
+      ...localDisk,
+      write: (...args) =>
+        isFull ? Promise.reject(new Error('no space left')) : localDisk.write(...args),
+    };
+    const names = Array.from({ length: 20 }, (_, i) => `n${i}.service` as UnitName);
+    const launched = { ...record, desiredState: 'launched' } as const;
+    const file = await CarriedOutFile.open(path(), 'boot', disk);
+    for (const name of names) file.set({ ...launched, name });
+    await file.save();
+    isFull = true;
+    expect(await file.markStops(names.slice(0, 2))).toBe(true);
+    expect(await file.markStops(names.slice(1))).toBe(false); // 16 are all that it can take
+    const ending = async (): Promise<readonly string[]> => {
+      const { records } = await CarriedOutFile.open(path(), 'boot', disk);
+      return [...records.values()].filter((each) => each.ending === true).map(({ name }) => name);
+    };
+    expect(await ending()).toEqual(names.slice(0, 16));
+    isFull = false;
+    file.set({ ...launched, name: names[0]! });
+    await file.save();
+    expect(await ending()).toEqual([]);
+    expect(await file.markStops(names)).toBe(false);
+    expect(await ending()).toEqual(names.slice(0, 16));
   });
 
   it('CarriedOutFile counts a file of another boot, or a damaged one, as none, and says so', async () => {
