@@ -133,6 +133,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'token-that-came-late',
   },
   {
+    name: 'stops-unmarked-on-a-full-disk',
+    fault: 'a stop that a full disk cannot note is asked without a mark',
+    file: 'agent/apply.ts',
+    find: 'if (await carriedOut.markStops(noted).catch(() => false)) return;',
+    replace: '',
+    plan: 'stops-on-a-full-disk',
+  },
+  {
     name: 'lease-of-the-key-not-compared',
     fault: 'the machine’s key counts as ours by its words, whatever lease it hangs on',
     file: 'agent/presence.ts',
