@@ -95,7 +95,7 @@ async function noteStops(
     await carriedOut.save();
   } catch (error) {
     const { message } = asUnitFailure(error);
-    if (await carriedOut.markStops(noted).catch(() => false)) return;
+    if (!isLeave && (await carriedOut.markStops(noted).catch(() => false))) return;
     log.warn({ err: message }, 'stops cannot be noted before they are asked, going on');
   }
 }

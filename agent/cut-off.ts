@@ -54,6 +54,10 @@ export class CutOff {
   /** The units that the alarms are for, and the deadline that they count from. */
   #covered: ReadonlySet<UnitName> = new Set();
   #deadlineMs = -Infinity;
+  /** Units whose alarms were taken away: one of those may be at work. */
+  readonly #mayRingFor = new Set<UnitName>();
+  /** Nor is known of an earlier fleetd's whether one is, or for which units. */
+  #mayRingForAny = true;
   #set = 0;
   readonly #changed = new Wake();
   #last: Promise<unknown> = Promise.resolve();
@@ -89,15 +93,20 @@ export class CutOff {
 
   /**
    * Before the start of a unit that has not OnPartition=stop: ends when no alarm of a version that had it is left. What the alarms of an
-   * earlier fleetd are for is not known: they go with the first renewal, and on a host that is cut off they are waited for.
+   * earlier fleetd are for is not known: they go with the first renewal, and on a host that is cut off they are waited for. So is one that rings.
    */
   async spare(name: UnitName, signal: AbortSignal): Promise<void> {
+    const { systemd, clock } = this.#deps;
     while (!this.#isKnown || this.#covered.has(name)) {
       await this.#inTurn(() => this.#renew(signal));
-      if (this.#isKnown) return;
-      if ((await this.#deps.systemd.alarms(PREFIX, signal)).length === 0) return;
-      await this.#deps.clock.sleep(AGAIN_MS, signal);
+      if (this.#isKnown) break;
+      if ((await systemd.alarms(PREFIX, signal)).length === 0) break;
+      await clock.sleep(AGAIN_MS, signal);
     }
+    if (!this.#mayRingForAny && !this.#mayRingFor.has(name)) return;
+    while (await systemd.isRinging(PREFIX, signal)) await clock.sleep(AGAIN_MS, signal);
+    this.#mayRingFor.delete(name);
+    if (this.#isKnown) this.#mayRingForAny = false;
   }
 
   /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */
@@ -108,6 +117,7 @@ export class CutOff {
       if (!this.#covered.has(name)) return false;
       // What rings now has taken the permit away before, and stops the unit behind that.
       if (await systemd.isRinging(PREFIX, signal)) return false;
+      this.#mayRingForAny = false;
       const unit = await this.#unit(name, signal);
       return await permits.grant(name, () => this.#isInTime(unit));
     });
@@ -154,8 +164,7 @@ export class CutOff {
     this.#mayBeSet = true;
     await systemd.setAlarms(alarms, signal);
     await this.#clear(before, signal);
-    this.#covered = new Set(names);
-    this.#isKnown = true;
+    this.#cover(names);
     this.#deadlineMs = deadlineMs;
     await this.#noteStopped();
   }
@@ -165,10 +174,17 @@ export class CutOff {
     const { systemd } = this.#deps;
     await this.#clear(await systemd.alarms(PREFIX, signal), signal);
     this.#mayBeSet = false;
-    this.#isKnown = true;
-    this.#covered = new Set();
+    this.#cover([]);
     this.#deadlineMs = -Infinity;
     await this.#noteStopped(); // nothing to start again: their notes go
+  }
+
+  /** The alarms are for these units from now on. */
+  #cover(names: readonly UnitName[]): void {
+    for (const name of this.#covered) this.#mayRingFor.add(name);
+    this.#covered = new Set(names);
+    for (const name of names) this.#mayRingFor.delete(name);
+    this.#isKnown = true;
   }
 
   /** One that kills never stays behind without those that stop: what it ends has its permit still, and nobody would start it again. */

@@ -67,8 +67,10 @@ export class SimMachine {
   ownJob: 'stop' | 'restart' | undefined;
   /** When it was last told to leave. */
   leftAtMs = -Infinity;
-  /** When the fleetd after that began; until then the leave goes on, though its fleetd may be dead. */
+  /** When the fleetd after that first looked at the units; until then the leave goes on, though its fleetd may be dead. */
   leftUntilMs = -Infinity;
+  /** The fleetd that runs is one behind the leave. */
+  #looksBehindLeave = false;
   readonly #world: MachineWorld;
   readonly #random: Random;
   readonly #config: Config;
@@ -273,6 +275,7 @@ export class SimMachine {
     this.#isWanted = false;
     this.leftAtMs = this.clock.now();
     this.leftUntilMs = Infinity;
+    this.#looksBehindLeave = false;
     this.#end('stop', then);
   }
 
@@ -285,6 +288,11 @@ export class SimMachine {
   /** kill -9 */
   kill(): void {
     this.#running?.process.die('SIGKILL');
+  }
+
+  /** Its fleetd has asked systemd how its units are. */
+  looked(): void {
+    if (this.#looksBehindLeave) this.leftUntilMs = Math.min(this.leftUntilMs, this.clock.now());
   }
 
   processDied(process: Process, why: string): void {
@@ -317,7 +325,7 @@ export class SimMachine {
     const wire = newWire({ process, clock, store, network: this.network, random });
     const running: Running = { process, stop: new AbortController(), wire, parts: undefined };
     this.#running = running;
-    this.leftUntilMs = Math.min(this.leftUntilMs, this.clock.now());
+    this.#looksBehindLeave = true;
     this.#world.say(this.name, `fleetd ${process.id} starts`);
     this.#run(running, random).then(
       () => process.die('ended'),

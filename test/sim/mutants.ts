@@ -136,7 +136,7 @@ export const mutants: readonly Mutant[] = [
     name: 'stops-unmarked-on-a-full-disk',
     fault: 'a stop that a full disk cannot note is asked without a mark',
     file: 'agent/apply.ts',
-    find: 'if (await carriedOut.markStops(noted).catch(() => false)) return;',
+    find: 'if (!isLeave && (await carriedOut.markStops(noted).catch(() => false))) return;',
     replace: '',
     plan: 'stops-on-a-full-disk',
   },

@@ -236,6 +236,21 @@ describe('Host with units that stop when it is cut off', () => {
     expect(systemd.active()).toEqual(['a.service']);
   });
 
+  it('starts such a version only when no alarm rings that may be for the one before it', async () => {
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
+    await start();
+    await steady('a.service');
+    await steady('b.service');
+    systemd.ringing = true;
+    await cluster.assign({ 'a.service': plain, 'c.service': plain });
+    await steady('c.service');
+    await systemClock.sleep(300, new AbortController().signal);
+    expect(systemd.count('start a.service')).toBe(1);
+    systemd.ringing = false;
+    await quickly(() => systemd.count('start a.service') === 2);
+  });
+
   it('starts such a version behind the alarms of an earlier fleetd, where it cannot take them away', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
