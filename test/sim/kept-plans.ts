@@ -41,6 +41,10 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
   ],
   ['two-timers-and-a-full-disk', 'what one timer had stopped counted as ended by itself'],
   ['token-that-came-late', 'a unit was started with a token below the one of its successor'],
+  [
+    'swapped-while-a-timer-rings',
+    'a timer of the version before stopped a unit that has not the option',
+  ],
   ['stops-on-a-full-disk', 'a unit stayed down whose stop a full disk had not noted'],
   ['placed-beside-another-leader', 'a decision from an old picture would place a unit twice'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],

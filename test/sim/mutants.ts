@@ -133,6 +133,14 @@ export const mutants: readonly Mutant[] = [
     plan: 'token-that-came-late',
   },
   {
+    name: 'swapped-under-a-timer',
+    fault: 'a version without OnPartition=stop does not wait for a timer that is at work',
+    file: 'agent/cut-off.ts',
+    find: '    while (await systemd.isRinging(PREFIX, signal)) await clock.sleep(AGAIN_MS, signal);\n',
+    replace: '',
+    plan: 'swapped-while-a-timer-rings',
+  },
+  {
     name: 'stops-unmarked-on-a-full-disk',
     fault: 'a stop that a full disk cannot note is asked without a mark',
     file: 'agent/apply.ts',
