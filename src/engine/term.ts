@@ -86,8 +86,8 @@ class EngineTerm {
   readonly #picture = new ClusterPicture();
   readonly #absence: AbsenceWatch;
   readonly #records: AbsenceRecords;
-  /** Units whose compare was lost: decided again when the mirror had time to bring what changed. */
-  #lost: UnitName[] = [];
+  /** The compare of a write was lost: the mirror is to bring what changed before more is decided. */
+  #hasLost = false;
   #limit = FIRST_LIMIT;
   readonly #named = new Set<string>();
 
@@ -149,14 +149,13 @@ class EngineTerm {
   async #pass(signal: AbortSignal): Promise<number> {
     await this.#takeChanges(signal);
     if (!this.#mirror.synced) return Infinity;
-    this.#picture.markDirty(this.#lost);
-    this.#lost = [];
+    this.#hasLost = false;
     const nextMs = await this.#absence.look(signal);
     await this.#records.write(signal); // before anything is moved: the next leader must know what was believed
     while (this.#picture.dirtyCount > 0) {
       await this.#slice(signal);
       // What the picture says is old: nothing more is moved for it until the mirror has brought why, or it is time to look again.
-      if (this.#lost.length > 0) break;
+      if (this.#hasLost) break;
       await this.#deps.clock.sleep(0, signal); // heartbeats and requests first
       await this.#takeChanges(signal);
     }
@@ -212,13 +211,20 @@ class EngineTerm {
       const revisions = new OrderedMap<bigint>();
       for (const { write, revision } of committed) revisions.set(write.unit, revision);
       await this.#carryOut(plan, revisions, signal);
-      this.#lost.push(...lost.map(({ unit }) => unit));
+      this.#decideAgain(lost.map(({ unit }) => unit));
     } catch (error) {
       // Whether it was written or not, the mirror will say; until then the units are to be decided again.
-      this.#lost.push(...dirty);
+      this.#decideAgain(dirty);
       if (!isFleetError(error, 'STORE_UNAVAILABLE')) throw error;
       log.warn({ code: error.code, err: error.message }, 'engine writes failed, deciding again');
     }
+  }
+
+  /** Writes of these were lost. At once: a unit that is gone with the next changes takes with it what was decided by it. */
+  #decideAgain(units: readonly UnitName[]): void {
+    if (units.length === 0) return;
+    this.#hasLost = true;
+    this.#picture.markDirty(units);
   }
 
   async #carryOut(

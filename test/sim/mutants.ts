@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
     name: 'decides-behind-a-lost-write',
     fault: 'the leader goes on deciding from a picture that a lost write has shown to be old',
     file: 'src/engine/term.ts',
-    find: 'if (this.#lost.length > 0) break;',
+    find: 'if (this.#hasLost) break;',
     replace: '',
     plan: 'decided-before-it-was-told-why',
   },

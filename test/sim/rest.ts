@@ -99,7 +99,9 @@ export class Rest {
     const names = [...contents.placed.values()].filter((placed) => placed.machine === machine);
     const others = [...names.map(({ name }) => name), ...contents.globals.keys()];
     return others.every((other) => {
-      const record = contents.units.get(other) ?? contents.globals.get(other);
+      // One that was destroyed is in the way until its host has let it go.
+      const record =
+        contents.units.get(other) ?? contents.globals.get(other) ?? contents.copy(other, machine);
       if (record === undefined || other === unit.name) return true;
       const [mine, theirs] = [rulesOf(unit), rulesOf(record)];
       const named = [...mine.conflicts, ...mine.replaces].some((glob) => glob(other));
