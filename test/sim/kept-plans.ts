@@ -45,6 +45,10 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
     'swapped-while-a-timer-rings',
     'a timer of the version before stopped a unit that has not the option',
   ],
+  [
+    'follows-what-is-destroyed',
+    'a unit stayed where one that was destroyed was about to be placed',
+  ],
   ['stops-on-a-full-disk', 'a unit stayed down whose stop a full disk had not noted'],
   ['placed-beside-another-leader', 'a decision from an old picture would place a unit twice'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
