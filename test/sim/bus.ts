@@ -153,7 +153,8 @@ export class BusSystemd implements Systemd {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<UnitName, SystemdState>> {
     return this.#call(signal, () => {
-      this.#process.machine.looked();
+      const { leave, clock } = this.#process.machine;
+      leave.looked(clock.now());
       return new Map(names.map((name) => [name, stateOf(this.#systemd.units.get(name))]));
     });
   }

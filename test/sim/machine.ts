@@ -11,6 +11,7 @@ import type { Log } from '../../src/runtime/log.ts';
 import { Wake } from '../../src/runtime/wake.ts';
 import type { SimClock } from '../support/sim-clock.ts';
 import { BusSystemd, SimBus } from './bus.ts';
+import { Leave } from './leave.ts';
 import { Link, newWire, type Wire } from './link.ts';
 import { diskOf, MemoryDisk } from './memory-disk.ts';
 import { Network } from './network.ts';
@@ -65,12 +66,7 @@ export class SimMachine {
   readonly network: Network;
   /** The type of the job that systemd has pending on fleet.service. */
   ownJob: 'stop' | 'restart' | undefined;
-  /** When it was last told to leave. */
-  leftAtMs = -Infinity;
-  /** When the fleetd after that first looked at the units; until then the leave goes on, though its fleetd may be dead. */
-  leftUntilMs = -Infinity;
-  /** The fleetd that runs is one behind the leave. */
-  #looksBehindLeave = false;
+  readonly leave = new Leave();
   readonly #world: MachineWorld;
   readonly #random: Random;
   readonly #config: Config;
@@ -273,9 +269,7 @@ export class SimMachine {
   stopService(then: () => void): void {
     if (!this.#isWanted || this.ownJob !== undefined) return;
     this.#isWanted = false;
-    this.leftAtMs = this.clock.now();
-    this.leftUntilMs = Infinity;
-    this.#looksBehindLeave = false;
+    this.leave.begin(this.clock.now());
     this.#end('stop', then);
   }
 
@@ -288,11 +282,6 @@ export class SimMachine {
   /** kill -9 */
   kill(): void {
     this.#running?.process.die('SIGKILL');
-  }
-
-  /** Its fleetd has asked systemd how its units are. */
-  looked(): void {
-    if (this.#looksBehindLeave) this.leftUntilMs = Math.min(this.leftUntilMs, this.clock.now());
   }
 
   processDied(process: Process, why: string): void {
@@ -325,7 +314,7 @@ export class SimMachine {
     const wire = newWire({ process, clock, store, network: this.network, random });
     const running: Running = { process, stop: new AbortController(), wire, parts: undefined };
     this.#running = running;
-    this.#looksBehindLeave = true;
+    this.leave.nextStarts();
     this.#world.say(this.name, `fleetd ${process.id} starts`);
     this.#run(running, random).then(
       () => process.die('ended'),

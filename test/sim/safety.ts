@@ -156,7 +156,7 @@ export class Safety {
     // in which it ended, be it by itself.
     const isUnseen = unit.endedUnseen && behaviourOf(unit.runs).stopsCutOff;
     const isOpen =
-      isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs <= machine.leftUntilMs);
+      isUnseen || (unit.endedAtMs > -Infinity && unit.endedAtMs <= machine.leave.untilMs);
     if (told !== undefined && copy !== undefined && isSame && !isOpen)
       this.#world.violated(
         `${machine.name} starts ${unit.name} again: that generation ${told.generation} was started is in the store`,
@@ -345,7 +345,7 @@ export class Safety {
     const machine = actor?.process.machine;
     if (actor?.role !== 'agent' || machine?.id !== copy.machine)
       return violated(`${name}'s copy for ${shortId(copy.machine)} is deleted by another`);
-    if (!copy.release && actor.process.startedAtMs > machine.leftAtMs)
+    if (!copy.release && actor.process.startedAtMs > machine.leave.atMs)
       // this fleetd was not told to leave
       violated(`${machine.name} hands ${name} over without being asked`);
     this.#told.delete(`${name} ${copy.machine}`);
