@@ -103,10 +103,21 @@ export class CutOff {
       if ((await systemd.alarms(PREFIX, signal)).length === 0) break;
       await clock.sleep(AGAIN_MS, signal);
     }
-    if (!this.#mayRingForAny && !this.#mayRingFor.has(name)) return;
-    while (await systemd.isRinging(PREFIX, signal)) await clock.sleep(AGAIN_MS, signal);
+    while (this.#mayRing(name) && (await this.#inTurn(() => this.#rings(name, signal))))
+      await clock.sleep(AGAIN_MS, signal);
+  }
+
+  #mayRing(name: UnitName): boolean {
+    return this.#mayRingForAny || this.#mayRingFor.has(name);
+  }
+
+  /** Asks only where that is not known yet: one answer serves all that wait their turn. */
+  async #rings(name: UnitName, signal: AbortSignal): Promise<boolean> {
+    if (!this.#mayRing(name)) return false;
+    if (await this.#deps.systemd.isRinging(PREFIX, signal)) return true;
     this.#mayRingFor.delete(name);
     if (this.#isKnown) this.#mayRingForAny = false;
+    return false;
   }
 
   /** Lets systemd start the unit, if there is time and an alarm that stops it; answers whether it does. */

@@ -152,11 +152,10 @@ export class BusSystemd implements Systemd {
     names: readonly UnitName[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<UnitName, SystemdState>> {
-    return this.#call(signal, () => {
-      const { leave, clock } = this.#process.machine;
-      leave.looked(clock.now());
-      return new Map(names.map((name) => [name, stateOf(this.#systemd.units.get(name))]));
-    });
+    return this.#call(
+      signal,
+      () => new Map(names.map((name) => [name, stateOf(this.#systemd.units.get(name))])),
+    );
   }
 
   properties(name: UnitName, signal: AbortSignal): Promise<UnitProperties | undefined> {

@@ -3,22 +3,15 @@
 export class Leave {
   /** When it was last told to. */
   atMs = -Infinity;
-  /** When the fleetd after that first looked at the units; until then the leave goes on, though its fleetd may be dead. */
+  /** When the fleetd after that began; until then the leave goes on, though its fleetd may be dead. */
   untilMs = -Infinity;
-  #isNextThere = false;
 
   begin(nowMs: number): void {
     this.atMs = nowMs;
     this.untilMs = Infinity;
-    this.#isNextThere = false;
   }
 
-  nextStarts(): void {
-    this.#isNextThere = true;
-  }
-
-  /** Its fleetd has asked systemd how its units are. */
-  looked(nowMs: number): void {
-    if (this.#isNextThere) this.untilMs = Math.min(this.untilMs, nowMs);
+  nextStarts(nowMs: number): void {
+    this.untilMs = Math.min(this.untilMs, nowMs);
   }
 }

@@ -314,7 +314,7 @@ export class SimMachine {
     const wire = newWire({ process, clock, store, network: this.network, random });
     const running: Running = { process, stop: new AbortController(), wire, parts: undefined };
     this.#running = running;
-    this.leave.nextStarts();
+    this.leave.nextStarts(this.clock.now());
     this.#world.say(this.name, `fleetd ${process.id} starts`);
     this.#run(running, random).then(
       () => process.die('ended'),

@@ -136,8 +136,8 @@ export const mutants: readonly Mutant[] = [
     name: 'swapped-under-a-timer',
     fault: 'a version without OnPartition=stop does not wait for a timer that is at work',
     file: 'agent/cut-off.ts',
-    find: '    while (await systemd.isRinging(PREFIX, signal)) await clock.sleep(AGAIN_MS, signal);\n',
-    replace: '',
+    find: 'return this.#mayRingForAny || this.#mayRingFor.has(name);',
+    replace: 'return this.#mayRingForAny && this.#mayRingFor.has(name);',
     plan: 'swapped-while-a-timer-rings',
   },
   {

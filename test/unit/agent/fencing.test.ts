@@ -31,6 +31,21 @@ const start = async (boot = 'boot-1'): Promise<TestHost> => {
   running.push(host);
   return host;
 };
+/** A host whose lease has so many ms left. */
+const startWith = async (leftMs: () => number): Promise<void> => {
+  const lease = {
+    ttlMs: 30_000,
+    deadlineMs: () => systemClock.bootMs() + leftMs(),
+    renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
+  };
+  running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
+};
+/** Such a one with a fenced unit, once another has started. */
+const startBeside = async (leftMs: () => number): Promise<void> => {
+  await cluster.assign({ 'a.service': fenced(), 'b.service': '[Service]\nExecStart=/bin/true\n' });
+  await startWith(leftMs);
+  await started('b.service', 1);
+};
 const quickly = (check: () => boolean | Promise<boolean>) =>
   eventually(check, { timeoutMs: 4000, everyMs: 5 });
 const tokenOf = (name: string): number =>
@@ -75,17 +90,7 @@ describe('Host with fenced units', () => {
   it('lets no start go whose machine may have been given up while its token was on the way', async () => {
     let leftMs = -1;
     const hasToken = (): boolean => existsSync(join(dir, 'env/a.service'));
-    const lease = {
-      ttlMs: 30_000,
-      deadlineMs: () => systemClock.bootMs() + (hasToken() ? leftMs : 30_000),
-      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
-    };
-    await cluster.assign({
-      'a.service': fenced(),
-      'b.service': '[Service]\nExecStart=/bin/true\n',
-    });
-    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
-    await started('b.service', 1);
+    await startBeside(() => (hasToken() ? leftMs : 30_000));
     await quickly(hasToken);
     const late = tokenOf('a.service');
     expect(systemd.active()).toEqual(['b.service']);
@@ -95,28 +100,13 @@ describe('Host with fenced units', () => {
   });
 
   it('takes no token while its machine may have been given up', async () => {
-    const lease = {
-      ttlMs: 30_000,
-      deadlineMs: () => -Infinity,
-      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
-    };
-    await cluster.assign({
-      'a.service': fenced(),
-      'b.service': '[Service]\nExecStart=/bin/true\n',
-    });
-    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
-    await started('b.service', 1);
+    await startBeside(() => -Infinity);
     await systemClock.sleep(600, new AbortController().signal);
     expect(existsSync(join(dir, 'env/a.service'))).toBe(false);
   });
 
   it('lets no start go that came to its turn at systemd when its machine may have been given up', async () => {
     let leftMs = 30_000;
-    const lease = {
-      ttlMs: 30_000,
-      deadlineMs: () => systemClock.bootMs() + leftMs,
-      renewed: (signal: AbortSignal) => systemClock.sleep(2 ** 30, signal),
-    };
     const turn = Promise.withResolvers<void>();
     let waiting = 0;
     const start = systemd.start.bind(systemd);
@@ -126,7 +116,7 @@ describe('Host with fenced units', () => {
       return await start(...args);
     };
     await cluster.assign({ 'a.service': fenced() });
-    running.push(await startHost({ kv, systemd, dir, boot: 'boot-1', lease }));
+    await startWith(() => leftMs);
     await quickly(() => waiting === 1);
     const first = tokenOf('a.service');
     leftMs = -1;

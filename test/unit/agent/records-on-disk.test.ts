@@ -34,6 +34,18 @@ const record: CarriedOut = {
   result: 'exit-code',
 };
 
+/** The disk here, and whether it takes no more. */
+function fillableDisk(): Disk & { isFull: boolean } {
+  return {
+    ...localDisk,
+    isFull: false,
+    write(...args) {
+      if (this.isFull) return Promise.reject(new Error('no space left'));
+      return localDisk.write(...args);
+    },
+  };
+}
+
 describe('CarriedOutFile', () => {
   const path = (): string => join(dir, 'runtime', 'carried-out.json');
 
@@ -54,18 +66,13 @@ describe('CarriedOutFile', () => {
   });
 
   it('CarriedOutFile tells the next one what a leave was to stop, also where the disk is full', async () => {
-    let isFull = false;
-    const disk: Disk = {
-      ...localDisk,
-      write: (...args) =>
-        isFull ? Promise.reject(new Error('no space left')) : localDisk.write(...args),
-    };
+    const disk = fillableDisk();
     const file = await CarriedOutFile.open(path(), 'boot', disk);
     const loaded = { ...record, name: 'b.service' as UnitName, desiredState: 'loaded' } as const;
     file.set({ ...record, desiredState: 'launched' });
     file.set(loaded);
     await file.save();
-    isFull = true;
+    disk.isFull = true;
     await Promise.all([file.beginLeave(), file.beginLeave()]);
     file.set({ ...record, desiredState: 'loaded', stopped: true });
     await expect(file.save()).rejects.toThrow('no space left');
@@ -79,7 +86,7 @@ describe('CarriedOutFile', () => {
     const third = await CarriedOutFile.open(path(), 'boot');
     expect(third.records.get(record.name)).toEqual(record);
     expect(readdirSync(dirname(path()))).toEqual(['carried-out.json', 'carried-out.json.stops']);
-    isFull = false;
+    disk.isFull = false;
     await third.beginLeave();
     third.delete(record.name);
     await third.save(); // in a leave too, what could be noted counts
@@ -90,18 +97,13 @@ describe('CarriedOutFile', () => {
   });
 
   it('CarriedOutFile tells the next one of stops also where a full disk takes no record, until one is written', async () => {
-    let isFull = false;
-    const disk: Disk = {
-      ...localDisk,
-      write: (...args) =>
-        isFull ? Promise.reject(new Error('no space left')) : localDisk.write(...args),
-    };
+    const disk = fillableDisk();
     const names = Array.from({ length: 20 }, (_, i) => `n${i}.service` as UnitName);
     const launched = { ...record, desiredState: 'launched' } as const;
     const file = await CarriedOutFile.open(path(), 'boot', disk);
     for (const name of names) file.set({ ...launched, name });
     await file.save();
-    isFull = true;
+    disk.isFull = true;
     expect(await file.markStops(names.slice(0, 2))).toBe(true);
     expect(await file.markStops(names.slice(1))).toBe(false); // 16 are all that it can take
     const ending = async (): Promise<readonly string[]> => {
@@ -109,7 +111,7 @@ describe('CarriedOutFile', () => {
       return [...records.values()].filter((each) => each.ending === true).map(({ name }) => name);
     };
     expect(await ending()).toEqual(names.slice(0, 16));
-    isFull = false;
+    disk.isFull = false;
     file.set({ ...launched, name: names[0]! });
     await file.save();
     expect(await ending()).toEqual([]);
