@@ -10,7 +10,7 @@ import { sha256Of } from '../unitfile/hash.ts';
 import { encode } from './codec.ts';
 import { findOrphans, type FoundOrphan } from './read-orphans.ts';
 import { isGlobal, readRecord, type Registry } from './registry.ts';
-import { destroyUnit, type UnitFile } from './units.ts';
+import { destroyUnit, notFound, type UnitFile } from './units.ts';
 
 export interface AdoptRequest {
   readonly name: UnitName;
@@ -68,40 +68,54 @@ export async function adoptUnit(
   throw tooBusy(name);
 }
 
-/** Ends all that there is of a name: the unit, and what machines run unknown to the store. Throws UNIT_NOT_FOUND where there is neither, REGISTRY_BUSY. */
+/**
+ * Ends all that there is of a name: the unit, and what machines run unknown to the store. Throws UNIT_NOT_FOUND where there is neither,
+ * REGISTRY_BUSY.
+ */
 export async function destroyAll(
   registry: Registry,
   name: UnitName,
   signal: AbortSignal,
 ): Promise<void> {
-  const orphans = await endOrphans(registry, name, signal);
-  try {
-    await destroyUnit(registry, name, signal);
-  } catch (error) {
-    if (orphans === 0 || !isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
-  }
-}
-
-/** Asks every machine that runs `name` unknown to the store to stop it. Answers how many there are. Throws REGISTRY_BUSY. */
-async function endOrphans(
-  registry: Registry,
-  name: UnitName,
-  signal: AbortSignal,
-): Promise<number> {
+  let wasStored = false;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
-    const found = await findOrphans(registry, name, signal);
-    let changed = 0;
-    for (const one of found) {
-      const mark = asksToStop(registry, one);
-      const other: Operation = { kind: 'get', key: mark.key };
-      const txn = { compares: unchanged(registry)(one), then: [mark], else: [other] };
-      const { succeeded, gets } = await registry.kv.txn(txn, signal);
-      // With a key of its own there it is asked already, or no orphan any more.
-      if (!succeeded && gets[0] === undefined) changed += 1;
+    try {
+      await destroyUnit(registry, name, signal);
+      wasStored = true;
+    } catch (error) {
+      if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
     }
-    if (changed === 0) return found.length;
+    const found = await findOrphans(registry, name, signal);
+    if (found.length === 0 && !wasStored) throw notFound(name);
+    if (await endOrphans(registry, found, signal)) return;
   }
   throw tooBusy(name);
+}
+
+/**
+ * Asks every machine of these to stop what it runs unknown to the store. Answers `false` where one runs another thing by now, or the unit was
+ * made anew: an engine that knows of that unit, and not of the mark yet, would place it beside what is being stopped.
+ */
+async function endOrphans(
+  registry: Registry,
+  found: readonly FoundOrphan[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { keys, kv } = registry;
+  let isWhole = true;
+  for (const one of found) {
+    const mark = asksToStop(registry, one);
+    const isGone: Compare = { key: keys.unit(one.orphan.name), target: 'mod', equals: 0n };
+    const txn = {
+      compares: [isGone, ...unchanged(registry)(one)],
+      then: [mark],
+      else: [{ kind: 'get', key: mark.key } as const],
+    };
+    const { succeeded, gets } = await kv.txn(txn, signal);
+    // With a key of its own there it is asked already, or no orphan any more.
+    if (!succeeded && gets[0] === undefined) isWhole = false;
+  }
+  return isWhole;
 }
 
 /** Answers what an earlier try of this request has written, if it has; refuses a name that the store knows. */

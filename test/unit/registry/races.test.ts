@@ -304,6 +304,17 @@ describe('destroying what a machine runs unknown to the store', () => {
     expect(await mark()).toBe(true);
   });
 
+  it('ends the unit as well that is made anew before the mark: no engine places it beside what is being stopped', async () => {
+    const make = (): Promise<unknown> =>
+      putUnit(registry, { name: NAME, requestId: 'again', file: file('b') }, forever);
+    await destroyAll(meanwhile(make), NAME, forever);
+    expect(await mark()).toBe(true);
+    expect(await fixture.read('unit', fixture.keys.unit(NAME))).toBeUndefined();
+    const key = fixture.keys.schedule(M1, NAME);
+    const { gets, revision } = await fixture.kv.txn({ then: [{ kind: 'get', key }] }, forever);
+    expect(gets[0]?.modRevision).toBe(revision); // the mark came last: the unit was gone by then
+  });
+
   it('is content where another has asked at the same time', async () => {
     await destroyAll(
       meanwhile(() => destroyAll(registry, NAME, forever)),
