@@ -128,9 +128,20 @@ class Daemon {
     const untilNot = async (child: AbortSignal): Promise<void> => {
       while (mayRun()) await this.#gate.changed(child);
     };
+    await this.#settleStops(signal);
     for (;;) {
       while (!mayRun()) await this.#gate.changed(signal);
       await runTogether(signal, [(child) => host.run(child), untilNot]);
+    }
+  }
+
+  /** Where that fails, what was being stopped is started once more, as if the stop had taken place. */
+  async #settleStops(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#parts.host.settleStops(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.log.warn({ err: error }, 'what became of stops is not noted, going on');
     }
   }
 

@@ -1,4 +1,5 @@
-// Where the records and what is here have parted: records that were lost, and records of what was taken away and could not be noted.
+// Where the records and what is here have parted: records that were lost, of what was taken away and could not be noted, and of stops that a
+// fleetd before this one may have asked.
 // Invariant: what it answers leads to no action for what runs already.
 import { guardsOf } from '../src/reconcile/host-guards.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
@@ -20,18 +21,18 @@ export interface RecoverDeps {
 }
 
 /**
- * Records to be set: for unit files that lie in the directory and have none, where systemd has loaded them; and for units that are down and
+ * Sets records: for unit files that lie in the directory and have none, where systemd has loaded them; and for units that are down and
  * whose file or link was taken away, or may have been, so that the rest of that is done, or the unit loaded anew. Takes away what else lies
  * there of a unit that systemd has not loaded.
  */
 export async function recoverRecords(
   { systemd, unitDir, dropIns, carriedOut, log }: RecoverDeps,
   signal: AbortSignal,
-): Promise<readonly CarriedOut[]> {
+): Promise<void> {
   const known = carriedOut.records;
   const files = await unitDir.list(signal);
   const names = [...files.keys()].filter((name) => !known.has(name));
-  if (names.length === 0 && known.size === 0) return [];
+  if (names.length === 0 && known.size === 0) return;
   const states = await systemd.states([...names, ...known.keys()], signal);
   const unloaded = names.filter((name) => states.get(name)?.loadState === 'not-found');
   // Of a load that was interrupted: whoever reloads systemd next would load it.
@@ -67,8 +68,35 @@ export async function recoverRecords(
     // Whoever stops a unit may have begun to take it away as well.
     if (isTaken || one.ending === true || one.stopped === true) recovered.push(withoutFile(one));
   }
-  return recovered;
+  for (const one of recovered) carriedOut.set(one);
 }
+
+/**
+ * Takes back the notes of stops that systemd knows nothing of: the units are up. As soon as fleetd begins: one that ends by itself later is
+ * not to be taken for one that was stopped.
+ */
+export async function settleStops(
+  { systemd, carriedOut, log }: RecoverDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const idle: CarriedOut[] = [];
+  for (const one of carriedOut.records.values())
+    if (one.ending === true && (await systemd.pendingJob(one.name, signal)) === undefined)
+      idle.push(one);
+  if (idle.length === 0) return;
+  // Asked behind the jobs: a stop that ended in between has left its unit down.
+  const names = idle.map(({ name }) => name);
+  const states = await systemd.states(names, signal);
+  for (const { ending: _ending, ...one } of idle) {
+    if (!UP.has(states.get(one.name)?.activeState ?? '')) continue;
+    log.info({ unit: one.name }, 'its stop was noted, and never asked');
+    carriedOut.set(one);
+  }
+  await carriedOut.save();
+}
+
+/** With no stop under way (org.freedesktop.systemd1(5)). */
+const UP: ReadonlySet<string> = new Set(['active', 'reloading', 'activating']);
 
 function withoutFile({ name, enabled, fenced, stopsCutOff }: CarriedOut): CarriedOut {
   return {

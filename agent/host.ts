@@ -22,7 +22,7 @@ import { HandOvers, type Announced } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostMirrors } from './host-mirrors.ts';
 import { HostQuestions } from './host-questions.ts';
-import { recoverRecords } from './host-recover.ts';
+import { recoverRecords, settleStops } from './host-recover.ts';
 import { HostReporter } from './host-reporter.ts';
 import type { KeptDesired } from './kept-desired.ts';
 import { keepDesired } from './keep-desired.ts';
@@ -102,9 +102,10 @@ export class Host {
     const { registry, machine, log, systemd, clock, carriedOut } = deps;
     this.#reloads = new Reloads(deps);
     const { kv, keys } = registry;
+    const wakePlan = (): void => this.#wake.set();
     this.#mirrors = new HostMirrors({
       ...deps,
-      changed: () => this.#wake.set(),
+      changed: wakePlan,
       restored: () => {
         this.#fencing.raise();
         this.#reporter.forget(); // what it says of this host is old
@@ -115,7 +116,6 @@ export class Host {
     const { schedule, globals, metadata } = this.#mirrors;
     const facts = { machine, configuredMetadata, capabilities };
     this.#desired = new HostDesired({ keys, log, ...facts, schedule, globals, metadata });
-    const answered = (): void => this.#wake.set();
     this.#questions = new HostQuestions({
       registry,
       systemd,
@@ -123,23 +123,22 @@ export class Host {
       log,
       unitDir,
       keptText: (sha256) => kept.text(sha256),
-      answered,
+      answered: wakePlan,
     });
     this.#fencing = new Fencing(deps);
-    this.#cutOff = new CutOff({ ...deps, wakePlan: () => this.#wake.set() });
+    this.#cutOff = new CutOff({ ...deps, wakePlan });
     this.#jobs = new UnitJobs({
       systemd,
       clock,
       log,
       carriedOut,
       prepare: (...start) => this.#prepare(...start),
-      wakePlan: () => this.#wake.set(),
+      wakePlan,
       wakeReport: (name) => this.#reporter.touch(name),
       startBegan: (name) => this.#reporter.began(name),
     });
     const report = new HostReport(kv, keys, machine);
-    const done = (): void => this.#wake.set();
-    this.#handOvers = new HandOvers({ report, clock, log, done });
+    this.#handOvers = new HandOvers({ report, clock, log, done: wakePlan });
     const view = {
       wanted: () => this.#desired.wanted,
       plan: () => this.#plan,
@@ -165,6 +164,11 @@ export class Host {
       await this.#jobs.settled();
       await this.#deps.carriedOut.save();
     }
+  }
+
+  /** To be called before `run`, as soon as fleetd begins. Throws what systemd and the disk throw. */
+  async settleStops(signal: AbortSignal): Promise<void> {
+    await settleStops(this.#deps, signal);
   }
 
   /** From now on everything is stopped and handed over, once `announced` answers; `run` has to go on meanwhile. */
@@ -240,16 +244,14 @@ export class Host {
   }
 
   async #passes(signal: AbortSignal): Promise<never> {
-    const { clock, log, carriedOut } = this.#deps;
+    const { clock, log } = this.#deps;
     let isRecovered = false;
     for (;;) {
       signal.throwIfAborted();
       let waitMs = IDLE_MS;
       try {
-        if (!isRecovered) {
-          for (const record of await recoverRecords(this.#deps, signal)) carriedOut.set(record);
-          isRecovered = true;
-        }
+        if (!isRecovered) await recoverRecords(this.#deps, signal);
+        isRecovered = true;
         waitMs = await this.#pass(signal);
         this.#failedPasses = 0;
       } catch (error) {

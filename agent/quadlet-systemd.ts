@@ -36,7 +36,7 @@ export function withQuadletNames(systemd: Systemd): Systemd {
     clearAlarms: (names, signal) => systemd.clearAlarms(names, signal),
     alarms: (prefix, signal) => systemd.alarms(prefix, signal),
     isRinging: (prefix, signal) => systemd.isRinging(prefix, signal),
-    pendingJob: (name, signal) => systemd.pendingJob(name, signal),
+    pendingJob: (name, signal) => systemd.pendingJob(systemdNameOf(name), signal),
     changed: (signal) => systemd.changed(signal),
     close: () => systemd.close(),
   };

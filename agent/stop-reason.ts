@@ -1,6 +1,7 @@
 // What a stop of fleetd is to mean for the units: told from the job that systemd has pending on fleetd's own unit.
 // Invariant: where it is not certain that the machine is to leave, units are left alone.
 import { isFleetError } from '../src/model/errors.ts';
+import type { UnitName } from '../src/model/unit.ts';
 import { TimeoutError, withTimeout } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Systemd } from './systemd.ts';
@@ -13,7 +14,7 @@ export interface StopQuestion {
 }
 
 /** The unit that fleetd runs as. */
-const OWN_UNIT = 'fleet.service';
+export const OWN_UNIT = 'fleet.service' as UnitName;
 /** ms; a D-Bus that is silent for longer says nothing. */
 const ANSWER_MS = 1_000;
 

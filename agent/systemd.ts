@@ -68,7 +68,7 @@ export interface Systemd {
   /** Says whether one whose name begins so runs its commands now. */
   isRinging(prefix: string, signal: AbortSignal): Promise<boolean>;
   /** The type ('start', 'stop', 'restart', …) of the job pending on `name`; undefined when there is none. */
-  pendingJob(name: string, signal: AbortSignal): Promise<string | undefined>;
+  pendingJob(name: UnitName, signal: AbortSignal): Promise<string | undefined>;
 
   /** Ends when something happened that is worth another look at the states: a job ended, a unit went, systemd reloaded. */
   changed(signal: AbortSignal): Promise<void>;

@@ -251,7 +251,7 @@ class SystemdOverDbus implements DbusSystemd {
     return isOneAtWork(await this.#call(call, signal), call.member);
   }
 
-  async pendingJob(name: string, signal: AbortSignal): Promise<string | undefined> {
+  async pendingJob(name: UnitName, signal: AbortSignal): Promise<string | undefined> {
     try {
       const getUnit = managerCall('GetUnit', 's', [name]);
       const path = textReply(await this.#call(getUnit, signal), 'GetUnit');

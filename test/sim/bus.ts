@@ -1,5 +1,6 @@
 // A process's connection to its machine's systemd: the port that the agent has, with what goes wrong on D-Bus.
 // Invariant: every call settles as the port says it does, or its process is dead.
+import { OWN_UNIT } from '../../agent/stop-reason.ts';
 import type { Alarm, CheckStart, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
@@ -173,8 +174,10 @@ export class BusSystemd implements Systemd {
     );
   }
 
-  pendingJob(_name: string, signal: AbortSignal): Promise<string | undefined> {
-    return this.#call(signal, () => this.#process.machine.ownJob);
+  pendingJob(name: UnitName, signal: AbortSignal): Promise<string | undefined> {
+    return this.#call(signal, () =>
+      name === OWN_UNIT ? this.#process.machine.ownJob : this.#systemd.units.get(name)?.job?.kind,
+    );
   }
 
   changed(signal: AbortSignal): Promise<void> {

@@ -50,6 +50,14 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
     'a unit stayed where one that was destroyed was about to be placed',
   ],
   ['stops-on-a-full-disk', 'a unit stayed down whose stop a full disk had not noted'],
+  [
+    'destroyed-and-made-anew-as-an-orphan',
+    'a unit was placed elsewhere while what ran of its name was being stopped',
+  ],
+  [
+    'ended-behind-an-interrupted-leave',
+    'a unit was started again that had ended by itself, and that no leave had stopped',
+  ],
   ['placed-beside-another-leader', 'a decision from an old picture would place a unit twice'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];

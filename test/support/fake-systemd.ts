@@ -2,6 +2,7 @@
 // `# hang-start`, `# hang-stop`, `# fail`, `# oneshot`, `# bad-install`, `# bad-disable`, `# refuse-stop`, `# behind-fleetd` in the text choose; test/real/host.test.ts holds the same facts against a real one.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { OWN_UNIT } from '../../agent/stop-reason.ts';
 import type { Alarm, CheckStart, Job, Systemd, UnitProperties } from '../../agent/systemd.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import type { JobResult, SystemdState } from '../../src/model/unit-state.ts';
@@ -259,8 +260,10 @@ export class FakeSystemd implements Systemd {
     );
   }
 
-  pendingJob(): Promise<string | undefined> {
-    return Promise.resolve(this.ownJob);
+  pendingJob(name: UnitName): Promise<string | undefined> {
+    if (name === OWN_UNIT) return Promise.resolve(this.ownJob);
+    const isStopping = this.units.get(name)?.activeState === 'deactivating';
+    return Promise.resolve(isStopping ? 'stop' : undefined);
   }
 
   changed(signal: AbortSignal): Promise<void> {
