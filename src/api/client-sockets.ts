@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import { CONNECTION_IDLE_MIN_MS, CONNECTIONS_MAX } from '../model/limits.ts';
 import type { Clock } from '../runtime/clock.ts';
 
-/** All connections that were taken and are open. */
+/** All connections that were taken and are open: for a moment more than there may be, where idle ones are about to be closed for them. */
 export class ClientSockets {
   readonly #clock: Clock;
   /** Without a request, or with one whose headers are not complete; with the clock's ms since when, the longest first. */
   readonly #idle = new Map<Socket, number>();
   /** Requests under way: more than one where a client does not wait for answers. */
   readonly #busy = new Map<Socket, number>();
+  #isShrinking = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -22,7 +23,9 @@ export class ClientSockets {
 
   /** Takes a new connection, if need be in the place of the one that was idle for longest. Answers false where all are at work. */
   take(socket: Socket): boolean {
-    if (this.size >= CONNECTIONS_MAX && !this.#closeIdle()) return false;
+    const tooMany = this.size + 1 - CONNECTIONS_MAX;
+    if (tooMany > 0 && !this.#areLongIdle(tooMany)) return false;
+    if (tooMany > 0) this.#shrinkSoon();
     this.#idle.set(socket, this.#clock.now());
     socket.once('close', () => {
       this.#idle.delete(socket);
@@ -51,14 +54,33 @@ export class ClientSockets {
     this.#idle.set(socket, this.#clock.now());
   }
 
-  /** Not one that is new: its request may be on the way. */
-  #closeIdle(): boolean {
-    const [longest] = this.#idle;
-    if (longest === undefined) return false;
-    const [socket, since] = longest;
-    if (this.#clock.now() - since < CONNECTION_IDLE_MIN_MS) return false;
+  /** So many are idle for long enough: the request of one that is new may be on the way. */
+  #areLongIdle(count: number): boolean {
+    let left = count;
+    for (const since of this.#idle.values()) {
+      if (this.#clock.now() - since < CONNECTION_IDLE_MIN_MS) return false;
+      left -= 1;
+      if (left === 0) return true;
+    }
+    return false;
+  }
+
+  /** Behind a whole turn of the event loop, which reads all that has come: where that was late, one that seems idle has its request there. */
+  #shrinkSoon(): void {
+    if (this.#isShrinking) return;
+    this.#isShrinking = true;
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#isShrinking = false;
+        while (this.size > CONNECTIONS_MAX && this.#areLongIdle(1)) this.#closeIdle();
+      }),
+    );
+  }
+
+  #closeIdle(): void {
+    const [socket] = this.#idle.keys();
+    if (socket === undefined) return;
     this.#idle.delete(socket);
     socket.destroy();
-    return true;
   }
 }

@@ -113,6 +113,23 @@ describe('an API with many clients', () => {
     expect(sockets.filter((socket) => socket.closed).length).toBeLessThan(3);
   });
 
+  it('closes none whose request has come while it was busy with others', async () => {
+    const clock = handClock();
+    fixture = await new ApiFixture().start({ clock });
+    const answer = async (socket: Socket): Promise<string> => {
+      socket.write('GET /fleet/v2/version HTTP/1.1\r\nHost: x\r\n\r\n');
+      const [data] = (await once(socket, 'data')) as [Buffer];
+      return data.toString('latin1').slice(0, 'HTTP/1.1 200'.length);
+    };
+    const old = await idle(CONNECTIONS_MAX);
+    for (const socket of old) await answer(socket);
+    await clock.pass(CONNECTION_IDLE_MIN_MS);
+    const fresh = connect(fixture.path); // accepted before the requests of the others are read
+    sockets.push(fresh);
+    const answered = [...old, fresh].map((socket) => answer(socket));
+    expect(new Set(await Promise.all(answered))).toEqual(new Set(['HTTP/1.1 200']));
+  });
+
   it('carries out so many requests at once, has others wait, and refuses the rest before anything is done', async () => {
     const kv = new SlowKv();
     fixture = await new ApiFixture(kv).start();
