@@ -348,4 +348,28 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (stored !== undefined && stored.value === undefined)\n    throw',
     also: { find: 'compares: [...unknown(registry, name), ', replace: 'compares: [' },
   },
+  {
+    name: 'orphans-before-their-unit',
+    fault:
+      'what runs unknown to the store is asked to stop before the unit of that name is destroyed',
+    file: 'src/registry/orphans.ts',
+    find: '[isGone, ...unchanged(registry)(one)]',
+    replace: 'unchanged(registry)(one)',
+    also: {
+      find: '      await destroyUnit(registry, name, signal);\n      wasStored',
+      replace:
+        '      await endOrphans(registry, await findOrphans(registry, name, signal), signal);\n' +
+        '      await destroyUnit(registry, name, signal);\n      wasStored',
+    },
+    plan: 'destroyed-and-made-anew-as-an-orphan',
+  },
+  {
+    name: 'stops-settled-late',
+    fault:
+      'what became of stops is asked with the first look at the units, not as soon as fleetd begins',
+    file: 'agent/daemon.ts',
+    find: '    await this.#settleStops(signal);\n',
+    replace: '',
+    plan: 'ended-behind-an-interrupted-leave',
+  },
 ];
