@@ -10,6 +10,8 @@ export interface Expected {
   readonly unit: bigint;
   /** Of `c/placed/NAME`. */
   readonly placed: bigint;
+  /** Of `c/unit/` of the units that it was decided by: it follows them, or gives way to one. */
+  readonly others?: readonly Readonly<{ unit: UnitName; revision: bigint }>[];
 }
 
 /** Why a unit is asked to leave its machine. */

@@ -3,14 +3,15 @@
 import assert from 'node:assert/strict';
 import { PENDING_MACHINES_MAX } from '../model/limits.ts';
 import type { MachineId } from '../model/machine.ts';
-import type { Pending } from '../model/refusal.ts';
-import type { Assignment, Placement, Unit } from '../model/unit.ts';
+import type { Pending, Refusal } from '../model/refusal.ts';
+import type { Assignment, Placement, Unit, UnitName } from '../model/unit.ts';
 import type { ClusterPicture } from '../scheduler/cluster.ts';
 import { sameOptions } from '../scheduler/derive.ts';
 import type { MachineEntry, UnitEntry } from '../scheduler/entries.ts';
 import { isWanted } from '../scheduler/entries.ts';
 import type { Filters } from '../scheduler/filters.ts';
 import { refusalOf } from '../scheduler/filters.ts';
+import { peersOn } from '../scheduler/needs-on.ts';
 import { pickMachine } from '../scheduler/place.ts';
 import { pendingBecause, samePending, whyNot } from '../scheduler/why-not.ts';
 import type { EngineAction, Expected, ReleaseReason } from './engine-actions.ts';
@@ -76,7 +77,7 @@ function decideUnplaced(context: DecisionContext, entry: UnitEntry): readonly En
   if (!isWanted(entry)) return settle(entry);
   const target = targetFor(context, entry);
   if (target.machine === undefined) return explainPending(entry, target.pending);
-  return [placing(entry, target.machine.id, 'unplaced')];
+  return [placing(context.picture, entry, target.machine, 'unplaced')];
 }
 
 function decideHandedOver(
@@ -95,7 +96,7 @@ function decideHandedOver(
   if (!isWanted(entry)) return [gone, ...settle(entry)];
   const target = targetFor(context, entry);
   if (target.machine === undefined) return [gone, ...explainPending(entry, target.pending)];
-  return [placing(entry, target.machine.id, 'handed-over')];
+  return [placing(context.picture, entry, target.machine, 'handed-over')];
 }
 
 /** Its machine is believed absent. What no other machine takes stays assigned, and shows as lost. */
@@ -114,7 +115,10 @@ function decideLost(
   const machine = target.machine.id;
   const records = recordsFor(entry, machine);
   const settles = entry.pending !== undefined;
-  return [{ kind: 'evict', machine, because: 'machine-absent', ...common, ...records, settles }];
+  const peers = peersOn(entry.needs, target.machine);
+  const expected = expectedBeside(context.picture, entry, peers);
+  const how = { because: 'machine-absent', expected, settles } as const;
+  return [{ kind: 'evict', machine, ...common, ...records, ...how }];
 }
 
 interface Placed {
@@ -143,7 +147,10 @@ function decidePlaced(
   if (machine?.candidate !== true) return [];
   if (entry.malformed) return explainPending(entry, pendingBecause(entry, 'unreadable'));
   const refusal = refusalOf(filters.keep, entry, machine, picture);
-  if (refusal !== undefined) return [releasing(entry, placed, { kind: 'refused', refusal })];
+  if (refusal !== undefined) {
+    const expected = expectedBeside(picture, entry, unitsIn(refusal));
+    return [{ ...releasing(entry, placed, { kind: 'refused', refusal }), expected }];
+  }
   const because = staleness(entry.unit, placed);
   if (because === undefined) return settle(entry);
   const common = { unit: entry.name, expected: expectedOf(entry), machine: machine.id };
@@ -191,17 +198,18 @@ function whereItRuns(
 }
 
 function placing(
+  picture: ClusterPicture,
   entry: UnitEntry,
-  machine: MachineId,
+  machine: MachineEntry,
   because: 'unplaced' | 'handed-over',
 ): EngineAction {
   return {
     kind: 'place',
     unit: entry.name,
-    expected: expectedOf(entry),
-    machine,
+    expected: expectedBeside(picture, entry, peersOn(entry.needs, machine)),
+    machine: machine.id,
     because,
-    ...recordsFor(entry, machine),
+    ...recordsFor(entry, machine.id),
     settles: entry.pending !== undefined,
   };
 }
@@ -245,4 +253,26 @@ function staleness(
 
 function expectedOf(entry: UnitEntry): Expected {
   return { unit: entry.unitRevision, placed: entry.placedRevision };
+}
+
+/** Others that a transaction has room to compare; of more of them the rest may change unseen. */
+const OTHERS_MAX = 16;
+
+/** A plan also goes by what it makes of others: where their own writes are lost to a user's, what was decided by them must be lost too. */
+function expectedBeside(
+  picture: ClusterPicture,
+  entry: UnitEntry,
+  names: readonly UnitName[],
+): Expected {
+  const others = names.slice(0, OTHERS_MAX).flatMap((unit) => {
+    const other = picture.unit(unit);
+    if (other?.unreadable.has('unit') === true) return [];
+    return [{ unit, revision: other?.unitRevision ?? 0n }];
+  });
+  return others.length === 0 ? expectedOf(entry) : { ...expectedOf(entry), others };
+}
+
+function unitsIn(refusal: Refusal): readonly UnitName[] {
+  if (refusal.kind === 'machine-of') return [refusal.peer];
+  return refusal.kind === 'conflict' || refusal.kind === 'replaces' ? [refusal.with] : [];
 }

@@ -39,6 +39,10 @@ function expectedOf(keys: Keys, { unit, expected }: EngineAction): ModCompare[] 
   return [
     { key: keys.unit(unit), equals: expected.unit },
     { key: keys.placed(unit), equals: expected.placed },
+    ...(expected.others ?? []).map((other) => ({
+      key: keys.unit(other.unit),
+      equals: other.revision,
+    })),
   ];
 }
 

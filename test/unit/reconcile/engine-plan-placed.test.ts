@@ -1,7 +1,7 @@
 // What the engine decides for units that are placed, one row a situation.
 import { describe, expect, it } from 'vitest';
 import type { ClusterWords } from '../../support/cluster.ts';
-import { cluster, line, planAll } from '../../support/cluster.ts';
+import { cluster, line, planAll, unitName } from '../../support/cluster.ts';
 
 interface Row {
   readonly name: string;
@@ -168,4 +168,30 @@ describe('planEngine on a machine that goes away', () => {
       plan: ['settled a.service'],
     },
   ]);
+});
+
+describe('planEngine decides by other units, and says by which', () => {
+  const follower = { of: ['b.service'] };
+  it.for([
+    ['places a follower', { 'a.service': follower, 'b.service': 'launched' }],
+    ['evicts a follower', { 'a.service': { ...follower, on: 'm3' }, 'b.service': { on: 'm1' } }],
+    ['releases a follower', { 'a.service': { ...follower, on: 'm2' }, 'b.service': { on: 'm1' } }],
+    [
+      'releases what another replaces',
+      { 'a.service': { on: 'm1' }, 'b.service': { on: 'm1', replaces: ['a.service'] } },
+    ],
+    [
+      'releases what conflicts',
+      { 'a.service': { on: 'm1' }, 'b.service': { on: 'm1', conflicts: ['a.service'] } },
+    ],
+    ['a peer that is not there', { 'a.service': { ...follower, on: 'm1' } }],
+  ] as const)('%s', ([, units]) => {
+    const machines = { m1: {}, m2: {}, m3: { presence: 'absent' } } as const;
+    const picture = cluster({ units, machines });
+    const { actions } = planAll(picture);
+    const [decided] = actions.filter(({ expected }) => expected.others !== undefined);
+    const other = unitName(decided?.unit === 'a.service' ? 'b.service' : 'a.service');
+    const revision = picture.unit(other)?.unitRevision ?? 0n;
+    expect(decided?.expected.others).toEqual([{ unit: other, revision }]);
+  });
 });

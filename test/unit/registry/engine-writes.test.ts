@@ -41,4 +41,31 @@ describe('writesOf', () => {
     expect(result.lost.map((write) => write.unit)).toEqual(lost);
     void kv.close();
   });
+
+  it('writes nothing that was decided by another unit which has changed since', async () => {
+    const kv = openEmbeddedStore({ memory: true, clock: new SimClock() });
+    const put = (key: string): Promise<{ revision: bigint }> =>
+      kv.txn({ then: [{ kind: 'put', key, value: 'some' }] }, never);
+    const fence = { key: keys.leader, createRevision: (await put(keys.leader)).revision };
+    const peer = unitName('peer.service');
+    const { revision } = await put(keys.unit(peer));
+    const left = { name: unit, machine: from, generation: 1, hash: '1'.repeat(40), release: true };
+    const release: EngineAction = {
+      kind: 'release',
+      unit,
+      expected: { unit: 0n, placed: 0n, others: [{ unit: peer, revision }] },
+      machine: from,
+      because: { kind: 'refused', refusal: { kind: 'machine-of', peer, peerOn: undefined } },
+      placement: left,
+      assignment: { ...left, sha256: '2'.repeat(64), desiredState: 'launched', options: [] },
+    };
+    const writes = writesOf(keys, [release]);
+    await put(keys.unit(peer));
+    expect((await commit(kv, fence, writes, never)).lost).toEqual(writes);
+    const { revision: now } = await put(keys.unit(peer));
+    const expected = { ...release.expected, others: [{ unit: peer, revision: now }] };
+    const again = writesOf(keys, [{ ...release, expected }]);
+    expect((await commit(kv, fence, again, never)).lost).toEqual([]);
+    void kv.close();
+  });
 });
