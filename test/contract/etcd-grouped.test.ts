@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '../../src/store/etcd/open.ts';
-import type { Kv, Operation, Txn } from '../../src/store/kv.ts';
+import type { Kv, Operation, RangeResult, Txn } from '../../src/store/kv.ts';
 import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
 import { describeKvContract } from './kv-contract.ts';
 import {
@@ -100,6 +100,39 @@ describe.skipIf(etcdMissing !== undefined)(`grouped etcd ${etcdMissing ?? ''}`, 
       expect(await keysBelow(kv, p)).toHaveLength(8);
     });
 
+    it('reads the same keys for all who ask meanwhile once more, and for each what was there when it asked', async () => {
+      const p = freshPrefix();
+      await write(kv, put(`${p}1`));
+      const before = await requests(etcd, 'Range');
+      const first = Array.from({ length: 50 }, () => kv.range(p, { keysOnly: true }, never));
+      const other = kv.range(p, { limit: 1 }, never);
+      await write(kv, put(`${p}2`));
+      const behind = Array.from({ length: 50 }, () => kv.range(p, { keysOnly: true }, never));
+      const found = await Promise.all(behind);
+      expect(new Set(found.map(({ kvs }) => kvs.length))).toEqual(new Set([2]));
+      expect((await other).kvs).toHaveLength(1);
+      await Promise.all(first);
+      const sent = (await requests(etcd, 'Range')) - before;
+      expect(sent).toBeGreaterThan(2);
+      expect(sent).toBeLessThan(7);
+    });
+
+    it('lets one range that is aborted go, ends one that nobody waits for, and reads on', async () => {
+      const p = freshPrefix();
+      await write(kv, put(`${p}1`));
+      const scope = new AbortController();
+      const range = (signal: AbortSignal): Promise<RangeResult> => kv.range(p, {}, signal);
+      const alone = range(scope.signal);
+      const joined = [range(scope.signal), range(scope.signal)];
+      scope.abort(new Error('gone home'));
+      const latest = [range(never), range(never)];
+      const ends = await Promise.allSettled([alone, ...joined]);
+      expect(ends.map(({ status }) => status)).toEqual(ends.map(() => 'rejected'));
+      for (const { kvs } of await Promise.all(latest)) expect(kvs).toHaveLength(1);
+      await expectCode(kv.range(p, { revision: 2n ** 40n }, never), 'STORE_REVERTED');
+      expect((await range(never)).kvs).toHaveLength(1);
+    });
+
     it('lets one of all that want a key have it, and shows it to the others (property)', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(wish, { minLength: 3, maxLength: 40 }), async (wishes) => {
@@ -174,9 +207,12 @@ async function open(): Promise<Kv> {
   return (await openEtcdStore(options)).grouped();
 }
 
-/** Transactions that etcd was sent, by its own count. */
-async function requests({ endpoints }: EtcdCluster): Promise<number> {
+/** Requests of a kind that etcd was sent, by its own count. */
+async function requests({ endpoints }: EtcdCluster, kind = 'Txn'): Promise<number> {
   const text = await (await fetch(`${endpoints[0]}/metrics`)).text();
-  const line = /^grpc_server_started_total\{.*grpc_method="Txn".*\} (\d+)$/m.exec(text);
+  const line = new RegExp(
+    `^grpc_server_started_total\\{.*grpc_method="${kind}".*\\} (\\d+)$`,
+    'm',
+  ).exec(text);
   return Number(line?.[1] ?? 0);
 }

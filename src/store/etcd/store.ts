@@ -22,6 +22,7 @@ import type { History, Mark } from './history.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Member, Try } from './member.ts';
 import type { CallOptions, Members } from './members.ts';
+import { SharedRanges } from './shared-ranges.ts';
 import { TxnGroups } from './txn-groups.ts';
 import { watchEvents } from './watch.ts';
 
@@ -81,20 +82,21 @@ export class EtcdStore implements Kv {
     return await this.#txn(txn, signal);
   }
 
-  /** The same store for many callers that know nothing of each other: transactions of theirs that come together share a request. */
+  /** The same store for many callers that know nothing of each other: transactions of theirs that come together share a request, and so do ranges. */
   grouped(): Kv {
     const groups = new TxnGroups((txns, signal) => this.#txnGroup(txns, signal));
     const txn: Kv['txn'] = async (one, signal) => {
       checkTxn(one);
       return await groups.txn(one, signal);
     };
+    const ranges = new SharedRanges((...asked) => this.range(...asked));
     const reversions = (): number => this.reversions;
     return {
       get reversions() {
         return reversions();
       },
       txn,
-      range: (prefix, options, signal) => this.range(prefix, options, signal),
+      range: ranges.range,
       watch: (prefix, from, signal) => this.watch(prefix, from, signal),
       grantLease: (ttlSec, signal) => this.grantLease(ttlSec, signal),
       renewLease: (id, signal, withinMs) => this.renewLease(id, signal, withinMs),
