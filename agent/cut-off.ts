@@ -43,6 +43,10 @@ const PREFIX = 'fleet-cut-off-';
 const KILL = '-kill';
 /** ms between two tries to set alarms. */
 const AGAIN_MS = 200;
+/** ms between two looks whether the machine was suspended. */
+const LOOK_MS = 1_000;
+/** ms; what is less is the steps of the clock that goes on in suspend. */
+const SLEPT_MS = 100;
 
 /** The alarms of one host. `run` it beside the host's loops. */
 export class CutOff {
@@ -54,6 +58,8 @@ export class CutOff {
   /** The units that the alarms are for, and the deadline that they count from. */
   #covered: ReadonlySet<UnitName> = new Set();
   #deadlineMs = -Infinity;
+  /** How long the machine had been suspended in all, in ms, when they were set: their clock stands still meanwhile. */
+  #asleepMs = 0;
   /** Units whose alarms were taken away: one of those may be at work. */
   readonly #mayRingFor = new Set<UnitName>();
   /** Nor is known of an earlier fleetd's whether one is, or for which units. */
@@ -136,7 +142,9 @@ export class CutOff {
 
   async #untilNews(signal: AbortSignal): Promise<void> {
     await withChildSignal(signal, async (child) => {
-      const waits = [this.#deps.lease.renewed(child), this.#changed.changed(child)];
+      const { clock, lease } = this.#deps;
+      const waits = [lease.renewed(child), this.#changed.changed(child)];
+      if (this.#covered.size > 0) waits.push(clock.sleep(LOOK_MS, child));
       for (const wait of waits) wait.catch(() => undefined);
       await Promise.race(waits);
     });
@@ -146,6 +154,15 @@ export class CutOff {
   #isInTime({ stopTimeoutMs }: CutOffUnit): boolean {
     const { clock, lease } = this.#deps;
     return clock.bootMs() < this.#deadlineMs - leadMs(lease.ttlMs, stopTimeoutMs);
+  }
+
+  /** Alarms that were set before a suspend ring late by as long. */
+  #hasSlept(): boolean {
+    return this.#covered.size > 0 && this.#suspendedMs() > this.#asleepMs + SLEPT_MS;
+  }
+
+  #suspendedMs(): number {
+    return this.#deps.clock.bootMs() - this.#deps.clock.now();
   }
 
   #isOneTooMany(watched: ReadonlySet<UnitName>): boolean {
@@ -160,8 +177,9 @@ export class CutOff {
     const isRegistered = lease.deadlineMs() !== -Infinity;
     const isMore = starting !== undefined && !this.#covered.has(starting);
     const isLess = this.#isOneTooMany(new Set(watched));
+    const isNewer = isRegistered && (isMore || lease.deadlineMs() > this.#deadlineMs);
     // Old alarms stay where there is no newer deadline: they are what stops the units.
-    if (!isLess && !(isRegistered && (isMore || lease.deadlineMs() > this.#deadlineMs))) return;
+    if (!isLess && !isNewer && !this.#hasSlept()) return;
     const names = isRegistered ? watched : watched.filter((name) => this.#covered.has(name));
     if (names.length === 0) return await this.#clearAll(signal);
     const units = await Promise.all(names.map((name) => this.#unit(name, signal)));
@@ -171,6 +189,7 @@ export class CutOff {
     const leaseMs = lease.deadlineMs();
     const deadlineMs = leaseMs === -Infinity ? this.#deadlineMs : leaseMs;
     const alarms = this.#alarmsFor(deadlineMs, units);
+    this.#asleepMs = this.#suspendedMs();
     if (alarms === undefined) return;
     this.#mayBeSet = true;
     await systemd.setAlarms(alarms, signal);

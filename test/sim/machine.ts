@@ -81,6 +81,7 @@ export class SimMachine {
   #frozenAtMs = 0;
   #suspendedMs = 0;
   #thawedAtMs = -Infinity;
+  #wokenAtMs = -Infinity; // from suspend
   #wallOffsetMs = 0;
   #asleep: (() => void)[] = [];
   #whenEnded: (() => void)[] = [];
@@ -127,8 +128,8 @@ export class SimMachine {
 
   /** It stood still just now: what its timers were to do before, they may do late, after a suspend by as long as they were set for. */
   get isLate(): boolean {
-    const lateMs = this.#countsTime ? LATE_MS : this.#config.agentTtlSec * 1000 + LATE_MS;
-    return this.isFrozen || this.clock.now() - this.#thawedAtMs < lateMs;
+    const lateAtMs = Math.max(this.#thawedAtMs, this.#wokenAtMs + this.#config.agentTtlSec * 1000);
+    return this.isFrozen || this.clock.now() - lateAtMs < LATE_MS;
   }
 
   /** Clock time in ms at which it last stood still. */
@@ -212,7 +213,8 @@ export class SimMachine {
     if (!this.isFrozen) return;
     this.#frozen = 0;
     this.#thawedAtMs = this.clock.now();
-    if (!this.#countsTime) this.#suspendedMs += this.clock.now() - this.#frozenAtMs;
+    if (!this.#countsTime) this.#wokenAtMs = this.#thawedAtMs;
+    if (!this.#countsTime) this.#suspendedMs += this.#thawedAtMs - this.#frozenAtMs;
     const asleep = this.#asleep;
     this.#asleep = [];
     for (const act of asleep) act();

@@ -20,7 +20,7 @@ import type { UnitState } from '../../src/model/unit-state.ts';
 import type { DesiredState, UnitName, UnitTarget } from '../../src/model/unit.ts';
 import { decode, encode } from '../../src/registry/codec.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
+import { systemClock, type Clock } from '../../src/runtime/clock.ts';
 import { silentLog } from '../../src/runtime/log.ts';
 import type { Kv, Operation } from '../../src/store/kv.ts';
 import { storedOptionsOf, optionsOf } from '../../src/unitfile/format.ts';
@@ -54,6 +54,7 @@ export interface TestHostOptions {
   readonly lease?: LeaseView;
   /** Default: this machine's. */
   readonly disk?: Disk;
+  readonly clock?: Clock;
   readonly kv: Kv;
   readonly systemd: Systemd;
   readonly dir: string;
@@ -73,6 +74,7 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
     metadata = {},
     boot = 'boot-1',
     disk = localDisk,
+    clock = systemClock,
     managerDirectory,
     lease = alwaysHeld,
     runtimes = new Map(),
@@ -91,7 +93,7 @@ export async function startHost(options: TestHostOptions): Promise<TestHost> {
   const host = new Host({
     registry,
     systemd: withQuadletNames(systemd),
-    clock: systemClock,
+    clock,
     random: () => 0.5,
     log: silentLog,
     machine: MACHINE,

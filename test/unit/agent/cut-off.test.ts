@@ -7,7 +7,7 @@ import { localDisk } from '../../../agent/local-disk.ts';
 import { Permits } from '../../../agent/permits.ts';
 import { FleetError } from '../../../src/model/errors.ts';
 import type { UnitName } from '../../../src/model/unit.ts';
-import { systemClock } from '../../../src/runtime/clock.ts';
+import { systemClock, type Clock } from '../../../src/runtime/clock.ts';
 import { Wake } from '../../../src/runtime/wake.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -50,8 +50,8 @@ let lease: HandLease;
 let dir: string;
 let running: TestHost[];
 
-const start = async (boot = 'boot-1'): Promise<TestHost> => {
-  const host = await startHost({ kv, systemd, dir, boot, lease });
+const start = async (boot = 'boot-1', clock: Clock = systemClock): Promise<TestHost> => {
+  const host = await startHost({ kv, systemd, dir, boot, lease, clock });
   running.push(host);
   return host;
 };
@@ -284,6 +284,24 @@ describe('Host with units that stop when it is cut off', () => {
       false,
       false,
     ]);
+  });
+
+  it('sets them anew after a suspend, in which their clock stood still', async () => {
+    let sleptMs = 0;
+    const clock = { ...systemClock, bootMs: () => systemClock.bootMs() + sleptMs };
+    lease.renew();
+    await cluster.assign({ 'a.service': stops() });
+    await start('boot-1', clock);
+    await steady('a.service');
+    expect(alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
+    sleptMs = 5_000;
+    await quickly(() => alarms().join() === 'kill a.service 6 s before,stop a.service 15 s before');
+    const names = [...systemd.alarmsSet.keys()];
+    await systemClock.sleep(1_200, new AbortController().signal);
+    expect([...systemd.alarmsSet.keys()]).toEqual(names);
+    sleptMs = TTL_MS; // it is too late to stop in time
+    await systemClock.sleep(1_200, new AbortController().signal);
+    expect([...systemd.alarmsSet.keys()]).toEqual(names);
   });
 
   it('starts none without a lease, nor where the time left is that of stopping', async () => {
