@@ -48,7 +48,7 @@ const QUIET_MS = 5_000;
 /** ms after a write without an answer, of ours or of the fleetd before us, in which etcd may still carry it out, beyond what was written since; it gives up after 7 s itself. */
 const LATE_WRITE_MS = 30_000;
 
-/** ms; a start that has not ended in that time is reported as one under way: of most, only the end is. */
+/** ms; a start that has not ended in that time is reported as one under way: of most, only the end is. So is what is taken away, whose row goes. */
 const UNDER_WAY_MS = 250;
 
 /** The report loop. */
@@ -56,8 +56,8 @@ export class HostReporter {
   readonly #deps: HostReporterDeps;
   readonly #wake = new Wake();
   readonly #touched = new Set<string>();
-  /** Units that start, and when they are looked at if they have not ended by then; in order of that. */
-  readonly #starting = new Map<string, number>();
+  /** Units that start or are taken away, and when they are looked at if that has not ended by then; in order of that. */
+  readonly #underWay = new Map<string, number>();
   /** Orphans and refused units of the last plan. */
   #seen: readonly string[] = [];
   #looks = new Map<UnitName, Look>();
@@ -79,27 +79,30 @@ export class HostReporter {
 
   /** A start or a stop of this unit has ended. */
   touch(name: UnitName): void {
-    this.#starting.delete(name);
+    if (this.#isTakenAway(name)) return this.began(name);
+    this.#underWay.delete(name);
     this.#touched.add(name);
     this.#wake.set();
   }
 
   /** A start of this unit was asked. */
   began(name: UnitName): void {
-    this.#starting.delete(name);
-    this.#starting.set(name, this.#deps.clock.now() + UNDER_WAY_MS);
+    this.#underWay.delete(name);
+    this.#underWay.set(name, this.#deps.clock.now() + UNDER_WAY_MS);
     this.#wake.set();
   }
 
   /** A plan was carried out. */
   planned(plan: HostPlan): void {
-    const isDue = (name: UnitName): boolean => this.#touched.has(name) || this.#starting.has(name);
-    const starts = new Set<string>();
-    for (const action of plan.actions) if (action.kind === 'start') starts.add(action.unit);
+    const isDue = (name: UnitName): boolean => this.#touched.has(name) || this.#underWay.has(name);
+    const goesOn = new Set<string>();
+    for (const action of plan.actions)
+      if (action.kind === 'start' || (action.kind !== 'reload' && this.#isTakenAway(action.unit)))
+        goesOn.add(action.unit);
     for (const action of plan.actions) {
       if (action.kind === 'reload') continue;
-      if (!starts.has(action.unit)) this.#touched.add(action.unit);
-      else if (action.kind === 'start' && !isDue(action.unit)) this.began(action.unit);
+      if (!goesOn.has(action.unit)) this.#touched.add(action.unit);
+      else if (!isDue(action.unit)) this.began(action.unit);
     }
     const seen = [...plan.orphans, '/', ...plan.refusals.keys()];
     if (seen.join(' ') !== this.#seen.join(' '))
@@ -154,6 +157,12 @@ export class HostReporter {
     }
   }
 
+  /** With the key that is handed over, its row goes too. */
+  #isTakenAway(name: UnitName): boolean {
+    const wanted = this.#deps.view.wanted().get(name);
+    return wanted?.kind === 'release' && wanted.assigned !== undefined;
+  }
+
   /** When all units are looked at next: an event brings it forward, not closer than BUSY_MS to the last. */
   #allAtMs(): number {
     return this.#isAllDue ? this.#lastAllAtMs + BUSY_MS : this.#nextAllAtMs;
@@ -161,9 +170,9 @@ export class HostReporter {
 
   async #untilDue(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    const [startingAtMs = Infinity] = this.#starting.values();
+    const [underWayAtMs = Infinity] = this.#underWay.values();
     const dueMs = this.#isPlanned
-      ? Math.min(this.#allAtMs(), startingAtMs) - clock.now()
+      ? Math.min(this.#allAtMs(), underWayAtMs) - clock.now()
       : QUIET_MS;
     const waitMs = Math.max(GATHER_MS, dueMs);
     await withChildSignal(signal, async (child) => {
@@ -177,9 +186,9 @@ export class HostReporter {
 
   async #reportTouched(signal: AbortSignal): Promise<void> {
     const now = this.#deps.clock.now();
-    for (const [name, atMs] of this.#starting) {
+    for (const [name, atMs] of this.#underWay) {
       if (atMs > now) break;
-      this.#starting.delete(name);
+      this.#underWay.delete(name);
       this.#touched.add(name);
     }
     const names = [...this.#deps.carriedOut.records.keys()].filter((name) =>

@@ -3,7 +3,7 @@
 import { isFleetError } from '../src/model/errors.ts';
 import type { MachineId, Metadata } from '../src/model/machine.ts';
 import type { UnitName } from '../src/model/unit.ts';
-import { planHost, type HostPlan } from '../src/reconcile/host-plan.ts';
+import { planHost, stopsOf, type HostPlan } from '../src/reconcile/host-plan.ts';
 import type { HostPicture } from '../src/reconcile/host-picture.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { HostReport } from '../src/registry/report.ts';
@@ -18,6 +18,7 @@ import type { CutOffNotes } from './cut-off-notes.ts';
 import { CutOff, type LeaseView } from './cut-off.ts';
 import type { DropIns } from './drop-ins.ts';
 import { Fencing } from './fencing.ts';
+import { gather } from './gather.ts';
 import { HandOvers, type Announced } from './hand-overs.ts';
 import { HostDesired } from './host-desired.ts';
 import { HostMirrors } from './host-mirrors.ts';
@@ -59,13 +60,6 @@ export interface HostDeps {
   readonly configuredMetadata: () => Metadata;
 }
 
-/** ms; changes that come together are one pass. Where there are several within the first of these, a pause is waited for: half a reload of systemd, */
-const GATHER_MS = 5;
-/** and at least and at most this, */
-const PAUSE_MIN_MS = 20;
-const PAUSE_MAX_MS = 100;
-/** up to this in all, or for as long as a reload takes: each pass that loads a unit costs one. */
-const GATHER_MAX_MS = 200;
 /** ms; a pass that failed is tried again after this, a faulty one after longer. */
 const FAILED_MS = 1_000;
 const FAULT_MS = 5_000;
@@ -245,6 +239,7 @@ export class Host {
 
   async #passes(signal: AbortSignal): Promise<never> {
     const { clock, log } = this.#deps;
+    const { schedule } = this.#mirrors;
     let isRecovered = false;
     for (;;) {
       signal.throwIfAborted();
@@ -271,25 +266,17 @@ export class Host {
         for (const wait of waits) wait.catch(() => undefined);
         await Promise.race(waits);
       });
-      await this.#gather(signal);
+      await gather(
+        { clock, schedule, reloads: this.#reloads, isStopDue: () => this.#isStopDue() },
+        signal,
+      );
     }
   }
 
-  /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
-  async #gather(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
-    const { schedule } = this.#mirrors;
-    const { worthMs } = this.#reloads;
-    const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
-    const pauseMs = Math.max(PAUSE_MIN_MS, Math.min(worthMs / 2, PAUSE_MAX_MS));
-    let seen = schedule.revision;
-    await clock.sleep(GATHER_MS, signal);
-    let goesOn = schedule.untaken > 1 || schedule.revision !== seen;
-    while (goesOn && clock.now() < end) {
-      seen = schedule.revision;
-      await clock.sleep(pauseMs, signal);
-      goesOn = schedule.revision !== seen;
-    }
+  #isStopDue(): boolean {
+    if (!this.#mirrors.agree || this.#isLeaving) return this.#isLeaving;
+    this.#desired.refresh();
+    return this.#desired.known && stopsOf(planHost(this.#picture())).length > 0;
   }
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
@@ -305,6 +292,7 @@ export class Host {
     const startable = this.#keep(signal);
     startable.catch(() => undefined); // it is awaited below, or the pass has failed before
     if (plan.actions.length > 0) {
+      const stops = stopsOf(plan); // at once, and what costs a reload behind them
       await applyActions(
         {
           ...this.#deps,
@@ -316,7 +304,7 @@ export class Host {
             this.#loadFailures.note(target, error, this.#deps.clock.now()),
           startable,
         },
-        plan.actions,
+        stops.length > 0 ? stops : plan.actions,
         signal,
       );
       this.#forget();

@@ -134,6 +134,7 @@ export class UnitJobs {
         this.#stopEndedAtMs = this.#deps.clock.now();
         this.#deps.wakePlan();
       }
+      await this.#save(signal); // whatever the plan makes of it, it notes on the disk before
     });
   }
 
@@ -266,7 +267,6 @@ export class UnitJobs {
       const before = carriedOut.records.get(name);
       if (before !== undefined) carriedOut.set(stopped(before));
       wakeReport(name);
-      await this.#save(signal);
     } catch (error) {
       if (signal.aborted || !isFleetError(error)) throw error;
       const fields = { unit: name, code: error.code, err: error.message };

@@ -1,5 +1,5 @@
 // How units of the cluster are found for a command that names several: one by one, or all at once from its listings.
-import type { V2Unit, V2UnitState } from '../src/api/types.ts';
+import type { V2Unit } from '../src/api/types.ts';
 import type { Context } from './context.ts';
 import { findUnit, type FindUnit } from './unit-argument.ts';
 
@@ -13,16 +13,16 @@ export function finderOf(context: Context, count: number): FindUnit {
   return async (name) => (await (units ??= listed(context))).get(name);
 }
 
-/** States are read after the units: what the events behind the units' revision tell again changes nothing. */
+/** The states are not older than the units: what the events behind the units' revision tell again changes nothing. */
 async function listed({ client, signal }: Context): Promise<ReadonlyMap<string, V2Unit>> {
-  const { units, revision } = await client.unitsAt(signal);
-  const states = new Map<string, V2UnitState[]>();
-  for (const state of await client.states(signal)) {
-    const rows = states.get(state.name);
-    if (rows === undefined) states.set(state.name, [state]);
-    else rows.push(state);
-  }
+  const [{ units, revision }, first] = await Promise.all([
+    client.unitsAt(signal),
+    client.statesAt(signal),
+  ]);
+  const isOlder = BigInt(first.revision) < BigInt(revision);
+  const states = isOlder ? await client.states(signal) : first.states;
+  const rows = Map.groupBy(states, ({ name }) => name);
   return new Map(
-    units.map((unit) => [unit.name, { ...unit, revision, states: states.get(unit.name) ?? [] }]),
+    units.map((unit) => [unit.name, { ...unit, revision, states: rows.get(unit.name) ?? [] }]),
   );
 }

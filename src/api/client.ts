@@ -114,10 +114,18 @@ export class FleetClient {
 
   /** What present machines report of units. */
   async states(signal: AbortSignal): Promise<readonly V2UnitState[]> {
-    const all: V2UnitState[] = [];
-    for await (const page of this.#pages<V2StatePage>('/fleet/v2/states', signal))
-      all.push(...page.states);
-    return all;
+    return (await this.statesAt(signal)).states;
+  }
+
+  /** The same, with a revision from which on events tell of all changes to them. */
+  async statesAt(signal: AbortSignal): Promise<Pick<V2StatePage, 'states' | 'revision'>> {
+    const states: V2UnitState[] = [];
+    let revision: string | undefined;
+    for await (const page of this.#pages<V2StatePage>('/fleet/v2/states', signal)) {
+      states.push(...page.states);
+      revision ??= page.revision;
+    }
+    return { states, revision: revision ?? '0' };
   }
 
   /** What present machines report of one unit, also of one that is gone; without more pages than one. */

@@ -160,6 +160,11 @@ function isUnderWay({ started, ending }: CarriedOut, generation: number): boolea
   return started === generation && ending !== true;
 }
 
+/** Its stops, which come first. */
+export function stopsOf({ actions }: HostPlan): readonly HostAction[] {
+  return actions.filter(({ kind }) => kind === 'stop');
+}
+
 /** The order of a plan: what frees comes first, what is started comes last. */
 const PHASE: Readonly<Record<HostAction['kind'], number>> = {
   stop: 0,

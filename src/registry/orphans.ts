@@ -79,17 +79,30 @@ export async function destroyAll(
 ): Promise<void> {
   let wasStored = false;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
-    try {
-      await destroyUnit(registry, name, signal);
-      wasStored = true;
-    } catch (error) {
-      if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
-    }
-    const found = await findOrphans(registry, name, signal);
+    const [isEnded, found] = await Promise.all([
+      destroyStored(registry, name, signal),
+      findOrphans(registry, name, signal),
+    ]);
+    wasStored ||= isEnded;
     if (found.length === 0 && !wasStored) throw notFound(name);
     if (await endOrphans(registry, found, signal)) return;
   }
   throw tooBusy(name);
+}
+
+/** Says whether there was such a unit. */
+async function destroyStored(
+  registry: Registry,
+  name: UnitName,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await destroyUnit(registry, name, signal);
+    return true;
+  } catch (error) {
+    if (!isFleetError(error, 'UNIT_NOT_FOUND')) throw error;
+    return false;
+  }
 }
 
 /**

@@ -1,0 +1,39 @@
+// How long a host waits for more changes before it acts on those that have come: each pass that loads a unit costs a reload of systemd.
+// Invariant: what is to be stopped is not put off for what is yet to come.
+import type { Clock } from '../src/runtime/clock.ts';
+import type { Reloads } from './reloads.ts';
+
+export interface GatherDeps {
+  readonly clock: Clock;
+  /** What the store asks of this host. */
+  readonly schedule: Readonly<{ revision: bigint; untaken: number }>;
+  readonly reloads: Reloads;
+  /** Something that has come is to be stopped, which costs no reload. */
+  readonly isStopDue: () => boolean;
+}
+
+/** ms; changes that come together are one pass. Where there are several within the first of these, a pause is waited for: half a reload of systemd, */
+const GATHER_MS = 5;
+/** and at least and at most this, */
+const PAUSE_MIN_MS = 20;
+const PAUSE_MAX_MS = 100;
+/** up to this in all, or for as long as a reload takes. */
+const GATHER_MAX_MS = 200;
+
+/** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
+export async function gather(
+  { clock, schedule, reloads, isStopDue }: GatherDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const { worthMs } = reloads;
+  const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
+  const pauseMs = Math.max(PAUSE_MIN_MS, Math.min(worthMs / 2, PAUSE_MAX_MS));
+  let seen = schedule.revision;
+  await clock.sleep(GATHER_MS, signal);
+  let goesOn = schedule.untaken > 1 || schedule.revision !== seen;
+  while (goesOn && clock.now() < end && !isStopDue()) {
+    seen = schedule.revision;
+    await clock.sleep(pauseMs, signal);
+    goesOn = schedule.revision !== seen;
+  }
+}
