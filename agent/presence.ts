@@ -82,7 +82,7 @@ export class Presence {
     return this.#state;
   }
 
-  /** How often the key was registered; grows when the lease was lost meanwhile. */
+  /** How often the key was registered; grows when the lease was lost meanwhile, or the key was another's or gone. */
   get registrations(): number {
     return this.#registrations;
   }
@@ -311,14 +311,19 @@ export class Presence {
     for (;;) {
       const { found, revision } = await this.#look(signal);
       const other = this.#foreign(found);
-      if (other !== undefined) await this.#defend(other, lease, signal);
+      if (other !== undefined) this.#defend(other);
       // Also what we have written ourselves may come late: of a fleetd before us, which was to leave.
-      else if (!this.#isOurs(found, lease) && !this.#hasLeft) await this.#put(lease, signal);
+      if (other !== undefined || (!this.#isOurs(found, lease) && !this.#hasLeft)) {
+        await this.#put(lease, signal);
+        this.#registrations += 1; // what others have made of it meanwhile is not known
+        this.#stateChanged.set();
+      }
       await this.#oneChange(revision + 1n, signal);
     }
   }
 
-  async #defend(other: Machine, lease: LeaseId, signal: AbortSignal): Promise<void> {
+  /** Throws where the id is the other's. */
+  #defend(other: Machine): void {
     const { clock, log } = this.#deps;
     if (clock.now() < this.#claimUntilMs) {
       this.#become('taken');
@@ -329,7 +334,6 @@ export class Presence {
       );
     }
     log.warn({ machine: other.id }, 'another machine claims our machine-id, taking the key back');
-    await this.#put(lease, signal);
   }
 
   async #updates(lease: LeaseId, signal: AbortSignal): Promise<never> {

@@ -59,6 +59,7 @@ export const keptPlans: readonly (readonly [name: string, found: string])[] = [
     'a unit was started again that had ended by itself, and that no leave had stopped',
   ],
   ['follows-a-peer-that-changes', 'a unit was told to leave for what its peer was a moment ago'],
+  ['rows-that-a-twin-took-away', 'rows were missing that a machine of the same id had deleted'],
   ['placed-beside-another-leader', 'a decision from an old picture would place a unit twice'],
   ['evicted-under-the-brake', 'the brake held what a person had given up'],
 ];

@@ -146,17 +146,21 @@ describe('Presence', () => {
     expect(deletes).toEqual([]);
   });
 
-  it('Presence registers again when its lease or its key was taken away', async () => {
+  it('Presence registers again when its lease or its key was taken away, and says so: others may have acted on it', async () => {
     const one = await run('one');
     await registered(one);
+    expect(one.presence.registrations).toBe(1);
+    const changed = one.presence.stateChanged(forever);
     await kv.txn({ then: [{ kind: 'delete', key: keys.machine(id) }] }, forever);
-    await eventually(async () => (await stored()) !== undefined);
+    await eventually(() => one.presence.registrations === 2);
+    await changed;
+    expect(await stored()).toBeDefined();
     const identity = await IdentityFile.open(join(dir, 'one', 'identity.json'), {
       bootId: 'boot',
       machineId: 'm',
     });
     await kv.revokeLease(identity.identity.lease!, forever);
-    await eventually(() => one.presence.registrations === 2);
+    await eventually(() => one.presence.registrations === 3);
     await eventually(async () => (await stored()) !== undefined);
   });
 
