@@ -61,7 +61,7 @@ describe('the documents', () => {
     const served = ['v1', 'v2'].flatMap((version) =>
       [
         ...read(`src/api/routes/${version}.ts`).matchAll(
-          /method: '(\w+)', path: `\$\{base\}([^`]+)`/g,
+          /method: '(\w+)',\s+path: `\$\{base\}([^`]+)`/g,
         ),
       ].map(
         ([, method, path]) =>

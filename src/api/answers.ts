@@ -50,6 +50,17 @@ const v2Unit = z.strictObject({
   text: text.optional(),
   states: z.array(v2UnitState).optional(),
 });
+const failure = z.strictObject({
+  code: z.number().int(),
+  message: text,
+  status: text.optional(),
+  hint: text.optional(),
+});
+const v2UnitAnswer = z.strictObject({
+  status: z.number().int(),
+  unit: v2Unit.optional(),
+  error: failure.optional(),
+});
 const v2Machine = z.strictObject({
   id: text,
   status: z.enum(['ready', 'leaving', 'absent']),
@@ -105,14 +116,7 @@ const v2Event = z.union([
   }),
   z.strictObject({ kind: z.literal('reset') }),
 ]);
-const error = z.strictObject({
-  error: z.strictObject({
-    code: z.number().int(),
-    message: text,
-    status: text.optional(),
-    hint: text.optional(),
-  }),
-});
+const error = z.strictObject({ error: failure });
 
 const page = { revision: text, nextPageToken };
 
@@ -126,6 +130,7 @@ export const answers = {
   V1Discovery: z.looseObject({ kind: z.literal('discovery#restDescription') }),
   V2Unit: v2Unit,
   V2UnitPage: z.strictObject({ units: z.array(v2Unit), ...page }),
+  V2UnitAnswers: z.strictObject({ answers: z.array(v2UnitAnswer) }),
   V2UnitState: v2UnitState,
   V2StatePage: z.strictObject({ states: z.array(v2UnitState), ...page }),
   V2Machine: v2Machine,

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { MachineCache } from '../registry/presence.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Admission } from './admission.ts';
 import type { OptionsCache } from './options-cache.ts';
 import type { V2Daemon } from './types.ts';
 
@@ -27,6 +28,8 @@ export interface Route {
   readonly method: Method;
   /** With `:name` for a part that varies. */
   readonly path: string;
+  /** It has a body of JSON whose parts ask for a place each. */
+  readonly hasParts?: true;
   readonly handle: (call: Call) => Promise<Answer> | Answer;
 }
 
@@ -40,6 +43,7 @@ export interface ApiLog {
 export interface RouteDeps {
   readonly registry: Registry;
   readonly machines: MachineCache;
+  readonly admission: Admission;
   readonly options: OptionsCache;
   readonly clock: Clock;
   readonly log: ApiLog;

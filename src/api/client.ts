@@ -1,8 +1,9 @@
 // What fleetctl speaks with: HTTP to one fleetd, over a unix socket or TCP. Loads nothing but Node, so that fleetctl starts fast.
 // Invariant: an answer that is no success becomes a FleetError with the server's own words; nothing hangs past its timeout.
 import type { IncomingMessage } from 'node:http';
-import { FleetError, isFleetError, type ErrorCode } from '../model/errors.ts';
+import { FleetError, isFleetError } from '../model/errors.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { late, manyConnect, notFleet, retryMs, serverError, unreachable } from './client-errors.ts';
 import {
   Connections,
   parseEndpoint,
@@ -10,8 +11,8 @@ import {
   type Request,
   type Target,
 } from './connections.ts';
+import { UnitBatches } from './unit-batches.ts';
 import type {
-  ApiErrorBody,
   V2Daemon,
   V2Event,
   V2Explanation,
@@ -20,7 +21,9 @@ import type {
   V2PutUnit,
   V2StatePage,
   V2Unit,
+  V2UnitAnswers,
   V2UnitPage,
+  V2UnitRequest,
   V2UnitState,
 } from './types.ts';
 
@@ -39,15 +42,17 @@ export interface Happening {
 
 /** ms; the server breaks the silence of an event stream every 15 s. */
 const SILENCE_MAX_MS = 45_000;
-/** times that a request is sent to a server that has too much to do, and ms that it may have us wait between two. */
+/** times that a request is sent to a server that has too much to do. */
 const BUSY_TRIES_MAX = 10;
-const RETRY_AFTER_MAX_MS = 10_000;
+
+const UNITS_PATH = '/fleet/v2/units';
 
 /** A client of one fleet API. Connections are kept for its lifetime; `close` ends them. */
 export class FleetClient {
   readonly #targets: readonly Target[];
   readonly #timeoutMs: number;
   readonly #connections: Connections;
+  readonly #units: UnitBatches;
   /** They are not reached from this machine itself. */
   readonly #isAway: boolean;
   #answered: Target | undefined;
@@ -60,6 +65,15 @@ export class FleetClient {
     });
     this.#timeoutMs = options.requestTimeoutMs;
     this.#connections = new Connections(options);
+    this.#units = new UnitBatches({
+      alone: (request, signal) => this.#unitAlone(request, signal),
+      together: async (requests, signal) => {
+        const call = { method: 'POST', path: UNITS_PATH, body: { requests } } as const;
+        const { answers } = await this.#json<V2UnitAnswers>(call, signal);
+        if (answers.length === requests.length) return answers;
+        throw unreachable(this.#targets, new Error('requests were left without an answer'));
+      },
+    });
     this.#isAway = options.passage !== undefined;
   }
 
@@ -77,7 +91,7 @@ export class FleetClient {
   async unitsAt(signal: AbortSignal): Promise<Pick<V2UnitPage, 'units' | 'revision'>> {
     const units: V2Unit[] = [];
     let revision = '0';
-    for await (const page of this.#pages<V2UnitPage>('/fleet/v2/units', signal)) {
+    for await (const page of this.#pages<V2UnitPage>(UNITS_PATH, signal)) {
       units.push(...page.units);
       revision = page.revision;
     }
@@ -91,11 +105,11 @@ export class FleetClient {
 
   /** Creates, replaces or changes; answers the unit as it now is, without text and states. */
   async putUnit(name: string, body: V2PutUnit, signal: AbortSignal): Promise<V2Unit> {
-    return await this.#json({ method: 'PUT', path: unitPath(name), body }, signal);
+    return (await this.#units.ask({ name, ...body }, signal)) as V2Unit; // of a PUT
   }
 
   async destroyUnit(name: string, signal: AbortSignal): Promise<void> {
-    await this.#call({ method: 'DELETE', path: unitPath(name) }, signal);
+    await this.#units.ask({ name, destroy: true }, signal);
   }
 
   /** Takes what runs unknown to the store into it, as it runs; `machineID` is needed where several machines run it. */
@@ -181,6 +195,16 @@ export class FleetClient {
 
   close(): void {
     this.#connections.close();
+  }
+
+  async #unitAlone(
+    { name, destroy, ...body }: V2UnitRequest,
+    signal: AbortSignal,
+  ): Promise<V2Unit | undefined> {
+    const path = unitPath(name);
+    if (destroy !== true) return await this.#json<V2Unit>({ method: 'PUT', path, body }, signal);
+    await this.#call({ method: 'DELETE', path }, signal);
+    return undefined;
   }
 
   async *#pages<Page extends { readonly nextPageToken?: string }>(
@@ -285,16 +309,6 @@ const NOT_CONNECTED: ReadonlySet<string | undefined> = new Set([
   'EPERM',
 ]);
 
-/** More clients connect to a unix socket than wait in its queue: nothing was sent. */
-function manyConnect({ name }: Target, cause: unknown): FleetError {
-  const hint = 'Nothing was done; try again, or ask another fleetd.';
-  return new FleetError('API_BUSY', `too many clients connect to ${name} at once`, {
-    cause,
-    hint,
-    details: { retryAfter: '1' },
-  });
-}
-
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }
@@ -313,78 +327,11 @@ function parseBlock(block: string): Happening | undefined {
 }
 
 function unitPath(name: string): string {
-  return `/fleet/v2/units/${encodeURIComponent(name)}`;
+  return `${UNITS_PATH}/${encodeURIComponent(name)}`;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** The server's own words; v2 also carries our code and a hint. */
-function serverError(response: IncomingMessage, text: string): FleetError {
-  const body = errorOf(text);
-  if (body?.message === undefined) return notFleet(response);
-  const { message, hint, status: code } = body;
-  const retryAfter = response.headers['retry-after'];
-  return new FleetError(
-    code === undefined ? codeOfStatus(response.statusCode ?? 0) : (code as ErrorCode), // ours: v2
-    message,
-    {
-      ...(hint === undefined ? {} : { hint }),
-      ...(retryAfter === undefined ? {} : { details: { retryAfter } }),
-    },
-  );
-}
-
-/** After how many ms to ask again; undefined where the answer does not say that one should. */
-function retryMs({ details: { retryAfter } }: FleetError): number | undefined {
-  if (typeof retryAfter !== 'string' || !/^[0-9]{1,6}$/.test(retryAfter)) return undefined;
-  return Math.min(Number(retryAfter) * 1000, RETRY_AFTER_MAX_MS);
-}
-
-function errorOf(text: string): Partial<ApiErrorBody['error']> | undefined {
-  try {
-    return (JSON.parse(text) as Partial<ApiErrorBody> | null)?.error;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
-}
-
-function codeOfStatus(status: number): ErrorCode {
-  if (status === 404) return 'NOT_FOUND';
-  return status >= 500 ? 'STORE_UNAVAILABLE' : 'REQUEST_INVALID';
-}
-
-function notFleet(response: IncomingMessage): FleetError {
-  return new FleetError(
-    'API_UNREACHABLE',
-    `what answers is not fleet's API (status ${response.statusCode ?? 0})`,
-    { hint: 'Look at --endpoint.' },
-  );
-}
-
-function late(targets: readonly Target[], timeoutMs: number, cause: unknown): FleetError {
-  const names = targets.map(({ name }) => name).join(', ');
-  const known = cause instanceof FleetError ? cause : undefined;
-  const why = known === undefined ? '' : `: ${known.message}`;
-  const hint = known?.hint ?? 'Raise --request-timeout, or look at fleetd: journalctl -u fleet';
-  return new FleetError(
-    'API_UNREACHABLE',
-    `no answer from ${names} within ${timeoutMs / 1000} s${why}`,
-    { cause, hint },
-  );
-}
-
-function unreachable(targets: readonly Target[], cause: unknown): FleetError {
-  const names = targets.map((target) => target.name).join(', ');
-  // Where a name has several addresses, Node's error has no message.
-  const inner: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
-  const why = inner instanceof Error ? `: ${inner.message}` : '';
-  return new FleetError('API_UNREACHABLE', `no fleet API at ${names}${why}`, {
-    cause,
-    hint: 'Is fleetd running? systemctl status fleet; or name another with --endpoint.',
-  });
 }

@@ -9,13 +9,14 @@ import {
   type Operation,
   type QueryName,
 } from './operations.ts';
-import { machinesPatch, v1PutUnit, v2PutUnit } from './schema.ts';
+import { machinesPatch, v1PutUnit, v2PutUnit, v2UnitRequests } from './schema.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const bodies: Readonly<Record<BodyName, z.ZodType>> = {
   V1PutUnit: v1PutUnit,
   V2PutUnit: v2PutUnit,
+  V2UnitRequests: v2UnitRequests,
   MachinesPatch: machinesPatch,
 };
 

@@ -1,7 +1,7 @@
 // What each route takes and answers, as data: the OpenAPI document is made of it. routes/ has what they do, docs/api.md explains it.
 import type { AnswerName } from './answers.ts';
 
-export type BodyName = 'V1PutUnit' | 'V2PutUnit' | 'MachinesPatch';
+export type BodyName = 'V1PutUnit' | 'V2PutUnit' | 'V2UnitRequests' | 'MachinesPatch';
 
 export interface Operation {
   readonly summary: string;
@@ -70,6 +70,11 @@ export const v2Operations: Readonly<Record<string, Operation>> = {
     summary: 'Every unit, a page at a time',
     query: paged,
     answers: { 200: 'V2UnitPage' },
+  },
+  'POST /units': {
+    summary: 'Requests for several units, each answered as if it had come alone',
+    body: 'V2UnitRequests',
+    answers: { 200: 'V2UnitAnswers' },
   },
   'GET /units/:name': { summary: 'One unit with its text and states', answers: { 200: 'V2Unit' } },
   'PUT /units/:name': {

@@ -1,7 +1,12 @@
 // What clients send, checked: the edge behind which types are trusted. Every refusal names the field.
 import { z } from 'zod';
 import { FleetError } from '../model/errors.ts';
-import { METADATA_MAX_BYTES, PAGE_ENTRIES_MAX, TXN_OPERATIONS_MAX } from '../model/limits.ts';
+import {
+  METADATA_MAX_BYTES,
+  PAGE_ENTRIES_MAX,
+  TXN_OPERATIONS_MAX,
+  UNIT_REQUESTS_MAX,
+} from '../model/limits.ts';
 import type { MetadataOverride } from '../model/machine.ts';
 import { parseMachineId } from '../model/machine.ts';
 import type { V2PutUnit } from './types.ts';
@@ -32,6 +37,24 @@ export const v2PutUnit = z.strictObject({
   ifHash: z.string().max(40).optional(),
 });
 
+/** One of several requests for units: a PUT of that one, or `destroy`. */
+const v2UnitRequest = v2PutUnit.extend({
+  name: z.string(),
+  destroy: z.literal(true).optional(),
+});
+/** The body of `POST /fleet/v2/units`. */
+export const v2UnitRequests = z.strictObject({
+  requests: z.array(v2UnitRequest).max(UNIT_REQUESTS_MAX),
+});
+/** The same before any of them is looked at: one that is wrong is refused alone. */
+const anyRequests = z.strictObject({ requests: z.array(z.unknown()).max(UNIT_REQUESTS_MAX) });
+
+/** `put` absent: it is to be destroyed. */
+export interface UnitRequest {
+  readonly name: string;
+  readonly put: V2PutUnit | undefined;
+}
+
 /** Old clients write `Value`, and the value as an object. */
 const patchValue = z.union([
   z.string(),
@@ -58,7 +81,24 @@ export function parseV1Unit(body: Uint8Array | undefined): V1PutUnit {
 
 /** Reads the body of a v2 PUT. */
 export function parseV2Unit(body: Uint8Array | undefined): V2PutUnit {
-  const { text, desiredState, ifHash } = checked(v2PutUnit, parseJson(body));
+  return putFrom(checked(v2PutUnit, parseJson(body)));
+}
+
+/** Reads the body of `POST /fleet/v2/units`, but not what is in each request. */
+export function parseUnitRequests(body: Uint8Array | undefined): readonly unknown[] {
+  return checked(anyRequests, parseJson(body)).requests;
+}
+
+/** Reads one of them. */
+export function parseUnitRequest(request: unknown): UnitRequest {
+  const { name, destroy, ...put } = checked(v2UnitRequest, request);
+  if (destroy === undefined) return { name, put: putFrom(put) };
+  const [field] = Object.keys(put);
+  if (field !== undefined) throw invalid(field, "it cannot be beside 'destroy'");
+  return { name, put: undefined };
+}
+
+function putFrom({ text, desiredState, ifHash }: z.output<typeof v2PutUnit>): V2PutUnit {
   if (text === undefined && desiredState === undefined)
     throw invalid('text', "one of 'text' and 'desiredState' must be given");
   return {

@@ -12,6 +12,7 @@ import type { Kv } from '../store/kv.ts';
 import { Admission } from './admission.ts';
 import type { Answer, ApiLog, Call, Route, RouteDeps } from './call.ts';
 import { ClientSockets } from './client-sockets.ts';
+import { failureOf } from './failure.ts';
 import { closeServer, newHttpServer } from './http-server.ts';
 import { listenOn, type Listening, type ListenTarget } from './listen.ts';
 import { Metrics, type Gauge } from './metrics.ts';
@@ -19,7 +20,7 @@ import { OptionsCache } from './options-cache.ts';
 import { EventReaders } from './routes/events.ts';
 import { v1Routes } from './routes/v1.ts';
 import { v2Routes } from './routes/v2.ts';
-import { errorBody, httpStatus, publicError, RETRY_AFTER_SEC, unreachable } from './status.ts';
+import { errorBody, RETRY_AFTER_SEC, unreachable } from './status.ts';
 import type { V2Daemon } from './types.ts';
 import { UnreadableLog } from './unreadable-log.ts';
 
@@ -61,7 +62,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     },
   });
   const server = new ApiServer({ ...options, app, metrics, admission, closing: closing.signal });
-  server.register(routesOf(options, metrics));
+  server.register(routesOf(options, metrics, admission));
   await app.ready();
   const servers: Server[] = [];
   const serve = (request: IncomingMessage, response: ServerResponse): void =>
@@ -81,12 +82,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-function routesOf(options: ApiOptions, metrics: Metrics): readonly Route[] {
+function routesOf(options: ApiOptions, metrics: Metrics, admission: Admission): readonly Route[] {
   const { kv, keys, log, version, clock, tokenLimit } = options;
   const unreadable = new UnreadableLog(log, metrics);
   const deps: RouteDeps = {
     registry: { kv, keys, unreadable: (found, error) => unreadable.note(found, error) },
     machines: new MachineCache(),
+    admission,
     options: new OptionsCache(),
     clock,
     log,
@@ -198,7 +200,7 @@ class ApiServer {
   async #serve(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const reason = this.#options.availability?.();
     if (reason !== undefined) throw unreachable(reason);
-    if (route.method === 'PUT' || route.method === 'PATCH') {
+    if (route.method === 'PUT' || route.method === 'PATCH' || route.hasParts === true) {
       const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase();
       const isPatch = route.method === 'PATCH' && type === 'application/json-patch+json';
       if (type !== 'application/json' && !isPatch) {
@@ -210,12 +212,12 @@ class ApiServer {
     }
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort(new Error('the client is gone')));
-    const leave = await this.#admission.enter(gone.signal);
+    const leave = route.hasParts === true ? undefined : await this.#admission.enter(gone.signal);
     let answer: Answer;
     try {
       answer = await route.handle(callOf(request, gone.signal));
     } finally {
-      leave();
+      leave?.();
     }
     if ('stream' in answer) return await this.#stream(answer, reply, gone);
     return sendJson(reply, answer.status, answer.json, answer.headers);
@@ -247,15 +249,9 @@ class ApiServer {
     const version = versionOf(request.url);
     const refusal = refusalOf(error);
     if (refusal !== undefined) return sendError(reply, version, refusal.status, refusal.error);
-    const shown = publicError(error);
-    const status = httpStatus[shown.code];
-    if (status >= 500 && !reply.raw.destroyed) {
-      const fields = { method: request.method, url: request.url, code: shown.code };
-      // A fault of ours keeps its stack; an expected failure is one line, however many requests meet it.
-      if (shown.code === 'INTERNAL')
-        this.#options.log.error({ ...fields, err: error }, 'request failed by a fault');
-      else this.#options.log.warn({ ...fields, err: shown.message }, 'request failed');
-    }
+    const log = reply.raw.destroyed ? SILENT : this.#options.log;
+    const fields = { method: request.method, url: request.url };
+    const { status, error: shown } = failureOf(error, log, fields);
     if (status === 503) void reply.header('retry-after', String(RETRY_AFTER_SEC));
     return sendError(reply, version, status, shown);
   }
@@ -279,6 +275,13 @@ class ApiServer {
     return sendError(reply, version, 405, error);
   }
 }
+
+/** For whoever is gone. */
+const SILENT: ApiLog = {
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 function callOf(request: FastifyRequest, signal: AbortSignal): Call {
   const at = request.url.indexOf('?');

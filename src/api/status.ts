@@ -100,13 +100,18 @@ function shownMessage(message: string): string {
 
 /** The body of a failure. v1 has a code and a message, with the hint in it; v2 also has our code and the hint by itself. */
 export function errorBody(version: 'v1' | 'v2', status: number, error: FleetError): string {
-  const { hint, code } = error;
-  const message = shownMessage(error.message);
-  const body: ApiErrorBody =
-    version === 'v1'
-      ? { error: { code: status, message: hint === undefined ? message : `${message} (${hint})` } }
-      : {
-          error: { code: status, message, status: code, ...(hint === undefined ? {} : { hint }) },
-        };
+  const body: ApiErrorBody = { error: errorOf(version, status, error) };
   return JSON.stringify(body);
+}
+
+/** What stands in it. */
+export function errorOf(
+  version: 'v1' | 'v2',
+  status: number,
+  { hint, code, message: words }: FleetError,
+): ApiErrorBody['error'] {
+  const message = shownMessage(words);
+  if (version === 'v1')
+    return { code: status, message: hint === undefined ? message : `${message} (${hint})` };
+  return { code: status, message, status: code, ...(hint === undefined ? {} : { hint }) };
 }

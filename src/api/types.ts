@@ -138,6 +138,24 @@ export interface V2MachinePage {
   readonly nextPageToken?: string;
 }
 
+/** One of several requests for units in `POST /fleet/v2/units`: a PUT of the unit, or that it is to be destroyed. */
+export interface V2UnitRequest extends V2PutUnit {
+  readonly name: string;
+  readonly destroy?: true;
+}
+
+/** What became of it: the status that it would have had alone, with the unit or the failure. */
+export interface V2UnitAnswer {
+  readonly status: number;
+  readonly unit?: V2Unit;
+  readonly error?: ApiErrorBody['error'];
+}
+
+/** `POST /fleet/v2/units`: in the order of the requests. */
+export interface V2UnitAnswers {
+  readonly answers: readonly V2UnitAnswer[];
+}
+
 /** `GET /fleet/v2/version`. */
 export interface V2Version {
   readonly version: string;

@@ -63,6 +63,8 @@ export const CLIENT_TIMEOUT_MS = 60_000;
 export const CONNECTIONS_MAX = 1024;
 /** ms that a connection must have been idle before it is closed for a new one. */
 export const CONNECTION_IDLE_MIN_MS = 1_000;
+/** requests for units that travel in one. */
+export const UNIT_REQUESTS_MAX = 64;
 /** requests that one API carries out at once: more would wait in the store instead. */
 export const REQUESTS_AT_ONCE_MAX = 64;
 /** requests that wait for their turn, and ms that one may. */

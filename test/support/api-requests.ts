@@ -88,6 +88,8 @@ const ROUTES = [
   'GET /fleet/v2/daemon',
   'POST /fleet/v2/machines/NAME/evict',
   'POST /fleet/v2/units/NAME/adopt',
+  'POST /fleet/v2/units',
+  'POST /fleet/v2/units',
   `POST /fleet/v2/machines/${MACHINE}/evict`,
   'GET /fleet/v2/openapi.json',
   'GET /metrics',
@@ -243,6 +245,17 @@ function patchBody(random: Random): unknown {
   return Array.from({ length: random(100) === 0 ? 101 : random(4) }, operation);
 }
 
+/** Requests for several units: some of them right, some not. */
+function unitRequests(random: Random): unknown {
+  const one = (): unknown => {
+    const name = pick(random, random(3) === 0 ? NAMES : NAMES.slice(0, GOOD_NAMES));
+    const put = nearlyRightBody(random) as object;
+    return mostly(random, random(3) === 0 ? { name, destroy: true } : { ...put, name });
+  };
+  const count = random(60) === 0 ? 65 : random(5);
+  return { requests: mostly(random, Array.from({ length: count }, one)) };
+}
+
 function body(random: Random, method: string): Buffer | undefined {
   if (method === 'GET' && random(10) > 0) return undefined;
   if (random(3_000) === 0) return Buffer.alloc(10 * 1024 * 1024, '"'); // ten times what is taken
@@ -253,7 +266,9 @@ function body(random: Random, method: string): Buffer | undefined {
       ? anyJson(random)
       : method === 'PATCH'
         ? patchBody(random)
-        : nearlyRightBody(random);
+        : method === 'POST'
+          ? unitRequests(random)
+          : nearlyRightBody(random);
   let text = JSON.stringify(value);
   if (random(12) === 0) text = text.slice(0, random(text.length + 1));
   if (random(40) === 0)

@@ -1,5 +1,5 @@
 // v2 of the API: whole texts, generations, reasons. What fleetctl speaks.
-import { adoptUnit, destroyAll } from '../../registry/orphans.ts';
+import { adoptUnit } from '../../registry/orphans.ts';
 import { findOrphans } from '../../registry/read-orphans.ts';
 import { listHosts, listMachines, type MachineRow } from '../../registry/read-machines.ts';
 import { readBrake } from '../../registry/read-away.ts';
@@ -8,7 +8,7 @@ import { listStates } from '../../registry/read-states.ts';
 import { readLeft } from '../../registry/read-left.ts';
 import { readUnit, type UnitFacts } from '../../registry/read-unit.ts';
 import { listUnits, type Cursor, type UnitRow } from '../../registry/read-units.ts';
-import { notFound, putUnit } from '../../registry/units.ts';
+import { notFound } from '../../registry/units.ts';
 import { evictMachine } from '../../registry/evict.ts';
 import { FleetError } from '../../model/errors.ts';
 import { parseMachineId, type Host } from '../../model/machine.ts';
@@ -20,9 +20,11 @@ import { pageToken, parsePageToken } from '../page-token.ts';
 import { invalid, parseLimit, parseV2Unit } from '../schema.ts';
 import { v2State, v2Unit } from '../render.ts';
 import type { V2Machine, V2Unit, V2Version } from '../types.ts';
-import { fileOfText, refuseActiveTemplate } from '../unit-file.ts';
+import { fileOfText } from '../unit-file.ts';
 import type { EventReaders } from './events.ts';
+import { carryOutEach } from './unit-requests.ts';
 import { stateFilter } from './v1.ts';
+import { destroyOf, putOf } from './v2-units.ts';
 
 /** The routes of v2. */
 export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[] {
@@ -33,6 +35,12 @@ export function v2Routes(deps: RouteDeps, events: EventReaders): readonly Route[
   let document: object | undefined;
   return [
     { method: 'GET', path: `${base}/units`, handle: (call) => getUnits(deps, call) },
+    {
+      method: 'POST',
+      path: `${base}/units`,
+      hasParts: true,
+      handle: (call) => carryOutEach(deps, call),
+    },
     { method: 'GET', path: `${base}/units/:name`, handle: (call) => getUnit(deps, call) },
     { method: 'PUT', path: `${base}/units/:name`, handle: (call) => put(deps, call) },
     { method: 'DELETE', path: `${base}/units/:name`, handle: (call) => destroy(deps, call) },
@@ -99,31 +107,13 @@ async function factsOf(deps: RouteDeps, call: Call): Promise<UnitFacts> {
 }
 
 async function put(deps: RouteDeps, call: Call): Promise<Answer> {
-  const { text, desiredState, ifHash } = parseV2Unit(call.body);
-  const name = checkUnitName(call.params['name'] ?? '');
-  const file = text === undefined ? undefined : fileOfText(name, text);
-  refuseActiveTemplate(name, desiredState);
-  const { outcome, unit, revision } = await putUnit(
-    deps.registry,
-    {
-      name,
-      requestId: deps.newRequestId(),
-      ...(file === undefined ? {} : { file }),
-      ...(desiredState === undefined ? {} : { desiredState }),
-      ...(ifHash === undefined ? {} : { ifHash }),
-    },
-    call.signal,
-  );
-  const answer: V2Unit = { ...v2Unit(unit), revision: revision.toString() };
-  const isNew = outcome === 'created' || outcome === 'replaced';
-  return { status: isNew ? 201 : 200, json: JSON.stringify(answer) };
+  const asked = { name: call.params['name'] ?? '', ...parseV2Unit(call.body) };
+  const { status, unit } = await putOf(deps, asked, call.signal);
+  return { status, json: JSON.stringify(unit) };
 }
 
 async function destroy(deps: RouteDeps, call: Call): Promise<Answer> {
-  const text = call.params['name'] ?? '';
-  const { ok: name } = parseUnitName(text);
-  if (name === undefined) throw notFound(text);
-  await destroyAll(deps.registry, name, call.signal);
+  await destroyOf(deps, call.params['name'] ?? '', call.signal);
   return { status: 204 };
 }
 
