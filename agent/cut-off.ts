@@ -2,7 +2,7 @@
 // Invariant: at any time the timers that are set are of the last renewal that was confirmed, or of an earlier one.
 import { isFleetError } from '../src/model/errors.ts';
 import type { UnitName } from '../src/model/unit.ts';
-import { cutOffTimes, leadMs, type CutOffUnit } from '../src/reconcile/host-cut-off.ts';
+import { cutOffTimes, killLeadMs, leadMs, type CutOffUnit } from '../src/reconcile/host-cut-off.ts';
 import type { CarriedOut } from '../src/reconcile/host-picture.ts';
 import { systemdNameOf } from '../src/unitfile/quadlet-name.ts';
 import { withChildSignal } from '../src/runtime/abort.ts';
@@ -251,7 +251,8 @@ export class CutOff {
       })),
       {
         name: `${name}${KILL}`,
-        atMs: at(killAtMs),
+        // Behind a suspend all may be past. What is killed before its stop has rung counts as ended by itself.
+        atMs: Math.max(at(killAtMs), now + killLeadMs(lease.ttlMs)),
         commands: [[...systemctl, 'kill', '--signal=KILL', '--', ...all]],
       },
     ];

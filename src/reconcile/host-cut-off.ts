@@ -15,7 +15,7 @@ export interface CutOffTimes {
   readonly killAtMs: number;
 }
 
-/** ms before the deadline at which nothing is left of such a unit. */
+/** ms */
 const KILLED_MS = 1_000;
 
 /** The times for one deadline: when the last confirmed renewal was sent, and the ttl. */
@@ -39,7 +39,7 @@ export function leadMs(ttlMs: number, stopTimeoutMs: number | undefined): number
   return Math.min((stopTimeoutMs ?? Infinity) + killLeadMs(ttlMs), ttlMs / 3);
 }
 
-/** A ttl below 10 s, which is for tests, has room for a tenth only. */
-function killLeadMs(ttlMs: number): number {
+/** ms before the deadline at which nothing is left of such a unit. A ttl below 10 s, which is for tests, has room for a tenth only. */
+export function killLeadMs(ttlMs: number): number {
   return Math.min(KILLED_MS, ttlMs / 10);
 }

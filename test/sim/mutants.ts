@@ -372,4 +372,20 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     plan: 'ended-behind-an-interrupted-leave',
   },
+  {
+    name: 'peers-not-compared',
+    fault: 'what is decided by another unit is written though that has changed since',
+    file: 'src/registry/engine-writes.ts',
+    find: 'expected.others ?? []',
+    replace: 'expected.others?.slice(0, 0) ?? []',
+    plan: 'follows-a-peer-that-changes',
+  },
+  {
+    name: 'rows-of-a-twin-believed',
+    fault: "a machine whose key was another's for a while takes its rows for what it wrote",
+    file: 'agent/presence.ts',
+    find: '        this.#registrations += 1; // what',
+    replace: '        // what',
+    plan: 'rows-that-a-twin-took-away',
+  },
 ];

@@ -2,17 +2,16 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { LeaseView } from '../../../agent/cut-off.ts';
 import { localDisk } from '../../../agent/local-disk.ts';
 import { Permits } from '../../../agent/permits.ts';
 import { FleetError } from '../../../src/model/errors.ts';
 import type { UnitName } from '../../../src/model/unit.ts';
 import { systemClock, type Clock } from '../../../src/runtime/clock.ts';
-import { Wake } from '../../../src/runtime/wake.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
 import { eventually } from '../../support/eventually.ts';
 import { FakeSystemd } from '../../support/fake-systemd.ts';
 import { FaultyKv } from '../../support/faulty-kv.ts';
+import { HandLease } from '../../support/hand-lease.ts';
 import { Cluster, MACHINE, startHost, type TestHost } from '../../support/test-host.ts';
 
 const TTL_MS = 30_000;
@@ -21,26 +20,6 @@ const stops = (mark = '', ...options: string[]): string =>
     '\n',
   );
 const plain = '[Service]\nExecStart=/bin/true\n';
-
-/** A lease that the test renews. */
-class HandLease implements LeaseView {
-  readonly ttlMs = TTL_MS;
-  readonly #wake = new Wake();
-  #deadlineMs = -Infinity;
-
-  deadlineMs(): number {
-    return this.#deadlineMs;
-  }
-
-  renew(leftMs = TTL_MS): void {
-    this.#deadlineMs = systemClock.bootMs() + leftMs;
-    this.#wake.set();
-  }
-
-  renewed(signal: AbortSignal): Promise<void> {
-    return this.#wake.changed(signal);
-  }
-}
 
 let kv: FaultyKv;
 let close: () => Promise<void>;
@@ -80,7 +59,7 @@ beforeEach(() => {
   kv = new FaultyKv(store, systemClock);
   systemd = new FakeSystemd();
   cluster = new Cluster(kv);
-  lease = new HandLease();
+  lease = new HandLease(TTL_MS);
   dir = mkdtempSync(join(tmpdir(), 'fleet-cut-'));
   running = [];
 });
@@ -259,7 +238,7 @@ describe('Host with units that stop when it is cut off', () => {
     await steady('b.service');
     await first.kill();
     await cluster.assign({ 'a.service': plain });
-    lease = new HandLease(); // this host does not reach the store's leases
+    lease = new HandLease(TTL_MS); // this host does not reach the store's leases
     await start();
     await quickly(() => systemd.active().join(' ') === 'b.service');
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -299,6 +278,20 @@ describe('Host with units that stop when it is cut off', () => {
     const names = [...systemd.alarmsSet.keys()];
     await systemClock.sleep(1_200, new AbortController().signal);
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
+    const isNew = (): boolean => !names.some((name) => systemd.alarmsSet.has(name));
+    const areNew = async (): Promise<void> => {
+      await quickly(isNew);
+      names.splice(0, names.length, ...systemd.alarmsSet.keys());
+    };
+    lease.renew();
+    await areNew();
+    const wokeAtMs = systemClock.now();
+    sleptMs = TTL_MS - 1_800;
+    await areNew();
+    for (const { name, atMs } of systemd.alarmsSet.values())
+      if (name.endsWith('-kill'))
+        expect(atMs).toBeGreaterThan(wokeAtMs + 950); // the stop rings before it
+      else expect(atMs).toBeLessThan(wokeAtMs);
     sleptMs = TTL_MS; // it is too late to stop in time
     await systemClock.sleep(1_200, new AbortController().signal);
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
@@ -326,7 +319,7 @@ describe('Host with units that stop when it is cut off', () => {
     const names = [...systemd.alarmsSet.keys()];
     await first.kill();
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
-    lease = new HandLease();
+    lease = new HandLease(TTL_MS);
     const { host } = await start();
     await quickly(() => (host.dump() as { synced: boolean }).synced);
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
