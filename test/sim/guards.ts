@@ -1,6 +1,7 @@
 // What `OnPartition=stop` and `Fence=yes` promise, held against each start, each end of a lease and each timer that rings.
 // Invariant: reads the world and changes nothing of it.
 import type { Placement } from '../../src/model/unit.ts';
+import { sha256Of } from '../../src/unitfile/hash.ts';
 import type { Write } from '../../src/store/embedded/mvcc.ts';
 import type { Contents, Place } from './contents.ts';
 import type { SimMachine } from './machine.ts';
@@ -112,13 +113,17 @@ export class Guards {
   }
 
   #checkToken(machine: SimMachine, { name, token, runs }: SystemdUnit): void {
-    const { violated, wasRestored, hasTwin } = this.#world;
+    const { violated, wasRestored, hasTwin, contents } = this.#world;
     if (token === undefined) return violated(`${machine.name} starts ${name} without a token`);
     const at = `${name} ${machine.name}`;
     // Of a global unit each machine guards its own; two machines of one id run the same, and the later token fences the other.
     const isShared = !behaviourOf(runs).global && !hasTwin(machine);
-    const known = isShared ? (this.#tokens.get(name) ?? 0) : 0;
-    const least = Math.max(known, this.#tokensOn.get(at) ?? 0);
+    // From its disk, and replaced meanwhile: what runs elsewhere is its successor, and has a higher one (docs/unit-files.md).
+    const copy = contents().copy(name, machine.id);
+    const isWanted = copy?.release === false && copy.sha256 === sha256Of(runs);
+    const isOld = machine.parts?.presence.state === 'starting' && !isWanted;
+    const known = this.#tokens.get(name) ?? 0;
+    const least = Math.max(isShared && !isOld ? known : 0, this.#tokensOn.get(at) ?? 0);
     if (token <= least)
       violated(
         `${machine.name} starts ${name} with token ${token}, and ${least} was given out${wasRestored() ? ' (restored)' : ''}`,
