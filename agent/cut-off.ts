@@ -105,7 +105,8 @@ export class CutOff {
     const { systemd, clock } = this.#deps;
     while (!this.#isKnown || this.#covered.has(name)) {
       await this.#inTurn(() => this.#renew(signal));
-      if (this.#isKnown) break;
+      // Where the deadline has passed none are set anew: the old ones stay, as behind a suspend, until the next renewal.
+      if (this.#isKnown && !this.#covered.has(name)) break;
       if ((await systemd.alarms(PREFIX, signal)).length === 0) break;
       await clock.sleep(AGAIN_MS, signal);
     }
@@ -114,7 +115,7 @@ export class CutOff {
   }
 
   #mayRing(name: UnitName): boolean {
-    return this.#mayRingForAny || this.#mayRingFor.has(name);
+    return this.#mayRingForAny || this.#mayRingFor.has(name) || this.#covered.has(name);
   }
 
   /** Asks only where that is not known yet: one answer serves all that wait their turn. */

@@ -203,6 +203,24 @@ describe('Host with units that stop when it is cut off', () => {
     await quickly(() => systemd.count('start once.service') === 2);
   });
 
+  it('starts a version without the option only when the alarm of the one before it is gone, where that is late for a suspend', async () => {
+    let sleptMs = 0;
+    const clock = { ...systemClock, bootMs: () => systemClock.bootMs() + sleptMs };
+    lease.renew();
+    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
+    await start('boot-1', clock);
+    await steady('a.service');
+    await steady('b.service');
+    sleptMs = TTL_MS; // the deadline has passed, and the alarms have not rung
+    await cluster.assign({ 'a.service': plain });
+    await quickly(() => !systemd.active().includes('a.service'));
+    await systemClock.sleep(300, new AbortController().signal);
+    expect(systemd.active()).toEqual(['b.service']);
+    lease.renew(2 * TTL_MS);
+    await quickly(() => systemd.active().includes('a.service'));
+    expect(alarms().join()).not.toContain('a.service');
+  });
+
   it('lets a version without the option run on where an alarm of the one before it was set', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
