@@ -189,11 +189,12 @@ export class CutOff {
     // Of now: D-Bus may have answered late, and alarms for a deadline of then would ring at once.
     const leaseMs = lease.deadlineMs();
     const deadlineMs = leaseMs === -Infinity ? this.#deadlineMs : leaseMs;
+    const asleepMs = this.#suspendedMs();
     const alarms = this.#alarmsFor(deadlineMs, units);
-    this.#asleepMs = this.#suspendedMs();
-    if (alarms === undefined) return;
+    if (alarms === undefined) return void (this.#asleepMs = asleepMs);
     this.#mayBeSet = true;
     await systemd.setAlarms(alarms, signal);
+    this.#asleepMs = asleepMs;
     await this.#clear(before, signal);
     this.#cover(names);
     this.#deadlineMs = deadlineMs;

@@ -85,6 +85,8 @@ export class Host {
   readonly #loadFailures = new LoadFailures();
   #plan: HostPlan | undefined;
   #isLeaving = false;
+  /** The last pass has carried out the stops of its plan alone. */
+  #wereStopsOnly = false;
   #failedPasses = 0;
   /** The decision that is on the disk, as `HostDesired.decisions` counts them. */
   #keptDecision = 0;
@@ -275,8 +277,12 @@ export class Host {
 
   #isStopDue(): boolean {
     if (!this.#mirrors.agree || this.#isLeaving) return this.#isLeaving;
-    this.#desired.refresh();
-    return this.#desired.known && stopsOf(planHost(this.#picture())).length > 0;
+    try {
+      this.#desired.refresh();
+      return this.#desired.known && stopsOf(planHost(this.#picture())).length > 0;
+    } catch {
+      return true; // the pass meets the same fault, and says so
+    }
   }
 
   /** Plans and applies once. Answers after how many ms to look again at the latest. */
@@ -292,7 +298,9 @@ export class Host {
     const startable = this.#keep(signal);
     startable.catch(() => undefined); // it is awaited below, or the pass has failed before
     if (plan.actions.length > 0) {
-      const stops = stopsOf(plan); // at once, and what costs a reload behind them
+      // Stops at once, and what costs a reload behind them: but not behind those of the next pass too.
+      const stops = this.#wereStopsOnly ? [] : stopsOf(plan);
+      this.#wereStopsOnly = stops.length > 0;
       await applyActions(
         {
           ...this.#deps,

@@ -1,7 +1,7 @@
 // Many requests, some at a time.
 
-/** requests under way at once: as many as travel in one where they are for units. */
-const REQUESTS_MAX = 64;
+/** requests under way at once: 500 units are not 500 connections. */
+const REQUESTS_MAX = 32;
 
 /** The results of `call` in the order of `items`, at most `atOnce` under way; the first failure rejects. */
 export async function inParallel<Item, Result>(

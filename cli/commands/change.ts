@@ -2,6 +2,7 @@
 // Invariant: one unit's failure never stops the others; the status is 1 if one failed.
 import type { V2Unit } from '../../src/api/types.ts';
 import { FleetError, isFleetError } from '../../src/model/errors.ts';
+import { UNIT_REQUESTS_MAX } from '../../src/model/limits.ts';
 import type { DesiredState, UnitName } from '../../src/model/unit.ts';
 import { withChildSignal } from '../../src/runtime/abort.ts';
 import type { Context } from '../context.ts';
@@ -36,9 +37,12 @@ export async function change(
   const find = finderOf(context, wanted.length);
   let status = 0;
   const views: UnitView[] = [];
-  for (const result of await inParallel(wanted, (argument) =>
-    tried(ask({ context, find, options }, verb, argument)),
-  )) {
+  const asked = await inParallel(
+    wanted,
+    (argument) => tried(ask({ context, find, options }, verb, argument)),
+    UNIT_REQUESTS_MAX,
+  );
+  for (const result of asked) {
     if ('error' in result) status = Math.max(status, report(result.error, context.stderr));
     else if (result.ok !== undefined) views.push(result.ok);
   }

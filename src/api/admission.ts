@@ -34,10 +34,13 @@ export class Admission {
     return this.#waiting.size;
   }
 
-  /** Ends when the request may be carried out, first come first served; throws API_BUSY. Call what it answers when that is done. */
-  async enter(signal: AbortSignal): Promise<() => void> {
+  /**
+   * Ends when the request may be carried out, first come first served; throws API_BUSY, where it waits for more than `waitMs` too. Call what it
+   * answers when that is done.
+   */
+  async enter(signal: AbortSignal, waitMs = REQUEST_WAIT_MAX_MS): Promise<() => void> {
     if (this.#running < REQUESTS_AT_ONCE_MAX) this.#running += 1;
-    else await this.#wait(signal);
+    else await this.#wait(signal, waitMs);
     return () => this.#leave();
   }
 
@@ -53,14 +56,14 @@ export class Admission {
     };
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
+  async #wait(signal: AbortSignal, waitMs: number): Promise<void> {
     if (this.#waiting.size >= REQUESTS_WAITING_MAX)
       throw busy(`${REQUESTS_WAITING_MAX} requests wait already`);
     await withChildSignal(signal, async (child) => {
       const { promise, resolve } = Promise.withResolvers<'entered'>();
       const waiting: Waiting = { enter: () => resolve('entered') };
       this.#waiting.add(waiting);
-      const given = this.#clock.sleep(REQUEST_WAIT_MAX_MS, child).then(() => 'late' as const);
+      const given = this.#clock.sleep(waitMs, child).then(() => 'late' as const);
       given.catch(() => undefined); // ends with the scope
       try {
         if ((await Promise.race([promise, given])) === 'entered') return;
@@ -69,7 +72,7 @@ export class Admission {
         throw error;
       }
       if (!this.#waiting.delete(waiting)) return; // let in at the last moment
-      throw busy(`it has waited for ${REQUEST_WAIT_MAX_MS / 1000} s`);
+      throw busy(`it has waited for ${waitMs / 1000} s`);
     });
   }
 

@@ -21,6 +21,7 @@ import type {
   V2PutUnit,
   V2StatePage,
   V2Unit,
+  V2UnitAnswer,
   V2UnitAnswers,
   V2UnitPage,
   V2UnitRequest,
@@ -69,9 +70,10 @@ export class FleetClient {
       alone: (request, signal) => this.#unitAlone(request, signal),
       together: async (requests, signal) => {
         const call = { method: 'POST', path: UNITS_PATH, body: { requests } } as const;
-        const { answers } = await this.#json<V2UnitAnswers>(call, signal);
-        if (answers.length === requests.length) return answers;
-        throw unreachable(this.#targets, new Error('requests were left without an answer'));
+        const { answers } = await this.#json<Partial<V2UnitAnswers>>(call, signal);
+        const isWhole = Array.isArray(answers) && answers.length === requests.length;
+        if (isWhole && answers.every(isAnswer)) return answers;
+        throw unreachable(this.#targets, new Error('what answers is of another shape'));
       },
     });
     this.#isAway = options.passage !== undefined;
@@ -324,6 +326,10 @@ function parseBlock(block: string): Happening | undefined {
   const data = field('data');
   if (data === undefined) return undefined;
   return { revision: BigInt(field('id') ?? 0), event: JSON.parse(data) as V2Event };
+}
+
+function isAnswer({ status, error }: V2UnitAnswer): boolean {
+  return typeof status === 'number' && (error === undefined || typeof error?.message === 'string');
 }
 
 function unitPath(name: string): string {

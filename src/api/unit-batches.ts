@@ -2,6 +2,7 @@
 // Invariant: each has the outcome that it would have had alone; none waits for another to be made.
 import { isFleetError } from '../model/errors.ts';
 import { BODY_SMALL_BYTES, UNIT_REQUESTS_MAX } from '../model/limits.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { failureIn } from './client-errors.ts';
 import type { V2Unit, V2UnitAnswer, V2UnitRequest } from './types.ts';
 
@@ -22,8 +23,14 @@ interface Waiting {
   readonly settled: PromiseWithResolvers<V2Unit | undefined>;
 }
 
-/** under way at once: while they are, later requests gather. */
+/** under way at once: while they are, later requests gather, */
 const UNDER_WAY_MAX = 2;
+/** but for so many ms only; or so many where each goes by itself. */
+const GATHER_MAX_MS = 250;
+const ALONE_MAX = 32;
+/** ms until one that was refused because the server has too much to do is tried alone; what was refused with it follows one by one. */
+const BUSY_MS = 1_000;
+const BUSY_APART_MS = 20;
 
 /** The requests of one client. */
 export class UnitBatches {
@@ -38,21 +45,41 @@ export class UnitBatches {
   }
 
   /** The unit as it then is; nothing for one that was destroyed. */
-  ask(request: V2UnitRequest, signal: AbortSignal): Promise<V2Unit | undefined> {
-    if (this.#isOld) return this.#send.alone(request, signal);
+  async ask(request: V2UnitRequest, signal: AbortSignal): Promise<V2Unit | undefined> {
+    signal.throwIfAborted();
     const bytes = Buffer.byteLength(request.text ?? '');
-    const settled = Promise.withResolvers<V2Unit | undefined>();
-    this.#waiting.push({ request, bytes, signal, settled });
+    const one = { request, bytes, signal, settled: Promise.withResolvers<V2Unit | undefined>() };
+    this.#waiting.push(one);
     // Behind all that is asked in this turn: a host that hears of many at once loads or unloads them at once.
     if (this.#waiting.length === 1) setImmediate(() => this.#pump());
-    return settled.promise;
+    const done = new AbortController();
+    const late = systemClock.sleep(GATHER_MAX_MS, done.signal).then(() => this.#sendLate(one));
+    late.catch(() => undefined); // it was not
+    const abort = (): void => {
+      this.#take(one);
+      one.settled.reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await one.settled.promise;
+    } finally {
+      done.abort();
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   #pump(): void {
-    while (this.#underWay < UNDER_WAY_MAX && this.#waiting.length > 0) {
-      this.#underWay += 1;
-      void this.#carryOut(this.#nextBatch());
-    }
+    const max = this.#isOld ? ALONE_MAX : UNDER_WAY_MAX;
+    while (this.#underWay < max && this.#waiting.length > 0) void this.#carryOut(this.#nextBatch());
+  }
+
+  /** It has waited for long enough: what is under way may hang. */
+  #sendLate(one: Waiting): void {
+    if (!this.#isOld && this.#waiting.includes(one)) void this.#carryOut(this.#nextBatch());
+  }
+
+  #take(one: Waiting): void {
+    this.#waiting = this.#waiting.filter((other) => other !== one);
   }
 
   /** Those that have waited longest, of one caller, as many as go into a small body. */
@@ -62,8 +89,8 @@ export class UnitBatches {
     let bytes = 0;
     for (const one of this.#waiting) {
       bytes += one.bytes;
-      const fits = count < UNIT_REQUESTS_MAX && bytes <= BODY_SMALL_BYTES / 2; // JSON may be longer
-      if (count > 0 && (one.signal !== first?.signal || !fits)) break;
+      const isFull = count === UNIT_REQUESTS_MAX || bytes > BODY_SMALL_BYTES / 2; // JSON may be longer
+      if (count > 0 && (this.#isOld || isFull || one.signal !== first?.signal)) break;
       count += 1;
     }
     return this.#waiting.splice(0, count);
@@ -71,35 +98,51 @@ export class UnitBatches {
 
   async #carryOut(batch: readonly Waiting[]): Promise<void> {
     const [first] = batch;
-    if (first !== undefined && batch.length > 1 && !this.#isOld)
-      await this.#together(batch, first.signal);
-    else await Promise.all(batch.map((one) => this.#alone(one)));
-    this.#underWay -= 1;
-    this.#pump();
+    if (first === undefined) return;
+    this.#underWay += 1;
+    try {
+      if (batch.length === 1) await this.#alone(first);
+      else await this.#together(batch, first.signal);
+    } catch (error) {
+      for (const { settled } of batch) settled.reject(error);
+    } finally {
+      this.#underWay -= 1;
+      this.#pump();
+    }
   }
 
   async #together(batch: readonly Waiting[], signal: AbortSignal): Promise<void> {
+    const requests = batch.map(({ request }) => request);
     let answers: readonly V2UnitAnswer[];
     try {
-      answers = await this.#send.together(
-        batch.map(({ request }) => request),
-        signal,
-      );
+      answers = await this.#send.together(requests, signal);
     } catch (error) {
-      if (!isFleetError(error, 'NOT_FOUND', 'REQUEST_INVALID'))
-        return batch.forEach(({ settled }) => settled.reject(error));
+      if (!isFleetError(error, 'NOT_FOUND', 'REQUEST_INVALID')) throw error;
       this.#isOld = true; // nothing was done
-      return void (await Promise.all(batch.map((one) => this.#alone(one))));
+      this.#waiting.unshift(...batch);
+      return;
     }
-    const settling = batch.map(async (one, i) => {
-      const { status, unit, error } = answers[i] ?? { status: 0 };
-      if (error === undefined) return one.settled.resolve(unit);
-      const failure = failureIn(status, error);
-      // Nothing was done: alone it is tried again, after a while and more than once.
-      if (isFleetError(failure, 'API_BUSY', 'REGISTRY_BUSY')) return await this.#alone(one);
-      return one.settled.reject(failure);
-    });
-    await Promise.all(settling);
+    let refused = 0;
+    for (const [i, { status, unit, error }] of answers.entries()) {
+      const one = batch[i];
+      if (one === undefined) continue;
+      const failure = error === undefined ? undefined : failureIn(status, error);
+      if (failure === undefined) one.settled.resolve(unit);
+      else if (isFleetError(failure, 'API_BUSY', 'REGISTRY_BUSY')) {
+        refused += 1;
+        void this.#aloneLater(one, BUSY_MS + refused * BUSY_APART_MS);
+      } else one.settled.reject(failure);
+    }
+  }
+
+  /** Nothing was done of it: alone it is also tried more than once. */
+  async #aloneLater(one: Waiting, waitMs: number): Promise<void> {
+    try {
+      await systemClock.sleep(waitMs, one.signal);
+      await this.#alone(one);
+    } catch (error) {
+      one.settled.reject(error);
+    }
   }
 
   async #alone({ request, signal, settled }: Waiting): Promise<void> {

@@ -15,6 +15,8 @@ export interface FencedWrite {
   /** Each on the mod revision of a key. */
   readonly compares: readonly ModCompare[];
   readonly operations: readonly Operation[];
+  /** The key of the record that it is about: a write that compares it too was decided by this one, and is lost with it in the same batch. */
+  readonly about?: string;
 }
 export interface ModCompare {
   readonly key: string;
@@ -90,12 +92,26 @@ async function commitBatch<Write extends FencedWrite>(
         .filter(({ equals }, i) => (found[i]?.modRevision ?? 0n) !== equals)
         .map(({ key }) => key),
     );
-    const losers = left.filter((write) => write.compares.some(({ key }) => moved.has(key)));
+    const losers = losersOf(left, moved);
     if (losers.length === 0) throw new Error('a transaction failed and none of its compares did');
     lost.push(...losers);
     left = left.filter((write) => !losers.includes(write));
   }
   return { committed: [], lost };
+}
+
+/** Those that compare one of these keys, and those that were decided by a loser: they follow it, so one pass in their order finds them. */
+function losersOf<Write extends FencedWrite>(
+  writes: readonly Write[],
+  moved: Set<string>,
+): readonly Write[] {
+  const losers: Write[] = [];
+  for (const write of writes) {
+    if (!write.compares.some(({ key }) => moved.has(key))) continue;
+    losers.push(write);
+    if (write.about !== undefined) moved.add(write.about);
+  }
+  return losers;
 }
 
 /** Cuts the writes into batches under the limits of a transaction; one write is never cut. */

@@ -20,7 +20,9 @@ export function writesOf(keys: Keys, actions: readonly EngineAction[]): readonly
   for (const action of actions) {
     let write = byUnit.get(action.unit);
     if (write === undefined) {
-      write = { unit: action.unit, compares: expectedOf(keys, action), operations: [] };
+      const { unit } = action;
+      const about = keys.unit(unit);
+      write = { unit, about, compares: expectedOf(keys, action), operations: [] };
       writes.push(write);
       byUnit.set(action.unit, write);
     }

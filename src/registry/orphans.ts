@@ -77,14 +77,14 @@ export async function destroyAll(
   name: UnitName,
   signal: AbortSignal,
 ): Promise<void> {
-  let wasStored = false;
+  let wasThere = false;
   for (let attempt = 1; attempt <= CAS_TRIES_MAX; attempt += 1) {
     const [isEnded, found] = await Promise.all([
       destroyStored(registry, name, signal),
       findOrphans(registry, name, signal),
     ]);
-    wasStored ||= isEnded;
-    if (found.length === 0 && !wasStored) throw notFound(name);
+    wasThere ||= isEnded || found.length > 0;
+    if (!wasThere) throw notFound(name);
     if (await endOrphans(registry, found, signal)) return;
   }
   throw tooBusy(name);

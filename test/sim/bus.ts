@@ -99,7 +99,8 @@ export class BusSystemd implements Systemd {
 
   async start(name: UnitName, signal: AbortSignal, check?: CheckStart): Promise<Job> {
     check?.();
-    const job = await this.#call(signal, () => this.#systemd.start(name));
+    const askedAtMs = this.#process.machine.clock.now();
+    const job = await this.#call(signal, () => this.#systemd.start(name, askedAtMs));
     if (job === undefined) throw new FleetError('DBUS_CALL_FAILED', `unit ${name} not found`);
     return { ended: this.#endOf(job) };
   }

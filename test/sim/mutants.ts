@@ -356,10 +356,10 @@ export const mutants: readonly Mutant[] = [
     find: '[isGone, ...unchanged(registry)(one)]',
     replace: 'unchanged(registry)(one)',
     also: {
-      find: '      await destroyUnit(registry, name, signal);\n      wasStored',
+      find: '      destroyStored(registry, name, signal),\n',
       replace:
-        '      await endOrphans(registry, await findOrphans(registry, name, signal), signal);\n' +
-        '      await destroyUnit(registry, name, signal);\n      wasStored',
+        '      endOrphans(registry, await findOrphans(registry, name, signal), signal).then(() =>\n' +
+        '        destroyStored(registry, name, signal)),\n',
     },
     plan: 'destroyed-and-made-anew-as-an-orphan',
   },

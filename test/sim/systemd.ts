@@ -40,7 +40,9 @@ export interface SystemdUnit {
   runs: string;
   activeState: 'inactive' | 'activating' | 'active' | 'deactivating' | 'failed';
   invocations: number;
-  /** Clock time in ms when it was last started. */
+  /** Clock time in ms when its last start was asked, before the way to systemd, */
+  askedAtMs: number;
+  /** and when it was last started. */
   startedAtMs: number;
   /** FLEET_GENERATION of what runs, or ran last. */
   token: number | undefined;
@@ -144,9 +146,10 @@ export class SimSystemd {
   }
 
   /** StartUnit with mode replace; undefined where systemd knows no such unit. */
-  start(name: string): SystemdJob | undefined {
+  start(name: string, askedAtMs = this.#world.now()): SystemdJob | undefined {
     const unit = this.units.get(name);
     if (unit === undefined) return undefined;
+    unit.askedAtMs = askedAtMs;
     const isDown = unit.activeState === 'inactive' || unit.activeState === 'failed';
     const isLet = this.#isLet(unit);
     this.#world.watcher.startAsked(unit, isDown && isLet);
@@ -312,6 +315,7 @@ function newUnit(name: string): SystemdUnit {
     runs: '',
     activeState: 'inactive',
     invocations: 0,
+    askedAtMs: 0,
     startedAtMs: 0,
     token: undefined,
     stoppingBy: undefined,

@@ -1,12 +1,14 @@
 // `POST /fleet/v2/units`: requests for several units in one. What a client asks of a hundred units costs it and fleetd much less so.
-// Invariant: each is carried out, or refused, as if it had come alone; none waits for another.
-import { FleetError } from '../../model/errors.ts';
+// Invariant: each is carried out, or refused, as if it had come alone; only the answer is of all of them.
 import type { Answer, Call, RouteDeps } from '../call.ts';
 import { failureOf } from '../failure.ts';
 import { parseUnitRequest, parseUnitRequests, type UnitRequest } from '../schema.ts';
 import { errorOf } from '../status.ts';
 import type { V2UnitAnswer, V2UnitAnswers } from '../types.ts';
 import { destroyOf, putOf } from './v2-units.ts';
+
+/** ms that one waits for its turn: the others' answers wait with it. What is refused then can be asked alone. */
+const WAIT_MAX_MS = 1_000;
 
 /** Answers all of them, in their order. */
 export async function carryOutEach(deps: RouteDeps, call: Call): Promise<Answer> {
@@ -24,14 +26,14 @@ async function answerTo(
   let request: UnitRequest | undefined;
   try {
     request = parseUnitRequest(asked);
-    const leave = await deps.admission.enter(signal);
+    const leave = await deps.admission.enter(signal, WAIT_MAX_MS);
     try {
       return await carryOut(deps, request, signal);
     } finally {
       leave();
     }
   } catch (error) {
-    if (signal.aborted && !(error instanceof FleetError)) throw error; // the client is gone
+    if (signal.aborted) throw error; // the client is gone
     const { status, error: shown } = failureOf(error, deps.log, { unit: request?.name });
     return { status, error: errorOf('v2', status, shown) };
   }

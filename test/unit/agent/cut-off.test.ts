@@ -1,18 +1,16 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { localDisk } from '../../../agent/local-disk.ts';
 import { Permits } from '../../../agent/permits.ts';
 import { FleetError } from '../../../src/model/errors.ts';
 import type { UnitName } from '../../../src/model/unit.ts';
-import { systemClock, type Clock } from '../../../src/runtime/clock.ts';
-import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
-import { eventually } from '../../support/eventually.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { CutOffFixture, quickly } from '../../support/cut-off-fixture.ts';
 import { FakeSystemd } from '../../support/fake-systemd.ts';
-import { FaultyKv } from '../../support/faulty-kv.ts';
+import type { FaultyKv } from '../../support/faulty-kv.ts';
 import { HandLease } from '../../support/hand-lease.ts';
-import { Cluster, MACHINE, startHost, type TestHost } from '../../support/test-host.ts';
+import { MACHINE, type Cluster, type TestHost } from '../../support/test-host.ts';
 
 const TTL_MS = 30_000;
 const stops = (mark = '', ...options: string[]): string =>
@@ -21,53 +19,25 @@ const stops = (mark = '', ...options: string[]): string =>
   );
 const plain = '[Service]\nExecStart=/bin/true\n';
 
+let fixture: CutOffFixture;
 let kv: FaultyKv;
-let close: () => Promise<void>;
 let systemd: FakeSystemd;
 let cluster: Cluster;
 let lease: HandLease;
 let dir: string;
-let running: TestHost[];
 
-const start = async (boot = 'boot-1', clock: Clock = systemClock): Promise<TestHost> => {
-  const host = await startHost({ kv, systemd, dir, boot, lease, clock });
-  running.push(host);
-  return host;
-};
-const quickly = (check: () => boolean | Promise<boolean>) =>
-  eventually(check, { timeoutMs: 4000, everyMs: 5 });
+const start = (boot?: string): Promise<TestHost> => fixture.start(boot);
+const alarms = (): string[] => fixture.alarms();
+const steady = (name: string): Promise<void> => fixture.steady(name);
 const permit = (name: string): boolean => existsSync(join(dir, 'permit', name));
 const tokenOf = (name: string): number =>
   Number(readFileSync(join(dir, 'env', name), 'utf8').split('=')[1]);
-/** Alarms as 'stop a b 10 s before', sorted. */
-const alarms = (): string[] =>
-  [...systemd.alarmsSet.values()]
-    .map(({ atMs, commands }) => {
-      const last = commands.at(-1) ?? [];
-      const verb = last.find((word) => word === 'stop' || word === 'kill');
-      const names = last.slice(last.indexOf('--') + 1).join(' ');
-      const leftMs = lease.deadlineMs() - systemClock.bootMs() - (atMs - systemClock.now());
-      return `${verb} ${names} ${(leftMs / 1000).toFixed(0)} s before`;
-    })
-    .toSorted();
-const steady = (name: string): Promise<unknown> =>
-  quickly(async () => (await cluster.row(name))?.job === 'done');
 
 beforeEach(() => {
-  const store = openEmbeddedStore({ memory: true, clock: systemClock });
-  close = () => store.close();
-  kv = new FaultyKv(store, systemClock);
-  systemd = new FakeSystemd();
-  cluster = new Cluster(kv);
-  lease = new HandLease(TTL_MS);
-  dir = mkdtempSync(join(tmpdir(), 'fleet-cut-'));
-  running = [];
+  fixture = new CutOffFixture(TTL_MS);
+  ({ kv, systemd, cluster, lease, dir } = fixture);
 });
-afterEach(async () => {
-  for (const host of running) await host.kill();
-  await close();
-  rmSync(dir, { recursive: true, force: true });
-});
+afterEach(() => fixture.end());
 
 describe('Host with units that stop when it is cut off', () => {
   it('starts one only with alarms set, and sets them anew at each renewal', async () => {
@@ -203,24 +173,6 @@ describe('Host with units that stop when it is cut off', () => {
     await quickly(() => systemd.count('start once.service') === 2);
   });
 
-  it('starts a version without the option only when the alarm of the one before it is gone, where that is late for a suspend', async () => {
-    let sleptMs = 0;
-    const clock = { ...systemClock, bootMs: () => systemClock.bootMs() + sleptMs };
-    lease.renew();
-    await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
-    await start('boot-1', clock);
-    await steady('a.service');
-    await steady('b.service');
-    sleptMs = TTL_MS; // the deadline has passed, and the alarms have not rung
-    await cluster.assign({ 'a.service': plain });
-    await quickly(() => !systemd.active().includes('a.service'));
-    await systemClock.sleep(300, new AbortController().signal);
-    expect(systemd.active()).toEqual(['b.service']);
-    lease.renew(2 * TTL_MS);
-    await quickly(() => systemd.active().includes('a.service'));
-    expect(alarms().join()).not.toContain('a.service');
-  });
-
   it('lets a version without the option run on where an alarm of the one before it was set', async () => {
     lease.renew();
     await cluster.assign({ 'a.service': stops(), 'b.service': stops('# b') });
@@ -256,7 +208,7 @@ describe('Host with units that stop when it is cut off', () => {
     await steady('b.service');
     await first.kill();
     await cluster.assign({ 'a.service': plain });
-    lease = new HandLease(TTL_MS); // this host does not reach the store's leases
+    fixture.lease = lease = new HandLease(TTL_MS); // this host does not reach the store's leases
     await start();
     await quickly(() => systemd.active().join(' ') === 'b.service');
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -283,38 +235,6 @@ describe('Host with units that stop when it is cut off', () => {
     ]);
   });
 
-  it('sets them anew after a suspend, in which their clock stood still', async () => {
-    let sleptMs = 0;
-    const clock = { ...systemClock, bootMs: () => systemClock.bootMs() + sleptMs };
-    lease.renew();
-    await cluster.assign({ 'a.service': stops() });
-    await start('boot-1', clock);
-    await steady('a.service');
-    expect(alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
-    sleptMs = 5_000;
-    await quickly(() => alarms().join() === 'kill a.service 6 s before,stop a.service 15 s before');
-    const names = [...systemd.alarmsSet.keys()];
-    await systemClock.sleep(1_200, new AbortController().signal);
-    expect([...systemd.alarmsSet.keys()]).toEqual(names);
-    const isNew = (): boolean => !names.some((name) => systemd.alarmsSet.has(name));
-    const areNew = async (): Promise<void> => {
-      await quickly(isNew);
-      names.splice(0, names.length, ...systemd.alarmsSet.keys());
-    };
-    lease.renew();
-    await areNew();
-    const wokeAtMs = systemClock.now();
-    sleptMs = TTL_MS - 1_800;
-    await areNew();
-    for (const { name, atMs } of systemd.alarmsSet.values())
-      if (name.endsWith('-kill'))
-        expect(atMs).toBeGreaterThan(wokeAtMs + 950); // the stop rings before it
-      else expect(atMs).toBeLessThan(wokeAtMs);
-    sleptMs = TTL_MS; // it is too late to stop in time
-    await systemClock.sleep(1_200, new AbortController().signal);
-    expect([...systemd.alarmsSet.keys()]).toEqual(names);
-  });
-
   it('starts none without a lease, nor where the time left is that of stopping', async () => {
     await cluster.assign({ 'a.service': stops(), 'plain.service': plain });
     await start();
@@ -337,7 +257,7 @@ describe('Host with units that stop when it is cut off', () => {
     const names = [...systemd.alarmsSet.keys()];
     await first.kill();
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
-    lease = new HandLease(TTL_MS);
+    fixture.lease = lease = new HandLease(TTL_MS);
     const { host } = await start();
     await quickly(() => (host.dump() as { synced: boolean }).synced);
     expect([...systemd.alarmsSet.keys()]).toEqual(names);
@@ -377,7 +297,7 @@ describe('Host with units that stop when it is cut off', () => {
     await steady('a.service');
     await steady('b.service');
     await first.kill();
-    systemd = new FakeSystemd();
+    fixture.systemd = systemd = new FakeSystemd();
     for (const name of ['units', 'permit', 'env', 'systemd'])
       rmSync(join(dir, name), { recursive: true });
     kv.faults.fails = new FleetError('STORE_UNAVAILABLE', 'away');

@@ -5,7 +5,14 @@ import { encode } from '../../../src/registry/codec.ts';
 import { keysUnder } from '../../../src/registry/keys.ts';
 import { writesOf } from '../../../src/registry/engine-writes.ts';
 import { openEmbeddedStore } from '../../../src/store/embedded/open.ts';
-import { machineId, machineRecord, unitName } from '../../support/cluster.ts';
+import {
+  cluster,
+  line,
+  machineId,
+  machineRecord,
+  planAll,
+  unitName,
+} from '../../support/cluster.ts';
 import { SimClock } from '../../support/sim-clock.ts';
 
 const never = new AbortController().signal;
@@ -66,6 +73,29 @@ describe('writesOf', () => {
     const expected = { ...release.expected, others: [{ unit: peer, revision: now }] };
     const again = writesOf(keys, [{ ...release, expected }]);
     expect((await commit(kv, fence, again, never)).lost).toEqual([]);
+    void kv.close();
+  });
+
+  it('moves no follower where its peer is not moved after all', async () => {
+    const units = { 'a.service': { on: 'm3' }, 'b.service': { of: ['a.service'] } } as const;
+    const machines = { m1: {}, m2: {}, m3: { presence: 'absent' } } as const;
+    const { actions } = planAll(cluster({ units, machines }));
+    expect(actions.map(line)).toEqual([
+      'evict a.service from m3 to m1 (machine-absent)',
+      'place b.service on m1 (unplaced)',
+    ]);
+    const kv = openEmbeddedStore({ memory: true, clock: new SimClock() });
+    const put = (key: string): Promise<{ revision: bigint }> =>
+      kv.txn({ then: [{ kind: 'put', key, value: 'some' }] }, never);
+    const fence = { key: keys.leader, createRevision: (await put(keys.leader)).revision };
+    await put(keys.machine(machineId('m3'))); // it is back
+    const stored = actions.map((action) => {
+      const others = action.expected.others?.map((other) => ({ ...other, revision: 0n }));
+      const expected = { unit: 0n, placed: 0n, ...(others === undefined ? {} : { others }) };
+      return { ...action, expected };
+    });
+    const { committed, lost } = await commit(kv, fence, writesOf(keys, stored), never);
+    expect([committed, lost.map((write) => write.unit)]).toEqual([[], ['a.service', 'b.service']]);
     void kv.close();
   });
 });
