@@ -83,14 +83,6 @@ export const mutants: readonly Mutant[] = [
     plan: 'token-from-before-a-stop',
   },
   {
-    name: 'decides-behind-a-lost-write',
-    fault: 'the leader goes on deciding from a picture that a lost write has shown to be old',
-    file: 'src/engine/term.ts',
-    find: 'if (this.#hasLost) break;',
-    replace: '',
-    plan: 'decided-before-it-was-told-why',
-  },
-  {
     name: 'back-counts-as-never-gone',
     fault:
       'a new leader takes machines that vanished and are back for machines that were always there',
@@ -136,7 +128,7 @@ export const mutants: readonly Mutant[] = [
     name: 'swapped-under-a-timer',
     fault: 'a version without OnPartition=stop does not wait for a timer that is at work',
     file: 'agent/cut-off.ts',
-    find: 'return this.#mayRingForAny || this.#mayRingFor.has(name);',
+    find: 'return this.#mayRingForAny || this.#mayRingFor.has(name) || this.#covered.has(name);',
     replace: 'return this.#mayRingForAny && this.#mayRingFor.has(name);',
     plan: 'swapped-while-a-timer-rings',
   },
@@ -167,9 +159,8 @@ export const mutants: readonly Mutant[] = [
     name: 'release-skipped',
     fault: 'a unit that must leave a live machine is placed elsewhere at once: start before stop',
     file: 'src/reconcile/engine-decision.ts',
-    find: "if (refusal !== undefined) return [releasing(entry, placed, { kind: 'refused', refusal })];",
-    replace:
-      'if (refusal !== undefined) return decideLost({ picture, filters }, entry, placement, assignment);',
+    find: "return [{ ...releasing(entry, placed, { kind: 'refused', refusal }), expected }];",
+    replace: 'return decideLost({ picture, filters }, entry, placement, assignment);',
   },
   {
     name: 'placed-compare-dropped',
@@ -260,9 +251,13 @@ export const mutants: readonly Mutant[] = [
     name: 'timers-cleared-first',
     fault: 'the old timers are taken away before the new ones are set',
     file: 'agent/cut-off.ts',
-    find: '    await systemd.setAlarms(alarms, signal);\n    await this.#clear(before, signal);\n',
-    replace:
-      '    await this.#clear(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
+    find: '    this.#asleepMs = asleepMs;\n    await this.#clear(before, signal);\n',
+    replace: '    this.#asleepMs = asleepMs;\n',
+    also: {
+      find: '    await systemd.setAlarms(alarms, signal);\n',
+      replace:
+        '    await this.#clear(before, signal);\n    await systemd.setAlarms(alarms, signal);\n',
+    },
     plan: 'cut-off-between-two-timers',
   },
   {
@@ -296,10 +291,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'timer-of-the-version-before',
     fault: 'a version without OnPartition=stop is started under the timers of the one before it',
-    file: 'agent/host.ts',
-    find: '    if (stopsCutOff !== true) await this.#cutOff.spare(name, signal);\n',
-    replace: '',
-    also: { find: '      this.#cutOff.unitsChanged();\n', replace: '' },
+    file: 'agent/cut-off.ts',
+    find: '    while (!this.#isKnown || this.#covered.has(name)) {',
+    replace: '    while (!this.#isKnown) {',
+    also: {
+      find: 'const isLess = this.#isOneTooMany(new Set(watched));',
+      replace: 'const isLess = false;',
+    },
   },
   {
     name: 'token-of-the-store-alone',
