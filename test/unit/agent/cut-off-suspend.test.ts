@@ -19,14 +19,19 @@ beforeEach(() => {
 });
 afterEach(() => fixture.end());
 
+/** Starts a host with one such unit, whose alarms are set. */
+async function startOne(): Promise<CutOffFixture> {
+  fixture.lease.renew();
+  await fixture.cluster.assign({ 'a.service': stops() });
+  await fixture.start('boot-1', clock);
+  await fixture.steady('a.service');
+  expect(fixture.alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
+  return fixture;
+}
+
 describe('Host behind a suspend', () => {
   it('sets them anew after a suspend, in which their clock stood still', async () => {
-    const { systemd, cluster, lease } = fixture;
-    lease.renew();
-    await cluster.assign({ 'a.service': stops() });
-    await fixture.start('boot-1', clock);
-    await fixture.steady('a.service');
-    expect(fixture.alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
+    const { systemd, lease } = await startOne();
     sleptMs = 5_000;
     await quickly(
       () => fixture.alarms().join() === 'kill a.service 6 s before,stop a.service 15 s before',
@@ -54,12 +59,7 @@ describe('Host behind a suspend', () => {
   });
 
   it('sets them anew also where systemd did not answer at first', async () => {
-    const { systemd, cluster, lease } = fixture;
-    lease.renew();
-    await cluster.assign({ 'a.service': stops() });
-    await fixture.start('boot-1', clock);
-    await fixture.steady('a.service');
-    expect(fixture.alarms()).toEqual(['kill a.service 1 s before', 'stop a.service 10 s before']);
+    const { systemd } = await startOne();
     const setAlarms = systemd.setAlarms.bind(systemd);
     let refused = 0;
     systemd.setAlarms = async (all) => {
