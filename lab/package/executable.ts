@@ -44,7 +44,18 @@ export async function buildExecutable(
   await writeFile(config, JSON.stringify(seaConfig({ main, executable, output, assets })));
   await mkdir(path.dirname(output), { recursive: true });
   runNode('--build-sea', config);
+  tryOut(output);
   return { packageDirs };
+}
+
+/** Throws where the executable has something to say besides its version: that V8 refuses a code cache, say, which costs each call 15 ms. */
+function tryOut(executable: string): void {
+  const { error, stderr } = spawnSync(executable, ['version'], {
+    argv0: 'fleetctl',
+    encoding: 'utf8',
+  });
+  if (error !== undefined || stderr !== '')
+    throw new Error(`${executable} version: ${error?.message ?? stderr}`);
 }
 
 /** A cache beside each chunk. */
@@ -52,7 +63,10 @@ async function cacheCode(chunksDir: string): Promise<void> {
   const program = path.join(import.meta.dirname, 'code-cache.ts');
   runNode(program, chunksDir);
   await rehearse(async (args, cwd) => {
-    const child = spawn(node, [program, chunksDir, ...args], { cwd, stdio: 'ignore' });
+    const child = spawn(node, [...nodeOptions, program, chunksDir, ...args], {
+      cwd,
+      stdio: 'ignore',
+    });
     const [status] = (await once(child, 'exit')) as [number | null];
     return status ?? -1;
   });
@@ -79,8 +93,11 @@ export function seaConfig(files: SeaFiles): object {
   };
 }
 
+/** As fleet's Node is run: V8 refuses a code cache that was made under other options. */
 function runNode(...args: readonly string[]): void {
-  const { status, stdout, stderr } = spawnSync(node, args, { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(node, [...nodeOptions, ...args], {
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`node ${args.join(' ')}: ${stdout}${stderr}`);
 }
 
