@@ -53,4 +53,6 @@ export interface RouteDeps {
   readonly daemon: V2Daemon;
   /** New for each request that writes. */
   newRequestId(): string;
+  /** Counts what became of one of several units that were asked for in one request. */
+  countUnit(status: number): void;
 }

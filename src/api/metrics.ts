@@ -10,6 +10,7 @@ export interface Gauge {
 export class Metrics {
   readonly #version: string;
   readonly #requests = new Map<string, number>();
+  readonly #units = new Map<number, number>();
   readonly #gauges: Readonly<Record<string, Gauge>>;
   #unreadable = 0;
 
@@ -22,6 +23,10 @@ export class Metrics {
   countRequest(method: string, route: string, status: number): void {
     const labels = `method="${escaped(method)}",route="${escaped(route)}",status="${status}"`;
     this.#requests.set(labels, (this.#requests.get(labels) ?? 0) + 1);
+  }
+
+  countUnit(status: number): void {
+    this.#units.set(status, (this.#units.get(status) ?? 0) + 1);
   }
 
   countUnreadable(): void {
@@ -38,6 +43,11 @@ export class Metrics {
       '# TYPE fleet_http_requests_total counter',
       ...[...this.#requests].map(
         ([labels, count]) => `fleet_http_requests_total{${labels}} ${count}`,
+      ),
+      '# HELP fleet_http_units_total Units that were asked for in POST /fleet/v2/units, by what became of each.',
+      '# TYPE fleet_http_units_total counter',
+      ...[...this.#units].map(
+        ([status, count]) => `fleet_http_units_total{status="${status}"} ${count}`,
       ),
       '# HELP fleet_registry_unreadable_records_total Reads of records that could not be decoded.',
       '# TYPE fleet_registry_unreadable_records_total counter',

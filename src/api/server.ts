@@ -95,6 +95,7 @@ function routesOf(options: ApiOptions, metrics: Metrics, admission: Admission): 
     tokenLimit,
     daemon: { machineID: '', systemd: 'system', ...options.daemon, version },
     newRequestId: () => randomUUID(),
+    countUnit: (status) => metrics.countUnit(status),
   };
   return [
     ...v1Routes(deps, '/fleet/v1'),

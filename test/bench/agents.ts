@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { UNIT_REQUESTS_MAX } from '../../src/model/limits.ts';
 import { putUnit } from '../../src/registry/units.ts';
 import { keysUnder } from '../../src/registry/keys.ts';
 import { decode } from '../../src/registry/codec.ts';
@@ -20,8 +21,9 @@ import { TRIVIAL } from './lab.ts';
 export const AGENTS_PREFIX = '/agents/';
 const keys = keysUnder(AGENTS_PREFIX);
 const never = new AbortController().signal;
-/** requests of units under way at once, as fleetctl has them */
-const SUBMITTERS = 32;
+/** requests under way at once, as fleetctl has them, each of so many units */
+const REQUESTS = 2;
+const SUBMITTERS = REQUESTS * UNIT_REQUESTS_MAX;
 /** hosts that begin at once */
 const STARTERS = 50;
 /** One heap of more would be busy collecting garbage. */
@@ -66,7 +68,7 @@ const SIZES: readonly Size[] = [
 export const agents: Benchmark = {
   name: 'agents',
   about:
-    'So many agents, up to 500 in a process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory), each with a connection of its own (of 10,000: ten share one) to one real etcd with fsync; one of them, in a process of its own, leads with the engine: from the first request of a unit until the last is reported active. All share two cores.',
+    'So many agents, up to 500 in a process (presence, mirrors, plan and reports as in fleetd; systemd and disk in memory), each with a connection of its own (of 10,000: ten share one) to one real etcd with fsync; one of them, in a process of its own, leads with the engine: from the first request of a unit until the last is reported active. Units are submitted as the API does it for fleetctl, 64 to a request. All share two cores.',
   run: runAgents,
 };
 
@@ -137,7 +139,7 @@ async function measure({ agents: count, units, sharing = 1 }: Size): Promise<Fou
   const connectedSec = (performance.now() - beganMs) / 1000;
   await delay(1_000); // the mirrors of the last
   const atStart = await readEtcd(endpoint);
-  const reportedSec = units === 0 ? 0 : await startUnits(kv, units);
+  const reportedSec = units === 0 ? 0 : await startUnits(kv.grouped(), units);
   const atEnd = await readEtcd(endpoint);
   await delay(3_000);
   const idleFrom = await readEtcd(endpoint);

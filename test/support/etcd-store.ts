@@ -2,6 +2,7 @@
 import { systemClock } from '../../src/runtime/clock.ts';
 import { FleetError } from '../../src/model/errors.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '../../src/store/etcd/open.ts';
+import type { EtcdStore } from '../../src/store/etcd/store.ts';
 import type { Kv, Revision, WatchBatch } from '../../src/store/kv.ts';
 
 /** Never aborts. */
@@ -11,7 +12,7 @@ export const never = new AbortController().signal;
 export async function openStore(
   endpoints: readonly string[],
   overrides: Partial<EtcdStoreOptions> = {},
-): Promise<Kv & AsyncDisposable> {
+): Promise<EtcdStore & AsyncDisposable> {
   let first = true;
   const random = (): number => {
     if (!first) return Math.random();

@@ -14,6 +14,7 @@ const WAIT_MAX_MS = 1_000;
 export async function carryOutEach(deps: RouteDeps, call: Call): Promise<Answer> {
   const requests = parseUnitRequests(call.body);
   const answers = await Promise.all(requests.map((one) => answerTo(deps, one, call.signal)));
+  for (const { status } of answers) deps.countUnit(status);
   const json: V2UnitAnswers = { answers };
   return { status: 200, json: JSON.stringify(json) };
 }

@@ -89,6 +89,21 @@ describe('POST /fleet/v2/units', () => {
     expect((await fixture.call('POST', PATH, body)).status).toBe(status);
   });
 
+  it('counts what became of each', async () => {
+    fixture = await new ApiFixture().start();
+    await post([
+      { name: 'a.service', text: TEXT },
+      { name: 'b.service', text: TEXT },
+      { name: 'none.service', destroy: true },
+    ]);
+    const { text } = await fixture.get('/metrics');
+    const counts = text.split('\n').filter((line) => line.startsWith('fleet_http_units_total'));
+    expect(counts.toSorted()).toEqual([
+      'fleet_http_units_total{status="201"} 2',
+      'fleet_http_units_total{status="404"} 1',
+    ]);
+  });
+
   it('takes JSON only', async () => {
     fixture = await new ApiFixture().start();
     const refused = await post([], { 'content-type': 'text/plain' });
