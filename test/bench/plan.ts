@@ -52,10 +52,9 @@ async function runPlan({ runs, say }: Bench): Promise<Findings> {
       points.push([units, 1e6 / median(besides)]);
       say(`plan: ${words}`);
     }
-    const million = runMillion(kind);
+    const million = runMillion(kind, { runs, say });
     figures.push(...million.figures);
     points.push([MILLION[0], million.usEach]);
-    say(`plan: ${kind}, ${count(MILLION[0])} units`);
     curves.push({
       plot: 'plan',
       name: kind,
@@ -67,8 +66,15 @@ async function runPlan({ runs, say }: Bench): Promise<Findings> {
   return { figures, curves };
 }
 
-/** Once, because it takes long: from records to placements, and one thousand more. */
-function runMillion(kind: Kind): { figures: readonly Figure[]; usEach: number } {
+interface Million {
+  readonly seconds: number;
+  readonly megabytes: number;
+  /** decisions a second, of each thousand more */
+  readonly beside: readonly number[];
+}
+
+/** From records to placements, and a thousand more as often. */
+function planMillion(kind: Kind, runs: number): Million {
   const [units, machines] = MILLION;
   globalThis.gc?.();
   const began = performance.now();
@@ -79,25 +85,39 @@ function runMillion(kind: Kind): { figures: readonly Figure[]; usEach: number } 
   globalThis.gc?.();
   const megabytes = process.memoryUsage().rss / 1e6;
   const beside: number[] = [];
-  for (let run = 0; run < 5; run += 1) {
+  for (let run = 0; run < runs; run += 1) {
     for (let i = 0; i < NEW_UNITS; i += 1) addUnit(picture, units + run * NEW_UNITS + i, kind);
     const { decisions, planMs } = planAway(picture);
     beside.push((decisions / planMs) * 1000);
   }
+  return { seconds, megabytes, beside };
+}
+
+function runMillion(
+  kind: Kind,
+  { runs, say }: Bench,
+): { figures: readonly Figure[]; usEach: number } {
+  const [units, machines] = MILLION;
   const words = `${kind}, ${count(units)} units on ${count(machines)} machines`;
+  const all: Million[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    all.push(planMillion(kind, runs));
+    say(`plan: ${words}, run ${run + 1}`);
+  }
+  const beside = all.flatMap((one) => one.beside);
   const plain = kind === 'plain';
   return {
     figures: [
       {
         what: `${words}: records taken in, all placed, from nothing`,
         unit: 's',
-        values: [seconds],
+        values: all.map(({ seconds }) => seconds),
         ...(plain ? { goal: { atMost: 15 } } : {}),
       },
       {
         what: `${words}: resident memory, records included`,
         unit: 'MB',
-        values: [megabytes],
+        values: all.map(({ megabytes }) => megabytes),
         ...(plain ? { goal: { atMost: 2000 } } : {}),
       },
       {
