@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 
 /**
  * The old generation is cleared when it has grown by 150 %, not fourfold as on a host with much memory, and 2 s after it has grown quiet
- * instead of 30: without units fleetd has 84 MB and not 96, and some 140 and not 180 after it has started and destroyed 500 a few times. At
+ * instead of 30: without units fleetd has 86 MB and not 96 half a minute after its start, and some 140 and not 180 after it has started and destroyed 500 a few times. At
  * 60 % that would be 118, but a listing of 10,000 units would take a sixth longer.
  */
 export function keepHeapSmall(): void {

@@ -1,13 +1,11 @@
 #!/usr/bin/env node
 // fleetd, the process: its name, its arguments, its status. And the first code of its threads.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { keepHeapSmall } from './heap.ts';
 import { fleetd } from './program.ts';
 import type { TermOrder } from './term-messages.ts';
 
 if (isMainThread) {
   process.title = 'fleetd'; // pidof fleetd finds it
-  keepHeapSmall();
   // Not left to the event loop: a connection to a store that no packet reaches ends only when TCP gives up, minutes later.
   void fleetd(process.argv.slice(2)).then((status) => process.exit(status));
 } else if (parentPort !== null) {

@@ -8,6 +8,7 @@ import { VERSION } from '../src/runtime/version.ts';
 import { Wake } from '../src/runtime/wake.ts';
 import type { DaemonOptions } from './daemon.ts';
 import { parseConfig, type ConfigResult } from './config.ts';
+import { keepHeapSmall } from './heap.ts';
 
 const USAGE =
   'usage: fleetd [--config FILE] [--standalone] [--version] [--help]\n       fleetd provision …';
@@ -130,6 +131,7 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
   process.on('SIGUSR1', () => dump.set());
   // Loaded here: its libraries cost more than all that --version and a usage error need.
   const { runDaemon } = await import('./daemon.ts');
+  keepHeapSmall(); // not before that is loaded: V8 would refuse what is compiled of it already
   await runDaemon({
     config,
     readConfig: async () => (await read()).config,

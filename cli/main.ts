@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // fleetctl. The only file of cli/ that touches the process: arguments, environment, outputs, signals, exit status.
-import type * as ChildProcess from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Writable } from 'node:stream';
@@ -11,11 +11,6 @@ import { VERSION } from '../src/runtime/version.ts';
 import type { Child, Io } from './context.ts';
 import { fleetctl } from './fleetctl.ts';
 import { localFiles } from './local-file.ts';
-
-/** Few commands need it, and Node takes 4 ms to load it. */
-function childProcess(): typeof ChildProcess {
-  return process.getBuiltinModule('node:child_process');
-}
 
 function ioOf(signal: AbortSignal): Io {
   const noColour = (process.env['NO_COLOR'] ?? '') !== '' || process.env['TERM'] === 'dumb';
@@ -62,7 +57,7 @@ async function spawnHere(
   signal: AbortSignal,
 ): Promise<number> {
   return await new Promise((resolve, reject) => {
-    const child = childProcess().spawn(program, args, { stdio: 'inherit', env });
+    const child = spawn(program, args, { stdio: 'inherit', env });
     const end = (): void => void child.kill();
     signal.addEventListener('abort', end, { once: true });
     child.once('error', (cause) => {
@@ -83,7 +78,7 @@ async function spawnHere(
 
 /** What it says on its standard error output is kept. */
 function startHere([program = '', ...args]: readonly string[], env: Io['env']): Child {
-  const child = childProcess().spawn(program, args, { stdio: 'pipe', env });
+  const child = spawn(program, args, { stdio: 'pipe', env });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => void (said += text));
   const ended = new Promise<number>((resolve) => {
