@@ -134,6 +134,10 @@ class ThreadTerm {
         if (said.fault === undefined) resolve();
         else reject(errorOf(said.fault));
       });
+      // The log is told by messages: this is what Node itself has to say.
+      worker.stderr.on('data', (text) =>
+        log.warn({ text: String(text) }, 'the thread of the term says'),
+      );
       worker.on('error', reject);
       worker.on('exit', (code) => {
         // What it has found out of the store is lost with it.

@@ -12,6 +12,9 @@ export function spawnTerm({ order, heapMaxMiB }: ThreadOptions): Worker {
     name: 'term',
     workerData: order,
     resourceLimits: { maxOldGenerationSizeMb: heapMaxMiB },
+    // Node would take hold of its own stdout for that of the thread, and the log would then find it busy where it is only slow.
+    stdout: true,
+    stderr: true,
   };
   // An executable has no files that a thread could be given.
   if (isSea()) return new Worker(getAsset(LOADER, 'utf8'), { ...options, eval: true });

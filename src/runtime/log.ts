@@ -1,4 +1,5 @@
 // The log: JSON lines on stdout, the journal does the rest. A message is a constant; facts are fields.
+// Invariant: whoever logs waits for nobody. A journal that is slow, or hangs, holds up no renewal of a lease.
 import { pino } from 'pino';
 
 /** What loops and handlers log with. Fields: component kind unit machine because revision durationMs attempt code err. */
@@ -12,16 +13,29 @@ export interface Log {
   setVerbose(verbose: boolean): void;
 }
 
-/** Opens the log on stdout. Lines are written at once: what was logged before a crash is there. */
+/** Bytes that wait for the reader of stdout; lines beyond them are lost, and their number is logged. */
+const WAITING_MAX = 16 * 2 ** 20;
+
+/** Opens the log on stdout. Lines are written behind the caller's back, and those that still wait as the process exits. */
 export function openLog(verbose: boolean): Log {
+  const out = pino.destination({ dest: 1, sync: false, maxLength: WAITING_MAX });
   const root = pino(
     {
       base: null,
       level: levelOf(verbose),
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ dest: 1, sync: true }),
+    out,
   );
+  let lost = 0;
+  // A full disk takes the log, not the host; and what waits as the process exits would be tried for ever.
+  out.on('error', () => void (out.flushSync = ignore));
+  out.on('drop', () => void (lost += 1));
+  out.on('drain', () => {
+    if (lost === 0) return;
+    root.warn({ lines: lost }, 'the log was not read in time, lines are lost');
+    lost = 0;
+  });
   const children: { level: string }[] = [root];
   const wrap = (logger: typeof root): Log => ({
     error: (fields, message) => logger.error(fields, message),

@@ -37,7 +37,6 @@ interface Size {
   readonly sharing?: number;
   /** seconds until all is reported */
   readonly atMost?: number;
-  readonly once?: boolean;
 }
 
 /** The hosts of one process. */
@@ -62,7 +61,7 @@ const SIZES: readonly Size[] = [
   { agents: 100, units: 1_000, atMost: 3 },
   { agents: 1_000, units: 10_000 },
   // Two cores do not answer the pings of 10,000 connections, every 5 s each, beside all that the agents do.
-  { agents: 10_000, units: 0, sharing: 10, once: true },
+  { agents: 10_000, units: 0, sharing: 10 },
 ];
 
 export const agents: Benchmark = {
@@ -76,8 +75,7 @@ async function runAgents({ runs, say }: Bench): Promise<Findings> {
   const figures: Figure[] = [];
   for (const size of SIZES) {
     const found: Found[] = [];
-    const times = size.once === true ? 1 : runs;
-    for (let run = 0; run < times; run += 1) {
+    for (let run = 0; run < runs; run += 1) {
       found.push(await measure(size));
       say(`agents: ${size.agents} agents, ${size.units} units, run ${run + 1}`);
     }

@@ -15,6 +15,8 @@ export interface Figure {
 /** What is to be reached: of the median, or of its ratio to what it is held against. */
 export type Goal =
   | Readonly<{ atMost: number }>
+  /** Of every single run. */
+  | Readonly<{ neverOver: number }>
   | Readonly<{ atLeast: number }>
   | Readonly<{ ratioAtMost: number }>
   /** Beyond what it is held against, in the figure's unit. */
@@ -75,6 +77,7 @@ export function isReached(figure: Figure): boolean | undefined {
   if (goal === undefined) return undefined;
   const value = median(values);
   if ('atMost' in goal) return value <= goal.atMost;
+  if ('neverOver' in goal) return Math.max(...values) <= goal.neverOver;
   if ('atLeast' in goal) return value >= goal.atLeast;
   if ('ratioAtMost' in goal) return (ratioOf(figure) ?? Infinity) <= goal.ratioAtMost;
   return value - median(against?.values ?? []) <= goal.moreAtMost;
@@ -107,6 +110,7 @@ export const COLUMNS: readonly string[] = [
 function goalWords({ goal, unit }: Figure): string {
   if (goal === undefined) return '';
   if ('atMost' in goal) return `≤ ${number(goal.atMost)} ${unit}`;
+  if ('neverOver' in goal) return `never > ${number(goal.neverOver)} ${unit}`;
   if ('atLeast' in goal) return `≥ ${number(goal.atLeast)} ${unit}`;
   if ('ratioAtMost' in goal) return `≤ ${number(goal.ratioAtMost)} ×`;
   return `≤ + ${number(goal.moreAtMost)} ${unit}`;

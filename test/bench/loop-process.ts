@@ -1,6 +1,7 @@
-// The process that `loop` measures: JSON on stdout.
+// The process that `loop` measures: what it has found goes to the process that began it, its log to stdout as fleetd's does.
 import { keepHeapSmall } from '../../agent/heap.ts';
 import { measureLoop } from './loop.ts';
 
 keepHeapSmall();
-process.stdout.write(JSON.stringify(await measureLoop()));
+const found = await measureLoop();
+process.send?.(found, undefined, undefined, () => process.disconnect?.());

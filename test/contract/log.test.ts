@@ -1,0 +1,88 @@
+// The log of a process whose stdout is read late, badly or not at all: nobody waits for it.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, it } from 'vitest';
+
+const MODULE = new URL('../../src/runtime/log.ts', import.meta.url).href;
+const FIELDS = { text: 'x'.repeat(200) };
+
+interface Line {
+  readonly msg: string;
+  readonly n?: number;
+  readonly lines?: number;
+}
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+/** A process that logs so many lines at once, says so, and exits when it is told to. */
+function logging(count: number, stdout: 'pipe' | number = 'pipe'): ChildProcess {
+  const program = `
+    import { openLog } from '${MODULE}';
+    const log = openLog(false);
+    for (let n = 0; n < ${count}; n += 1) log.info({ n, ...${JSON.stringify(FIELDS)} }, 'line');
+    process.send('logged');
+    process.on('message', (what) => {
+      if (what === 'log') log.info({}, 'one more');
+      else process.exit(0);
+    });`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', stdout, 'inherit', 'ipc'],
+  });
+  children.push(child);
+  return child;
+}
+
+/** Reads until a line is as `isLast` says. */
+async function readUntil(child: ChildProcess, isLast: (line: Line) => boolean): Promise<Line[]> {
+  const lines: Line[] = [];
+  for await (const text of createInterface({ input: child.stdout! })) {
+    lines.push(JSON.parse(text) as Line);
+    if (isLast(lines.at(-1)!)) break;
+  }
+  return lines;
+}
+
+/** Tells it to exit, and waits until it has. */
+async function exit(child: ChildProcess): Promise<void> {
+  const exited = once(child, 'exit');
+  child.send('exit');
+  expect(await exited).toEqual([0, null]);
+}
+
+describe('the log', () => {
+  it('keeps nobody waiting whose stdout is not read, and loses no line of it', async () => {
+    const child = logging(20_000);
+    expect(await once(child, 'message')).toContain('logged');
+    const lines = await readUntil(child, ({ n }) => n === 19_999);
+    expect(lines.map(({ n }) => n)).toEqual(Array.from({ length: 20_000 }, (_, n) => n));
+    await exit(child);
+  });
+
+  it('writes what still waits as the process exits', async () => {
+    const child = logging(20_000);
+    expect(await once(child, 'message')).toContain('logged');
+    const [lines] = await Promise.all([readUntil(child, () => false), exit(child)]);
+    expect(new Set(lines.map(({ n }) => n)).size).toBe(20_000);
+  });
+
+  it('says how many lines are lost where nobody reads for very long', async () => {
+    const child = logging(100_000);
+    expect(await once(child, 'message')).toContain('logged');
+    const lines = await readUntil(child, ({ msg }) => msg.includes('lost'));
+    expect(lines.at(-1)!.lines).toBeGreaterThan(0);
+    expect(lines).toHaveLength(100_000 - lines.at(-1)!.lines! + 1);
+    await exit(child);
+  });
+
+  it('outlives a disk without room', async () => {
+    const child = logging(10, openSync('/dev/full', 'w'));
+    expect(await once(child, 'message')).toContain('logged');
+    child.send('log');
+    await exit(child);
+  });
+});
