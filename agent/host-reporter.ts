@@ -34,12 +34,14 @@ export interface HostReporterDeps {
     plan: () => HostPlan | undefined;
     refusals: () => ReadonlyMap<UnitName, HostRefusal>;
     isRunning: (name: UnitName) => boolean;
+    /** Whether more jobs are to end. */
+    hasMoreJobs: () => boolean;
   }>;
 }
 
 /** ms; ends of jobs that come together are one report. */
 const GATHER_MS = 10;
-/** ms; the same, once more than so many have: each report looks at all rows of the host. */
+/** ms; the same at most, once more than so many have and while others are to follow: each report looks at all rows of the host. */
 const GATHER_MANY_MS = 40;
 const MANY = 8;
 /** ms between two looks at all units: while something moves, and when nothing does. */
@@ -181,7 +183,10 @@ export class HostReporter {
       await Promise.race(waits);
     });
     signal.throwIfAborted();
-    await clock.sleep(this.#touched.size > MANY ? GATHER_MANY_MS : GATHER_MS, signal);
+    const end = clock.now() + GATHER_MANY_MS;
+    const goesOn = (): boolean => this.#touched.size > MANY && this.#deps.view.hasMoreJobs();
+    do await clock.sleep(GATHER_MS, signal);
+    while (goesOn() && clock.now() < end);
   }
 
   async #reportTouched(signal: AbortSignal): Promise<void> {

@@ -140,6 +140,7 @@ export class Host {
       plan: () => this.#plan,
       refusals: () => this.#loadFailures.joinedWith(this.#plan?.refusals),
       isRunning: (name: UnitName) => this.#jobs.isRunning(name),
+      hasMoreJobs: () => this.#jobs.hasMore,
     };
     this.#reporter = new HostReporter({ ...deps, report, view });
   }

@@ -85,6 +85,11 @@ export class UnitJobs {
     return this.#starts.size === 0 && this.awaitedStops.length === 0;
   }
 
+  /** Whether more jobs are to end here. */
+  get hasMore(): boolean {
+    return this.#running.size > 0 || this.#starts.size > 0 || this.#stops.size > 0;
+  }
+
   /** Units whose stop systemd has not refused. */
   get awaitedStops(): readonly UnitName[] {
     return [...this.#stops.keys()].filter((name) => !this.#refusedStops.has(name));
@@ -207,13 +212,17 @@ export class UnitJobs {
     this.#running.set(name, generation);
     try {
       const end = await endOf(job, signal);
-      if (end === 'done') return await this.#noteStart(name, generation, { job: end }, signal);
-      const result = await this.#resultOf(name, signal);
+      const result = end === 'done' ? undefined : await this.#resultOf(name, signal);
+      this.#hasEnded(name, generation);
       const why = result === undefined ? {} : { result };
       await this.#noteStart(name, generation, { job: end, ...why }, signal);
     } finally {
-      if (this.#running.get(name) === generation) this.#running.delete(name);
+      this.#hasEnded(name, generation);
     }
+  }
+
+  #hasEnded(name: UnitName, generation: number): void {
+    if (this.#running.get(name) === generation) this.#running.delete(name);
   }
 
   async #resultOf(name: UnitName, signal: AbortSignal): Promise<string | undefined> {

@@ -27,6 +27,8 @@ let reporter: HostReporter;
 let end: AbortController;
 /** What systemd says of the unit. */
 let active: string;
+/** More jobs are to end. */
+let hasMoreJobs: boolean;
 /** The next write is not answered, and carried out by `land`. */
 let isLate: boolean;
 let late: Txn[];
@@ -35,6 +37,7 @@ beforeEach(() => {
   clock = handClock();
   store = new MemoryStore({ clock: systemClock });
   [active, isLate, late, end] = ['active', false, [], new AbortController()];
+  hasMoreJobs = false;
   const machine = machineId('m1');
   const done = { name: A, hash: 'h', sha256: 's', generation: 1, desiredState: 'launched' };
   const record = { ...done, started: 1, job: 'done' } as unknown as CarriedOut;
@@ -59,6 +62,7 @@ beforeEach(() => {
       plan: () => NO_PLAN,
       refusals: () => new Map(),
       isRunning: () => false,
+      hasMoreJobs: () => hasMoreJobs,
     },
   };
   reporter = new HostReporter(deps as unknown as HostReporterDeps);
@@ -120,6 +124,20 @@ describe('HostReporter', () => {
       expect(await row()).toBe('active');
     },
   );
+
+  it.for([
+    { more: true, seen: 'active', what: 'waits a little for those that follow' },
+    { more: false, seen: 'failed', what: 'reports many ends at once when none is to follow' },
+  ])('$what', async ({ more, seen }) => {
+    await pass(10_000);
+    [active, hasMoreJobs] = ['failed', more];
+    for (let n = 0; n < 10; n += 1) reporter.touch(`u${n}.service` as UnitName);
+    reporter.touch(A);
+    await pass(20);
+    expect(await row()).toBe(seen);
+    await pass(40);
+    expect(await row()).toBe('failed');
+  });
 
   it('reports a unit that one plan after the other starts', async () => {
     await pass(10_000);
