@@ -8,8 +8,10 @@ export interface GatherDeps {
   /** What the store asks of this host. */
   readonly schedule: Readonly<{ revision: bigint; untaken: number }>;
   readonly reloads: Reloads;
-  /** Something that has come is to be stopped, which costs no reload. */
-  readonly isStopDue: () => boolean;
+  /** Takes in what has come, and asks what has to be known of it. Answers whether something is to be stopped, which costs no reload. */
+  readonly look: () => boolean;
+  /** What is asked, and whether all of it is answered. */
+  readonly questions: Readonly<{ isAsking: boolean }>;
 }
 
 /** ms; changes that come together are one pass. Where there are several within the first of these, a pause is waited for: half a reload of systemd, */
@@ -22,18 +24,20 @@ const GATHER_MAX_MS = 200;
 
 /** A change that comes alone goes on at once; a row of them is waited for until it pauses. */
 export async function gather(
-  { clock, schedule, reloads, isStopDue }: GatherDeps,
+  { clock, schedule, reloads, questions, look }: GatherDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const { worthMs } = reloads;
   const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
   const pauseMs = Math.max(PAUSE_MIN_MS, Math.min(worthMs / 2, PAUSE_MAX_MS));
   let seen = schedule.revision;
+  const isRow = schedule.untaken > 1;
+  if (schedule.untaken > 0) look();
   await clock.sleep(GATHER_MS, signal);
-  let goesOn = schedule.untaken > 1 || schedule.revision !== seen;
-  while (goesOn && clock.now() < end && !isStopDue()) {
+  let goesOn = isRow || schedule.revision !== seen;
+  while (goesOn && clock.now() < end && !look()) {
     seen = schedule.revision;
     await clock.sleep(pauseMs, signal);
-    goesOn = schedule.revision !== seen;
+    goesOn = schedule.revision !== seen || questions.isAsking;
   }
 }

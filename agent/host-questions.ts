@@ -53,6 +53,11 @@ export class HostQuestions {
     return states;
   }
 
+  /** Something that was asked has no answer yet. */
+  get isAsking(): boolean {
+    return this.#names.size > 0 || this.#files.size > 0;
+  }
+
   /** Notes what a plan asks. */
   ask({ ask }: HostPlan): void {
     for (const name of ask.names) this.#names.add(name);

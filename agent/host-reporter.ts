@@ -10,7 +10,6 @@ import type { CarriedOut, Wanted } from '../src/reconcile/host-picture.ts';
 import type { HostPlan, HostRefusal } from '../src/reconcile/host-plan.ts';
 import { NOTHING, stateRows, type Look } from '../src/reconcile/host-rows.ts';
 import type { HostReport, Report } from '../src/registry/report.ts';
-import { withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import { runTogether } from '../src/runtime/tasks.ts';
@@ -177,11 +176,7 @@ export class HostReporter {
       ? Math.min(this.#allAtMs(), underWayAtMs) - clock.now()
       : QUIET_MS;
     const waitMs = Math.max(GATHER_MS, dueMs);
-    await withChildSignal(signal, async (child) => {
-      const waits = [clock.sleep(Math.min(waitMs, QUIET_MS), child), this.#wake.changed(child)];
-      for (const wait of waits) wait.catch(() => undefined);
-      await Promise.race(waits);
-    });
+    await this.#wake.changedWithin(clock, Math.min(waitMs, QUIET_MS), signal);
     signal.throwIfAborted();
     const end = clock.now() + GATHER_MANY_MS;
     const goesOn = (): boolean => this.#touched.size > MANY && this.#deps.view.hasMoreJobs();

@@ -243,6 +243,7 @@ export class Host {
   async #passes(signal: AbortSignal): Promise<never> {
     const { clock, log } = this.#deps;
     const { schedule } = this.#mirrors;
+    const look = (): boolean => this.#look();
     let isRecovered = false;
     for (;;) {
       signal.throwIfAborted();
@@ -264,23 +265,23 @@ export class Host {
       } finally {
         this.#passed.set();
       }
-      await withChildSignal(signal, async (child) => {
-        const waits = [clock.sleep(waitMs, child), this.#wake.changed(child)];
-        for (const wait of waits) wait.catch(() => undefined);
-        await Promise.race(waits);
-      });
+      await this.#wake.changedWithin(clock, waitMs, signal);
       await gather(
-        { clock, schedule, reloads: this.#reloads, isStopDue: () => this.#isStopDue() },
+        { clock, schedule, reloads: this.#reloads, questions: this.#questions, look },
         signal,
       );
     }
   }
 
-  #isStopDue(): boolean {
+  /** Asks what the next pass has to know. Answers whether it has something to stop. */
+  #look(): boolean {
     if (!this.#mirrors.agree || this.#isLeaving) return this.#isLeaving;
     try {
       this.#desired.refresh();
-      return this.#desired.known && stopsOf(planHost(this.#picture())).length > 0;
+      if (!this.#desired.known) return false;
+      const plan = planHost(this.#picture());
+      this.#questions.ask(plan);
+      return stopsOf(plan).length > 0;
     } catch {
       return true; // the pass meets the same fault, and says so
     }

@@ -16,6 +16,9 @@ import { submitNew, submitUnit, type Submitted } from '../submit.ts';
 import { sayVerdicts } from '../verdict.ts';
 import { waitForGoals } from '../wait.ts';
 
+/** units that are asked for at once: as many as two requests hold, so that one can follow the other at once */
+const AT_ONCE = 2 * UNIT_REQUESTS_MAX;
+
 export interface ChangeOptions {
   readonly replace: boolean;
   readonly noBlock: boolean;
@@ -40,7 +43,7 @@ export async function change(
   const asked = await inParallel(
     wanted,
     (argument) => tried(ask({ context, find, options }, verb, argument)),
-    UNIT_REQUESTS_MAX,
+    AT_ONCE,
   );
   for (const result of asked) {
     if ('error' in result) status = Math.max(status, report(result.error, context.stderr));

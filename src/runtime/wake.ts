@@ -1,4 +1,6 @@
 // A flag that wakes one loop: events set it, the loop does the work.
+import { withChildSignal } from './abort.ts';
+import type { Clock } from './clock.ts';
 
 /** Set any number of times, consumed once. `changed` ends at once when the flag is already up. */
 export class Wake {
@@ -25,5 +27,14 @@ export class Wake {
       });
     }
     this.#up = false;
+  }
+
+  /** As `changed`, and ends after so many ms too. */
+  async changedWithin(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+    await withChildSignal(signal, async (child) => {
+      const waits = [clock.sleep(ms, child), this.changed(child)];
+      for (const wait of waits) wait.catch(() => undefined);
+      await Promise.race(waits);
+    });
   }
 }

@@ -10,7 +10,7 @@ export type SendGroup = (
   signal: AbortSignal,
 ) => Promise<readonly TxnResult[]>;
 
-/** Requests under way at once: while they are, later transactions gather. One alone never waits. */
+/** Requests under way at once: while they are, later transactions gather. One alone waits for the end of its turn only: what is asked in it travels together. */
 const REQUESTS_MAX = 2;
 
 /** The keys of both branches. */
@@ -38,6 +38,7 @@ export class TxnGroups {
   readonly #send: SendGroup;
   #waiting: Waiting[] = [];
   #underWay = 0;
+  #isPumpDue = false;
 
   constructor(send: SendGroup) {
     this.#send = send;
@@ -53,12 +54,21 @@ export class TxnGroups {
     };
     signal.addEventListener('abort', abort, { once: true });
     this.#waiting.push(one);
-    this.#pump();
+    this.#pumpSoon();
     try {
       return await one.settled.promise;
     } finally {
       signal.removeEventListener('abort', abort);
     }
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    setImmediate(() => {
+      this.#isPumpDue = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {
@@ -89,7 +99,7 @@ export class TxnGroups {
       for (const { settled } of group) settled.reject(error);
     }
     this.#underWay -= 1;
-    this.#pump();
+    this.#pumpSoon(); // who has an answer now may have more to ask
   }
 
   /** Takes the longest waiting one and those behind it that fit; who does not fit keeps its place. */

@@ -1,7 +1,6 @@
 // One watch on one member, read until it ends. After a loss it is never resumed: whoever watches lists again.
 // Invariant: what is told is complete up to the last batch: a stream that may have lost something, or lives without telling, ends with an error.
 import type { IWatchResponse } from 'etcd3';
-import { withChildSignal } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { FleetError } from '../../model/errors.ts';
 import type { Revision, WatchBatch, WatchEvent } from '../kv.ts';
@@ -127,11 +126,7 @@ class Watch {
     if (members.closed) throw closedError();
     const dueMs = this.#silentAt() - clock.now();
     if (dueMs > 0) {
-      await withChildSignal(signal, async (child) => {
-        const waits = [clock.sleep(dueMs, child), this.#inbox.wake.changed(child)];
-        for (const wait of waits) wait.catch(() => undefined);
-        await Promise.race(waits);
-      });
+      await this.#inbox.wake.changedWithin(clock, dueMs, signal);
     } else if (this.#openedAt === undefined && this.#mux.askedAt === undefined) {
       // Its answer is no message to any watch: its revision says nothing (etcd issue 15220).
       this.#mux.ask();
