@@ -3,7 +3,13 @@
 // others may have given up by now: its unit may run elsewhere, with a later token.
 import { FleetError, isFleetError } from '../src/model/errors.ts';
 import type { UnitName } from '../src/model/unit.ts';
-import { raiseToken, STARTS_A_TOKEN_MAX, takeToken, type AskedBy } from '../src/registry/fence.ts';
+import {
+  raiseToken,
+  readToken,
+  STARTS_A_TOKEN_MAX,
+  takeToken,
+  type AskedBy,
+} from '../src/registry/fence.ts';
 import type { Registry } from '../src/registry/registry.ts';
 import { aborted, withChildSignal } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
@@ -71,6 +77,14 @@ export class Fencing {
     const { clock, lease } = this.#deps;
     if (clock.bootMs() < lease.deadlineMs()) return;
     throw new FleetError('STORE_UNAVAILABLE', "this machine's lease has not been renewed in time");
+  }
+
+  /**
+   * From now on this host also knows what the store has given out until now: to a unit that is this host's alone from here on, and that ran elsewhere before.
+   * A start of it without the store has a later token. Throws STORE_UNAVAILABLE.
+   */
+  async learn(signal: AbortSignal): Promise<void> {
+    await this.#deps.tokens.raise(await readToken(this.#deps.registry, signal));
   }
 
   /** The store may have gone back: it is told of the highest token that this host knows. */

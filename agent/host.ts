@@ -334,7 +334,9 @@ export class Host {
     const texts = this.#questions.texts;
     const desired = this.#desired.toKeep();
     try {
-      const isWhole = await keepDesired({ kept, unitDir, machine, texts, desired }, signal);
+      const learnTokens = (child: AbortSignal): Promise<void> => this.#fencing.learn(child);
+      const input = { kept, unitDir, machine, texts, desired, learnTokens };
+      const isWhole = await keepDesired(input, signal);
       if (isWhole) this.#keptDecision = decisions;
     } catch (error) {
       signal.throwIfAborted();

@@ -222,8 +222,11 @@ export class Presence {
       if (!(await this.#claim(other, { found, lease }, signal))) return false;
     }
     // As a fleetd before this one has left it, under the lease that goes on: nothing is written.
-    if (this.#isOurs(found, lease)) this.#written = found.value;
-    else await this.#put(lease, signal);
+    if (this.#isOurs(found, lease)) this.#written = this.#value();
+    else if (other !== undefined) await this.#put(lease, signal);
+    // Of two machines that found it free at the same time, one is the first: the other looks again, and finds that.
+    else if (!(await this.#put(lease, signal, found?.modRevision ?? 0n)))
+      return await this.#register(lease, signal);
     return true;
   }
 
@@ -233,7 +236,7 @@ export class Presence {
   }
 
   /** It says what we say, and hangs on the lease that we renew: the same words under another lease go with that one. */
-  #isOurs(found: KeyValue | undefined, lease: LeaseId): found is KeyValue {
+  #isOurs(found: KeyValue | undefined, lease: LeaseId): boolean {
     return found?.value === this.#value() && found.lease === lease;
   }
 
@@ -343,10 +346,14 @@ export class Presence {
     }
   }
 
-  async #put(lease: LeaseId, signal: AbortSignal): Promise<void> {
-    const value = this.#value();
-    await this.#deps.kv.txn({ then: [{ kind: 'put', key: this.#key, value, lease }] }, signal);
-    this.#written = value;
+  /** `over`: only where the key is still of this revision. Answers whether it was written. */
+  async #put(lease: LeaseId, signal: AbortSignal, over?: Revision): Promise<boolean> {
+    const [key, value] = [this.#key, this.#value()];
+    const compares = over === undefined ? [] : [{ key, target: 'mod' as const, equals: over }];
+    const txn = { compares, then: [{ kind: 'put' as const, key, value, lease }] };
+    const { succeeded } = await this.#deps.kv.txn(txn, signal);
+    if (succeeded) this.#written = value;
+    return succeeded;
   }
 
   #value(): string {

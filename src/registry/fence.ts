@@ -68,6 +68,12 @@ export async function takeToken(
   });
 }
 
+/** The highest token that the store has given out; 0 for none. */
+export async function readToken({ kv, keys }: Registry, signal: AbortSignal): Promise<number> {
+  const { gets } = await kv.txn({ then: [{ kind: 'get', key: keys.fence }] }, signal);
+  return tokenIn(gets[0]);
+}
+
 /** Makes the store's number at least `least`: it may have come from a backup. */
 export async function raiseToken(
   { kv, keys }: Registry,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Disk } from '../../../agent/disk.ts';
 import { IdentityFile } from '../../../agent/identity.ts';
@@ -30,14 +31,17 @@ interface Runs {
   kill(): Promise<void>;
 }
 
-async function run(host: string, { disk = localDisk }: { disk?: Disk } = {}): Promise<Runs> {
+async function run(
+  host: string,
+  { disk = localDisk, store = kv }: { disk?: Disk; store?: Kv } = {},
+): Promise<Runs> {
   const identity = await IdentityFile.open(
     join(dir, host, 'identity.json'),
     { bootId: 'boot', machineId: 'm' },
     { disk, newId: randomUUID },
   );
   const presence = new Presence({
-    kv,
+    kv: store,
     keys,
     clock: systemClock,
     random: () => 0.5,
@@ -124,6 +128,34 @@ describe('Presence', () => {
     await first.kill();
     await registered(second);
     expect((await stored())!.machine.hostname).toBe('two');
+  });
+
+  it('Presence leaves the key to one of two machines of the same id that find it free at the same time', async () => {
+    const looks = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const both = await Promise.all(
+      looks.map(async (look, n) => {
+        // What the first look of one has found is known to it when the other has looked too.
+        const txn: Kv['txn'] = async (asked, signal) => {
+          const found = await kv.txn(asked, signal);
+          look.resolve();
+          await Promise.all(looks.map(({ promise }) => promise));
+          return found;
+        };
+        const store = new Proxy(kv, {
+          get(target, name) {
+            const value: unknown = name === 'txn' ? txn : Reflect.get(target, name, target);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        });
+        return await run(`m${n}`, { store });
+      }),
+    );
+    const states = (): readonly string[] => both.map(({ presence }) => presence.state).sort();
+    await eventually(() => states().join(' ') === 'registered taken', { timeoutMs: 10_000 });
+    const before = await stored();
+    await delay(300);
+    expect(await stored()).toEqual(before);
+    expect(states()).toEqual(['registered', 'taken']);
   });
 
   it('Presence takes over the key of a boot before without a moment in which it is gone', async () => {
