@@ -3,5 +3,5 @@ import { keepHeapSmall } from '../../agent/heap.ts';
 import { measureLoop } from './loop.ts';
 
 keepHeapSmall();
-const found = await measureLoop();
+const found = await measureLoop(process.argv.slice(2));
 process.send?.(found, undefined, undefined, () => process.disconnect?.());
