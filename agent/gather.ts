@@ -14,7 +14,7 @@ export interface GatherDeps {
   readonly questions: Readonly<{ isAsking: boolean }>;
 }
 
-/** ms; changes that come together are one pass. Where there are several within the first of these, a pause is waited for: half a reload of systemd, */
+/** ms after which a change that came alone is acted on. Of a row the end is waited for, a time without a change: half a reload of systemd, */
 const GATHER_MS = 5;
 /** and at least and at most this, */
 const PAUSE_MIN_MS = 20;
@@ -31,13 +31,20 @@ export async function gather(
   const end = clock.now() + Math.max(GATHER_MAX_MS, worthMs);
   const pauseMs = Math.max(PAUSE_MIN_MS, Math.min(worthMs / 2, PAUSE_MAX_MS));
   let seen = schedule.revision;
+  let changedMs = clock.now();
   const isRow = schedule.untaken > 1;
   if (schedule.untaken > 0) look();
   await clock.sleep(GATHER_MS, signal);
-  let goesOn = isRow || schedule.revision !== seen;
-  while (goesOn && clock.now() < end && !look()) {
+  const isChanged = schedule.revision !== seen;
+  if (!isRow && !isChanged) return;
+  if (isChanged) changedMs = clock.now();
+  const goesOn = (): boolean => clock.now() - changedMs < pauseMs || questions.isAsking;
+  let isStopDue = look();
+  while (!isStopDue && clock.now() < end && goesOn()) {
     seen = schedule.revision;
-    await clock.sleep(pauseMs, signal);
-    goesOn = schedule.revision !== seen || questions.isAsking;
+    await clock.sleep(GATHER_MS, signal);
+    if (schedule.revision === seen) continue;
+    changedMs = clock.now();
+    isStopDue = look();
   }
 }
