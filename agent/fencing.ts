@@ -81,10 +81,18 @@ export class Fencing {
 
   /**
    * From now on this host also knows what the store has given out until now: to a unit that is this host's alone from here on, and that ran elsewhere before.
-   * A start of it without the store has a later token. Throws STORE_UNAVAILABLE.
+   * A start of it without the store has a later token. Answers false where the store does not say it.
    */
-  async learn(signal: AbortSignal): Promise<void> {
-    await this.#deps.tokens.raise(await readToken(this.#deps.registry, signal));
+  async learn(signal: AbortSignal): Promise<boolean> {
+    const { registry, tokens } = this.#deps;
+    try {
+      await tokens.raise(await readToken(registry, signal));
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isFleetError(error)) throw error;
+      return false;
+    }
   }
 
   /** The store may have gone back: it is told of the highest token that this host knows. */

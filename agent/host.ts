@@ -334,7 +334,7 @@ export class Host {
     const texts = this.#questions.texts;
     const desired = this.#desired.toKeep();
     try {
-      const learnTokens = (child: AbortSignal): Promise<void> => this.#fencing.learn(child);
+      const learnTokens = (child: AbortSignal): Promise<boolean> => this.#fencing.learn(child);
       const input = { kept, unitDir, machine, texts, desired, learnTokens };
       const isWhole = await keepDesired(input, signal);
       if (isWhole) this.#keptDecision = decisions;

@@ -17,8 +17,8 @@ export interface KeepDesiredInput {
   /** Texts at hand, by SHA-256. */
   readonly texts: ReadonlyMap<string, string>;
   readonly desired: Desired;
-  /** Makes known here which fencing tokens the store has given out. */
-  readonly learnTokens: (signal: AbortSignal) => Promise<void>;
+  /** Makes known here which fencing tokens the store has given out; answers whether it could. Without it no fenced unit is put there anew. */
+  readonly learnTokens: (signal: AbortSignal) => Promise<boolean>;
 }
 
 /** Answers whether all is there: a unit file that is not at hand yet comes with a later call. Throws what the disk throws. */
@@ -30,11 +30,15 @@ export async function keepDesired(
   const needed = [...desired.assignments, ...desired.globals].filter((target) =>
     mayBootWithoutStore(target, facts),
   );
-  if (needed.some((target) => isFenced(target) && !kept.has(target.sha256)))
-    await learnTokens(signal);
+  const isNewFenced = (target: UnitTarget): boolean => isFenced(target) && !kept.has(target.sha256);
+  const knowsTokens = !needed.some(isNewFenced) || (await learnTokens(signal));
   let isWhole = true;
   for (const target of needed) {
     if (kept.has(target.sha256)) continue;
+    if (!knowsTokens && isFenced(target)) {
+      isWhole = false;
+      continue;
+    }
     const text = texts.get(target.sha256) ?? (await loadedText(unitDir, target, signal));
     if (text === undefined) isWhole = false;
     else await kept.addText(target.sha256, text);

@@ -9,9 +9,10 @@ const never = new AbortController().signal;
 
 let kept: string[];
 let said: string[];
+let isKnown: boolean;
 
 beforeEach(() => {
-  [kept, said] = [[], []];
+  [kept, said, isKnown] = [[], [], true];
 });
 
 function unit(sha256: string, options: Readonly<Record<string, string>>): Assignment {
@@ -38,7 +39,10 @@ async function keep(...assignments: readonly Assignment[]): Promise<boolean> {
     machine,
     texts: new Map(assignments.map(({ sha256 }) => [sha256, 'text'])),
     desired: { assignments, globals: [], overrides: new Map() },
-    learnTokens: async () => void said.push('tokens'),
+    learnTokens: async () => {
+      said.push('tokens');
+      return isKnown;
+    },
   };
   return await keepDesired(input as unknown as KeepDesiredInput, never);
 }
@@ -50,6 +54,16 @@ describe('keepDesired', () => {
     expect(said).toEqual(['tokens', 'list']);
     expect(await keep(fenced)).toBe(true);
     expect(said).toEqual(['tokens', 'list', 'list']);
+  });
+
+  it('keeps the others where the tokens cannot be learned', async () => {
+    isKnown = false;
+    const fenced = unit('fenced', { MachineID: machine, Fence: 'yes' });
+    expect(await keep(fenced, unit('plain', { MachineID: machine }))).toBe(false);
+    expect(kept).toEqual(['plain']);
+    isKnown = true;
+    expect(await keep(fenced)).toBe(true);
+    expect(kept).toEqual(['plain', 'fenced']);
   });
 
   it.for([
