@@ -36,6 +36,7 @@ export interface PresenceDeps {
 /** ms; a machine that lives takes its key back sooner. */
 const CLAIM_MS = 1_000;
 const BACKOFF_MIN_MS = 200;
+const RETURNED_TTLS = 2;
 const BACKOFF_MAX_MS = 2_000;
 
 /** One machine's registration. `run` it for as long as fleetd runs. */
@@ -50,11 +51,9 @@ export class Presence {
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
   readonly #revisions = new SeenRevisions();
-  /** The store's, when that was last noted. */
-  #reversions = 0;
   /** By this process, or by one before it in this boot; not since it has left. */
   #wasRegistered: boolean;
-  /** The key had ended before it was registered as it is now. */
+  /** The key had ended before it was registered as it is now, just now. */
   #returned = false;
   /** The key is ours, under the lease that the keeper renews. */
   #holdsKey = false;
@@ -99,9 +98,7 @@ export class Presence {
 
   #noteRevision(revision: Revision): void {
     const { kv, clock } = this.#deps;
-    if (kv.reversions !== this.#reversions) this.#revisions.forget();
-    this.#reversions = kv.reversions;
-    this.#revisions.note(clock.now(), revision);
+    this.#revisions.note(clock.now(), revision, kv.reversions);
   }
 
   /** What that is answered from. */
@@ -203,6 +200,7 @@ export class Presence {
         (child) => this.#keeper.run(child),
         (child) => this.#guard(lease, child),
         (child) => this.#updates(lease, child),
+        (child) => this.#settle(child),
       ]);
     } finally {
       this.#holdsKey = false;
@@ -214,7 +212,8 @@ export class Presence {
     const { found, revision } = await this.#look(signal);
     const other = this.#foreign(found);
     this.#noteRevision(revision);
-    this.#returned = found === undefined ? this.#wasRegistered : this.#saysReturned(found);
+    // What the key says goes on with it.
+    this.#returned = found === undefined ? this.#wasRegistered : !!this.#read(found)?.returned;
     this.#claimUntilMs = -Infinity;
     if (other !== undefined) {
       this.#become('claiming');
@@ -230,11 +229,6 @@ export class Presence {
     return true;
   }
 
-  /** What the key says goes on with it. */
-  #saysReturned(found: KeyValue): boolean {
-    return this.#read(found)?.returned === true;
-  }
-
   /** It says what we say, and hangs on the lease that we renew: the same words under another lease go with that one. */
   #isOurs(found: KeyValue | undefined, lease: LeaseId): boolean {
     return found?.value === this.#value() && found.lease === lease;
@@ -245,10 +239,7 @@ export class Presence {
     try {
       await this.#deps.identity.keepLease(lease, lease !== undefined && this.#wasRegistered);
     } catch (error) {
-      this.#deps.log.error(
-        { err: error },
-        'the lease cannot be kept on the disk, going on without',
-      );
+      this.#deps.log.error({ err: error }, 'the lease cannot be kept on the disk, going on');
     }
   }
 
@@ -344,6 +335,17 @@ export class Presence {
       await this.#changed.changed(signal);
       if (this.#value() !== this.#written) await this.#put(lease, signal);
     }
+  }
+
+  /** That it has returned is said for as long as another may count as having vanished with it, and not at the same moment by all. */
+  async #settle(signal: AbortSignal): Promise<void> {
+    const { clock, random, facts } = this.#deps;
+    if (this.#returned) {
+      await clock.sleep(RETURNED_TTLS * facts().ttlSec * 1000 * (1 + random() / 2), signal);
+      this.#returned = false;
+      this.#changed.set();
+    }
+    await aborted(signal);
   }
 
   /** `over`: only where the key is still of this revision. Answers whether it was written. */

@@ -23,7 +23,7 @@ export interface Evidence {
   answeredSince(): number | undefined;
   /** Clock time in ms at which this process last found the store to be of another history; -Infinity for never. */
   restoredAt(): number;
-  /** Clock time in ms by which the store had reached the revision; Infinity: not that is known; -Infinity: before all that is known. */
+  /** Clock time in ms by which the store had reached the revision, at the latest; Infinity: not that is known. */
   reachedAt(revision: Revision): number;
   /** The ttl that is assumed of machines that this process never saw. */
   readonly ttlSec: number;
@@ -246,15 +246,14 @@ export class AbsenceWatch {
 
   /**
    * Machines whose keys were gone before this term began: those that units may be placed on, and those that are remembered. And those
-   * that are back since a ttl before it: of what vanished together some may have been quicker than the leader.
+   * that came back just now: of what vanished together some may have been quicker than the leader.
    */
   #scan(): void {
     this.#scanned = true;
     const nowMs = this.#deps.clock.now();
     for (const [id, { ttlSec, returned, createRevision }] of this.#seen) {
       const backAtMs = Math.min(nowMs, this.#deps.evidence.reachedAt(createRevision));
-      if (returned && backAtMs > -Infinity)
-        this.#returned.set(id, { vanishedAtMs: backAtMs, ttlSec });
+      if (returned) this.#returned.set(id, { vanishedAtMs: backAtMs, ttlSec });
     }
     for (const { id, machine, host, holds } of this.#picture.machines())
       if (machine === undefined && (host !== undefined || holds.size > 0))

@@ -26,7 +26,7 @@ export interface Machine {
   readonly nonce: string;
   /** It goes in good order: believed at once. */
   readonly leaving: boolean;
-  /** Its key had ended with its lease, without its leave, and it was registered again. */
+  /** Its key had ended with its lease, without its leave, and it was registered again, two to three ttls ago at the most. */
   readonly returned?: boolean;
 }
 

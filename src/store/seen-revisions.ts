@@ -13,6 +13,7 @@ export interface SeenRevision {
 
 export class SeenRevisions {
   #notes: SeenRevision[];
+  #reversions = 0;
 
   constructor(notes: readonly SeenRevision[] = []) {
     this.#notes = [...notes];
@@ -23,23 +24,18 @@ export class SeenRevisions {
     return this.#notes;
   }
 
-  /** One before the last is of a member that lags, and says nothing. */
-  note(atMs: number, revision: Revision): void {
+  /** One before the last is of a member that lags, and says nothing. `reversions`: as the store counts how often it has gone back. */
+  note(atMs: number, revision: Revision, reversions = 0): void {
+    if (reversions !== this.#reversions) this.#notes = [];
+    this.#reversions = reversions;
     const last = this.#notes.at(-1);
     if (last !== undefined && revision < last.revision) return;
     this.#notes.push({ atMs, revision });
     if (this.#notes.length > NOTES_MAX) this.#notes.shift();
   }
 
-  /** The store has gone back. */
-  forget(): void {
-    this.#notes = [];
-  }
-
-  /** When it was first known that the store had reached it: Infinity for not yet, -Infinity for before all that was noted. */
+  /** By when the store had reached it, at the latest: Infinity where that is not known yet. */
   reachedAt(revision: Revision): number {
-    const at = this.#notes.findIndex((note) => note.revision >= revision);
-    if (at === 0) return -Infinity;
-    return this.#notes[at]?.atMs ?? Infinity;
+    return this.#notes.find((note) => note.revision >= revision)?.atMs ?? Infinity;
   }
 }

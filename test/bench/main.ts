@@ -51,7 +51,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const around = surroundings();
+  const around = await surroundings();
   process.stdout.write(`${surroundingsLine(around)}\n`);
   const results: Measured[] = [];
   const bench: Bench = { runs, say };

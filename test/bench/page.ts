@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cellsOf, COLUMNS, type Curve, type Findings } from './figures.ts';
 import { plotOf } from './plot.ts';
-import { surroundingsLine, type Surroundings } from './surroundings.ts';
+import { busyLine, surroundingsLine, type Surroundings } from './surroundings.ts';
 
 const PAGE = 'docs/benchmarks.md';
 const PLOTS = 'docs/benchmarks';
@@ -28,7 +28,7 @@ export async function writePage(
   const sections = measured.map(sectionOf);
   const text = [
     before.slice(0, at) + MARK,
-    `Measured: ${surroundingsLine(around)}.${loadNote(around)}`,
+    `Measured: ${surroundingsLine(around)}.${busyNote(around)}`,
     ...plots,
     ...sections,
   ].join('\n\n');
@@ -36,8 +36,8 @@ export async function writePage(
 }
 
 /** What others did at the same time makes times longer, and ratios rough. */
-function loadNote({ load, cores }: Surroundings): string {
-  if (load <= cores / 10) return '';
+function busyNote({ busyPercent }: Surroundings): string {
+  if (busyPercent <= 10) return '';
   return ' **Others were at work on the machine: times are longer than they would be alone, and the ratios count more than they do.**';
 }
 
@@ -49,7 +49,7 @@ function sectionOf({ name, about, figures, elsewhere }: Measured): string {
   const where =
     elsewhere === undefined
       ? ''
-      : `\n\nMeasured in another run: commit ${elsewhere.commit}, load before the start ${elsewhere.load}.${loadNote(elsewhere)}`;
+      : `\n\nMeasured in another run: commit ${elsewhere.commit}, ${busyLine(elsewhere)}.${busyNote(elsewhere)}`;
   return `## ${name}\n\n${about}${where}\n\n${table}`;
 }
 

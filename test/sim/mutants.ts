@@ -87,8 +87,8 @@ export const mutants: readonly Mutant[] = [
     fault:
       'a new leader takes machines that vanished and are back for machines that were always there',
     file: 'src/engine/absence-watch.ts',
-    find: 'if (returned && backAtMs > -Infinity)',
-    replace: 'if (returned && backAtMs > Infinity)',
+    find: 'if (returned) this.#returned.set(id, {',
+    replace: 'if (returned && backAtMs < 0) this.#returned.set(id, {',
     plan: 'back-before-the-others',
   },
   {

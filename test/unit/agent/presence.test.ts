@@ -33,7 +33,7 @@ interface Runs {
 
 async function run(
   host: string,
-  { disk = localDisk, store = kv }: { disk?: Disk; store?: Kv } = {},
+  { disk = localDisk, store = kv, ttlSec = 2 }: { disk?: Disk; store?: Kv; ttlSec?: number } = {},
 ): Promise<Runs> {
   const identity = await IdentityFile.open(
     join(dir, host, 'identity.json'),
@@ -55,7 +55,7 @@ async function run(
       version: '2',
       capacity: { cpus: 1, memoryBytes: 1 },
       capabilities: {},
-      ttlSec: 2,
+      ttlSec,
     }),
   });
   const end = new AbortController();
@@ -218,6 +218,21 @@ describe('Presence', () => {
     await third.kill();
     await registered(await run('one'));
     expect((await stored())!.machine).not.toHaveProperty('returned');
+  });
+
+  it('Presence says that it returned for some ttls, and is one that was always there then', async () => {
+    const first = await run('one', { ttlSec: 1 });
+    await registered(first);
+    await first.kill();
+    await kv.revokeLease((await stored())!.lease!, forever);
+    const second = await run('one', { ttlSec: 1 });
+    await registered(second);
+    const backMs = performance.now();
+    const { machine, lease } = (await stored())!;
+    expect(machine.returned).toBe(true);
+    await eventually(async () => (await stored())!.machine.returned === undefined);
+    expect(performance.now() - backMs).toBeGreaterThan(2_000);
+    expect(await stored()).toMatchObject({ lease });
   });
 
   it('Presence does not say that it returned where its key never was there', async () => {

@@ -186,7 +186,8 @@ describe('those that are back sooner than others', () => {
   it.for([
     { name: 'it knew the store before', isOld: true, laterMs: 0, moved: 0 },
     { name: 'it knew, and comes a ttl later', isOld: true, laterMs: TTL_MS + 100, moved: 2 },
-    { name: 'it has begun since', isOld: false, laterMs: 0, moved: 2 },
+    { name: 'it has begun since', isOld: false, laterMs: 0, moved: 0 },
+    { name: 'it has begun since, a ttl ago', isOld: false, laterMs: TTL_MS + 100, moved: 2 },
   ])('count for a leader that comes after them: $name', async ({ isOld, laterMs, moved }) => {
     await begin(4);
     const seen = new SeenRevisions();

@@ -32,13 +32,13 @@ describe('SeenRevisions', () => {
       expected: 20,
     },
     {
-      name: 'does not know when it came to the first',
+      name: 'knows of what was before the first that it was there by then',
       notes: [
         [10, 5n],
-        [20, 5n],
+        [20, 6n],
       ],
-      of: 5n,
-      expected: -Infinity,
+      of: 4n,
+      expected: 10,
     },
     {
       name: 'does not know of what is ahead',
@@ -74,18 +74,13 @@ describe('SeenRevisions', () => {
 
   it('forgets a history that is no more', () => {
     const seen = noted([10, 1n], [20, 100n]);
-    seen.forget();
-    seen.note(30, 3n);
-    seen.note(40, 5n);
+    seen.note(30, 3n, 1);
+    seen.note(40, 5n, 1);
     expect([seen.reachedAt(50n), seen.reachedAt(4n)]).toEqual([Infinity, 40]);
   });
 
   it('stays small', () => {
     const seen = noted(...Array.from({ length: 100 }, (_, n) => [n, BigInt(n)] as const));
-    expect([seen.reachedAt(84n), seen.reachedAt(85n), seen.notes.length]).toEqual([
-      -Infinity,
-      85,
-      16,
-    ]);
+    expect([seen.reachedAt(83n), seen.reachedAt(85n), seen.notes.length]).toEqual([84, 85, 16]);
   });
 });
