@@ -1,5 +1,9 @@
 // `npm run bench -- NAME… [--json FILE] [--runs N]`: measures, and prints what was found; `all` also writes docs/benchmarks.md.
-import { readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { agents } from './agents.ts';
 import { cellsOf, COLUMNS, type Bench, type Benchmark, type Findings } from './figures.ts';
@@ -54,15 +58,12 @@ async function main(args: readonly string[]): Promise<number> {
   const around = await surroundings();
   process.stdout.write(`${surroundingsLine(around)}\n`);
   const results: Measured[] = [];
-  const bench: Bench = { runs, say };
   const run: Run = { surroundings: around, results };
   let failed = 0;
   for (const benchmark of known) {
-    process.stdout.write(`\n${benchmark.name}: ${benchmark.about}\n`);
     try {
-      const findings = await benchmark.run(bench);
-      results.push({ name: benchmark.name, about: benchmark.about, ...findings });
-      process.stdout.write(tableOf(findings));
+      const measure = known.length === 1 ? measureHere : measureApart;
+      results.push(await measure(benchmark, { runs, say }));
     } catch (error) {
       failed += 1; // the others are measured all the same
       say(`${benchmark.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
@@ -73,6 +74,28 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (isAll && failed === 0) await writePage(around, results);
   return failed === 0 ? 0 : 1;
+}
+
+async function measureHere(benchmark: Benchmark, bench: Bench): Promise<Measured> {
+  const { name, about } = benchmark;
+  process.stdout.write(`\n${name}: ${about}\n`);
+  const findings = await benchmark.run(bench);
+  process.stdout.write(tableOf(findings));
+  return { name, about, ...findings };
+}
+
+/** In a process of its own: the heap that one leaves behind is not the next one's, and is not cleared while that measures. */
+async function measureApart({ name }: Benchmark, { runs }: Bench): Promise<Measured> {
+  await using directory = await mkdtempDisposable(path.join(tmpdir(), 'fleet-bench-'));
+  const file = path.join(directory.path, 'run.json');
+  const args = [import.meta.filename, name, '--runs', String(runs), '--json', file];
+  const child = spawn(process.execPath, [...process.execArgv, ...args], { stdio: 'inherit' });
+  const [status] = (await once(child, 'exit')) as [number | null];
+  if (status !== 0) throw new Error(`its process ended with ${status ?? 'a signal'}`);
+  const { results } = JSON.parse(await readFile(file, 'utf8')) as Run; // written by the child
+  const [measured] = results;
+  if (measured === undefined) throw new Error('its process wrote nothing');
+  return measured;
 }
 
 /** Writes the page from what earlier runs have put into files; of a benchmark that is in several, the last counts. */
