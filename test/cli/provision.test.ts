@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readProvisionFile } from '../../src/provision/read.ts';
 import { Fleet, runProcess } from '../support/cli.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -8,10 +8,12 @@ import { tempDir } from '../support/temp-dir.ts';
 const directory = tempDir();
 const unit = join(directory, 'web.service');
 const key = join(directory, 'id.pub');
-writeFileSync(unit, '[Service]\nExecStart=/bin/sleep infinity\n');
-writeFileSync(key, '# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKey me\n');
-writeFileSync(join(directory, 'bad.service'), '[X-Fleet]\nGlobl=true\n');
-writeFileSync(join(directory, 'private'), '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+beforeAll(() => {
+  writeFileSync(unit, '[Service]\nExecStart=/bin/sleep infinity\n');
+  writeFileSync(key, '# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKey me\n');
+  writeFileSync(join(directory, 'bad.service'), '[X-Fleet]\nGlobl=true\n');
+  writeFileSync(join(directory, 'private'), '-----BEGIN OPENSSH PRIVATE KEY-----\n');
+});
 
 /** It is not reached: the command needs no fleet. */
 const fleet = new Fleet();

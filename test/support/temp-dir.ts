@@ -1,12 +1,14 @@
 // A directory that is gone when the test file ends.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 
-/** Makes a directory below the system's temporary one; call it while tests are collected, not in a test. */
+/** Names a directory below the system's temporary one, which is there while tests run; call it while they are collected. What is skipped makes none. */
 export function tempDir(): string {
-  const path = mkdtempSync(join(tmpdir(), 'fleet-test-'));
+  const path = join(tmpdir(), `fleet-test-${randomBytes(6).toString('hex')}`);
+  beforeAll(() => mkdirSync(path, { mode: 0o700 }));
   afterAll(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../../../cli/definition.ts';
 import { globalOptions } from '../../../cli/options.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from '../../../lab/package/completions.ts';
@@ -39,12 +39,14 @@ describe.each(shells)('the completion for %s', (shell, text) => {
 describe('in bash', () => {
   // A fleetctl of one cluster: what it lists is what is offered.
   const fleetctl = join(dir, 'fleetctl');
-  writeFileSync(
-    fleetctl,
-    '#!/bin/sh\ncase "$*" in *list-unit-files*) echo web@1.service; echo db.service ;; *list-machines*) echo abc123 ;; esac\n',
-  );
-  chmodSync(fleetctl, 0o755);
-  writeFileSync(join(dir, 'completion'), bashCompletion());
+  beforeAll(() => {
+    writeFileSync(
+      fleetctl,
+      '#!/bin/sh\ncase "$*" in *list-unit-files*) echo web@1.service; echo db.service ;; *list-machines*) echo abc123 ;; esac\n',
+    );
+    chmodSync(fleetctl, 0o755);
+    writeFileSync(join(dir, 'completion'), bashCompletion());
+  });
 
   it.each([
     { typed: 'sta', offered: ['start', 'status'] },
