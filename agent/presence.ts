@@ -36,7 +36,7 @@ export interface PresenceDeps {
 /** ms; a machine that lives takes its key back sooner. */
 const CLAIM_MS = 1_000;
 const BACKOFF_MIN_MS = 200;
-const RETURNED_TTLS = 2;
+const RETURNED_TTLS = 2; // and up to half as long again, by chance
 const BACKOFF_MAX_MS = 2_000;
 
 /** One machine's registration. `run` it for as long as fleetd runs. */
@@ -342,7 +342,7 @@ export class Presence {
     const { clock, random, facts } = this.#deps;
     if (this.#returned) {
       await clock.sleep(RETURNED_TTLS * facts().ttlSec * 1000 * (1 + random() / 2), signal);
-      this.#returned = false;
+      this.#returned = this.#isLeaving; // hand-overs are held against what it said as it left: that stays
       this.#changed.set();
     }
     await aborted(signal);

@@ -235,6 +235,20 @@ describe('Presence', () => {
     expect(await stored()).toMatchObject({ lease });
   });
 
+  it('Presence leaves what it said of its leave as it is, also when it no longer counts as returned', async () => {
+    const first = await run('one', { ttlSec: 1 });
+    await registered(first);
+    await first.kill();
+    await kv.revokeLease((await stored())!.lease!, forever);
+    const second = await run('one', { ttlSec: 1 });
+    await registered(second);
+    const said = await second.presence.announceLeave(forever);
+    const before = await stored();
+    await delay(3_000);
+    expect(await stored()).toEqual(before);
+    expect(await second.presence.announceLeave(forever)).toBe(said);
+  });
+
   it('Presence does not say that it returned where its key never was there', async () => {
     const put = { kind: 'put', key: keys.format, value: '{"v":99}' } as const;
     await kv.txn({ then: [put] }, forever);
