@@ -3,6 +3,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { fleetd } from './program.ts';
 import type { TermOrder } from './term-messages.ts';
+import { runBehindOtherThreads } from './thread-priority.ts';
 
 if (isMainThread) {
   process.title = 'fleetd'; // pidof fleetd finds it
@@ -10,6 +11,7 @@ if (isMainThread) {
   void fleetd(process.argv.slice(2)).then((status) => process.exit(status));
 } else if (parentPort !== null) {
   const port = parentPort;
+  runBehindOtherThreads();
   void import('./term-worker.ts').then(({ runTermWorker }) =>
     runTermWorker(port, workerData as TermOrder),
   );

@@ -1,5 +1,5 @@
 // `loop`: whether a leader that takes in and places 1,000,000 units ever holds up its host's event loop, and keeps its leadership.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -57,9 +57,14 @@ export interface LoopRun {
 /** Each run in a process of its own, which is called as fleetd is, with a log that is read as the journal's. */
 async function runLoop({ runs, say }: Bench): Promise<Findings> {
   const found: LoopRun[] = [];
+  const bare: number[] = [];
   for (let run = 0; run < runs; run += 1) {
-    found.push(await runProcess());
-    say(`loop: run ${run + 1}, held up ${found.at(-1)?.heldUpMs.toFixed(1)} ms`);
+    const { leader, bareMs } = await runProcess();
+    found.push(leader);
+    bare.push(bareMs);
+    say(
+      `loop: run ${run + 1}, held up ${leader.heldUpMs.toFixed(1)} ms, Node alone ${bareMs.toFixed(1)} ms`,
+    );
   }
   const of = (what: string, unit: string, pick: (run: LoopRun) => number): Figure => ({
     what,
@@ -70,6 +75,7 @@ async function runLoop({ runs, say }: Bench): Promise<Findings> {
     figures: [
       {
         ...of('the event loop was held up at most', 'ms', (run) => run.heldUpMs),
+        against: { what: 'that of a Node beside it that does nothing', values: bare },
         goal: { neverOver: 50 },
       },
       {
@@ -90,22 +96,45 @@ async function runLoop({ runs, say }: Bench): Promise<Findings> {
 }
 
 /** The records are written here: what that leaves on a heap is not the leader's. */
-async function runProcess(): Promise<LoopRun> {
+async function runProcess(): Promise<{ readonly leader: LoopRun; readonly bareMs: number }> {
   await using etcd = await startEtcd({ flags: [`--quota-backend-bytes=${QUOTA_BYTES}`] });
   await fill(etcd.endpoints);
   const options = ['--max-old-space-size=12288', ...nodeOptions];
-  const program = new URL('loop-process.ts', import.meta.url).pathname;
-  const child = spawn(process.execPath, [...options, program, ...etcd.endpoints], {
+  await using bare = start([], new URL('bare-loop-process.ts', import.meta.url), [String(LOOK_MS)]);
+  await using engine = start(options, new URL('loop-process.ts', import.meta.url), etcd.endpoints);
+  const leader = (await engine.said()) as LoopRun;
+  bare.child.send('measured');
+  return { leader, bareMs: (await bare.said()) as number };
+}
+
+/** A process of Node that says one thing and ends. */
+interface Speaker extends AsyncDisposable {
+  readonly child: ChildProcess;
+  said(): Promise<unknown>;
+}
+
+function start(options: readonly string[], program: URL, args: readonly string[]): Speaker {
+  const child = spawn(process.execPath, [...options, program.pathname, ...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
   child.stdout?.resume(); // the log
   const exited = once(child, 'exit');
-  const said = await Promise.race([once(child, 'message'), exited.then(() => undefined)]);
-  const { exitCode, signalCode } = child;
-  if (said === undefined)
-    throw new Error(`loop-process.ts ended with ${signalCode ?? `status ${exitCode}`}`);
-  await exited;
-  return said[0] as LoopRun;
+  const message = once(child, 'message');
+  return {
+    child,
+    said: async () => {
+      const said = await Promise.race([message, exited.then(() => undefined)]);
+      if (said === undefined)
+        throw new Error(
+          `${program.pathname} ended with ${child.signalCode ?? `status ${child.exitCode}`}`,
+        );
+      return said[0] as unknown;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.connected) child.kill();
+      await exited;
+    },
+  };
 }
 
 /** What that process does, over an etcd that holds all. */

@@ -9,6 +9,7 @@ import { collectingLog, EngineCluster } from '../support/engine-cluster.ts';
 import { etcdMissing, startEtcd, type EtcdCluster } from '../support/etcd.ts';
 import { never, openStore } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
+import { threadsBehind } from '../support/niceness.ts';
 
 type Store = Awaited<ReturnType<typeof openStore>>;
 
@@ -84,6 +85,13 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
     await eventually(() => count('engine action place') === 31);
     expect(workers).toHaveLength(1);
     expect(count('the term runs in a thread of its own')).toBe(1);
+  });
+
+  it('stand behind the other threads, and only as long as there is one', async () => {
+    await oneTerm();
+    expect(threadsBehind(process.pid)).toBe(1);
+    await workers[0]?.terminate();
+    await eventually(() => threadsBehind(process.pid) === 0);
   });
 
   it('are begun only where the cluster is large, or has grown', async () => {

@@ -12,6 +12,7 @@ import type { Kv } from '../../src/store/kv.ts';
 import { etcdMissing, startEtcd } from '../support/etcd.ts';
 import { never, openStore } from '../support/etcd-store.ts';
 import { eventually } from '../support/eventually.ts';
+import { threadsBehind } from '../support/niceness.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const keys = keysUnder('/_coreos.com/fleet/');
@@ -58,6 +59,7 @@ describe.skipIf(etcdMissing !== undefined)(`a large cluster ${etcdMissing ?? ''}
       const placed = (): number => log.split('"engine action"').length - 1;
       await eventually(() => placed() === UNITS, { timeoutMs: 90_000, everyMs: 500 });
       expect(log.split(IN_THREAD)).toHaveLength(2);
+      expect(threadsBehind(child.pid ?? 0)).toBe(1);
       const { kvs } = await kv.range(keys.placements, { keysOnly: true }, never);
       expect(kvs).toHaveLength(UNITS);
     } finally {
