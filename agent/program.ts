@@ -9,6 +9,7 @@ import { Wake } from '../src/runtime/wake.ts';
 import type { DaemonOptions } from './daemon.ts';
 import { parseConfig, type ConfigResult } from './config.ts';
 import { keepHeapSmall } from './heap.ts';
+import { clearWhenQuiet, ownHeap } from './quiet-heap.ts';
 
 const USAGE =
   'usage: fleetd [--config FILE] [--standalone] [--version] [--help]\n       fleetd provision …';
@@ -132,6 +133,7 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
   // Loaded here: its libraries cost more than all that --version and a usage error need.
   const { runDaemon } = await import('./daemon.ts');
   keepHeapSmall(); // not before that is loaded: V8 would refuse what is compiled of it already
+  clearWhenQuiet(ownHeap(), systemClock, stop.signal).catch(() => undefined); // ends with fleetd
   await runDaemon({
     config,
     readConfig: async () => (await read()).config,

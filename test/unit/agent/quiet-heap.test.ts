@@ -1,0 +1,73 @@
+// When the heap is cleared, and that it is.
+import { describe, expect, it } from 'vitest';
+import { clearWhenQuiet, type Heap, ownHeap } from '../../../agent/quiet-heap.ts';
+import { handClock } from '../../support/hand-clock.ts';
+
+const MiB = 2 ** 20;
+
+class CountedHeap implements Heap {
+  bytes = 20 * MiB;
+  live = 20 * MiB;
+  cleared = 0;
+
+  oldBytes(): number {
+    return this.bytes;
+  }
+
+  clear(): void {
+    this.cleared += 1;
+    this.bytes = this.live;
+  }
+}
+
+/** What the heap has in use at each look, and how often it has been cleared behind them. */
+async function clearedAfter(bytes: readonly number[], live = 20): Promise<number> {
+  const heap = new CountedHeap();
+  heap.live = live * MiB;
+  const clock = handClock();
+  const end = new AbortController();
+  const ended = clearWhenQuiet(heap, clock, end.signal).catch((error: unknown) => error);
+  for (const each of bytes) {
+    heap.bytes = each * MiB;
+    await clock.pass(2_000);
+  }
+  const reason = new Error('the end');
+  end.abort(reason);
+  expect(await ended).toBe(reason);
+  return heap.cleared;
+}
+
+describe('the heap of fleetd', () => {
+  it('is cleared when it has grown and grows no longer', async () => {
+    expect(await clearedAfter([20, 30, 30])).toBe(1);
+  });
+
+  it('is left alone while it grows, where it has hardly grown, and where clearing it would take long', async () => {
+    expect(await clearedAfter([21, 22, 23, 24, 25, 26])).toBe(0);
+    expect(await clearedAfter([21.9, 21.9, 21.9, 21.9])).toBe(0);
+    expect(await clearedAfter([60, 60, 60])).toBe(0);
+  });
+
+  it('is cleared again only for what came since', async () => {
+    expect(await clearedAfter([30, 30, 28, 28.1, 28.2, 28.2], 28)).toBe(1);
+    expect(await clearedAfter([30, 30, 28, 31, 31], 28)).toBe(2);
+  });
+
+  it('is held against the least that V8 itself has left', async () => {
+    expect(await clearedAfter([17, 19.1, 19.1])).toBe(1);
+  });
+
+  it('is V8’s: what nothing holds any more is gone', () => {
+    const heap = ownHeap();
+    const before = heap.oldBytes();
+    const held: string[][] = [];
+    for (let n = 0; n < 200; n += 1)
+      held.push(Array.from({ length: 5_000 }, (_, m) => `${n} ${m}`));
+    heap.clear();
+    const full = heap.oldBytes();
+    expect(full - before).toBeGreaterThan(8 * MiB);
+    held.length = 0;
+    heap.clear();
+    expect(heap.oldBytes() - before).toBeLessThan((full - before) / 4);
+  });
+});
