@@ -5,11 +5,11 @@ import type { Clock } from '../src/runtime/clock.ts';
 
 const MiB = 2 ** 20;
 const LOOK_MS = 2_000;
-/** Worth a collection of 20 ms. */
-const GROWN_BYTES = 2 * MiB;
-/** Between two looks: what renewals and reports leave at most. */
-const QUIET_BYTES = MiB / 4;
-/** Above that V8 is left alone: a collection takes the event loop 0.7 ms a MiB. */
+/** Between two looks: far more than renewals and reports leave behind. */
+const GROWN_BYTES = MiB;
+/** Looks without such growth; the garbage of what has just ended is then no longer held. */
+const QUIET_LOOKS = 2;
+/** Where that much is live V8 is left alone: a collection takes the event loop almost 1 ms a MiB of it. */
 const LARGE_BYTES = 48 * MiB;
 
 /** A heap that can be looked at and cleared. */
@@ -19,26 +19,26 @@ export interface Heap {
   clear(): void;
 }
 
-/** Clears `heap` each time it has grown and no longer grows, until aborted. */
+/** Clears `heap` once each time it has grown, when it no longer grows; until aborted. */
 export async function clearWhenQuiet(
   heap: Heap,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<never> {
-  let least = heap.oldBytes();
-  let last = least;
+  let last = heap.oldBytes();
+  let live = last;
+  let quietLooks = Infinity;
   for (;;) {
     await clock.sleep(LOOK_MS, signal);
-    const now = heap.oldBytes();
-    const quiet = Math.abs(now - last) < QUIET_BYTES;
-    if (quiet && now - least >= GROWN_BYTES && now < LARGE_BYTES) {
+    let now = heap.oldBytes();
+    quietLooks = now - last >= GROWN_BYTES ? 0 : quietLooks + 1;
+    if (quietLooks === QUIET_LOOKS && live < LARGE_BYTES) {
       heap.clear();
-      last = heap.oldBytes();
-      least = last;
-    } else {
-      last = now;
-      least = Math.min(least, now);
+      now = heap.oldBytes();
+      live = now;
     }
+    live = Math.min(live, now);
+    last = now;
   }
 }
 
