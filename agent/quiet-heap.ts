@@ -9,17 +9,23 @@ const LOOK_MS = 2_000;
 const GROWN_BYTES = MiB;
 /** Looks without such growth; the garbage of what has just ended is then no longer held. */
 const QUIET_LOOKS = 2;
+/** What renewals and reports may leave behind in all: that of about a minute. */
+const LEFT_BYTES = 8 * MiB;
 /** Where that much is live V8 is left alone: a collection takes the event loop almost 1 ms a MiB of it. */
 const LARGE_BYTES = 48 * MiB;
+/** So it is in a process that is large for another reason, as by the thread of a large term: its processors have other work. */
+const LARGE_RESIDENT_BYTES = 160 * MiB;
 
 /** A heap that can be looked at and cleared. */
 export interface Heap {
   /** bytes in use that a collection of the young does not reach */
   oldBytes(): number;
+  /** bytes that the process has in memory */
+  residentBytes(): number;
   clear(): void;
 }
 
-/** Clears `heap` once each time it has grown, when it no longer grows; until aborted. */
+/** Clears `heap` when it has grown and no longer grows, and of what little by little stays there; until aborted. */
 export async function clearWhenQuiet(
   heap: Heap,
   clock: Clock,
@@ -32,7 +38,9 @@ export async function clearWhenQuiet(
     await clock.sleep(LOOK_MS, signal);
     let now = heap.oldBytes();
     quietLooks = now - last >= GROWN_BYTES ? 0 : quietLooks + 1;
-    if (quietLooks === QUIET_LOOKS && live < LARGE_BYTES) {
+    const left = quietLooks > QUIET_LOOKS && now - live >= LEFT_BYTES;
+    const small = live < LARGE_BYTES && heap.residentBytes() < LARGE_RESIDENT_BYTES;
+    if ((quietLooks === QUIET_LOOKS || left) && small) {
       heap.clear();
       now = heap.oldBytes();
       live = now;
@@ -49,6 +57,7 @@ export function ownHeap(): Heap {
   setFlagsFromString('--no-expose-gc');
   return {
     clear: () => collect(),
+    residentBytes: () => process.memoryUsage.rss(),
     oldBytes: () =>
       getHeapSpaceStatistics()
         .filter(({ space_name: name }) => !name.startsWith('new_'))

@@ -8,10 +8,15 @@ const MiB = 2 ** 20;
 class CountedHeap implements Heap {
   bytes = 20 * MiB;
   live = 20 * MiB;
+  resident = 90 * MiB;
   cleared = 0;
 
   oldBytes(): number {
     return this.bytes;
+  }
+
+  residentBytes(): number {
+    return this.resident;
   }
 
   clear(): void {
@@ -21,8 +26,9 @@ class CountedHeap implements Heap {
 }
 
 /** What the heap has in use at each look, and how often it has been cleared behind them. */
-async function clearedAfter(bytes: readonly number[], live = 20): Promise<number> {
+async function clearedAfter(bytes: readonly number[], live = 20, resident = 90): Promise<number> {
   const heap = new CountedHeap();
+  heap.resident = resident * MiB;
   heap.live = live * MiB;
   const clock = handClock();
   const end = new AbortController();
@@ -48,6 +54,13 @@ describe('the heap of fleetd', () => {
     expect(await clearedAfter([21, 22, 23, 24, 24.5, 25.6])).toBe(0);
     expect(await clearedAfter([20.9, 21.8, 22.7, 23.6, 24.5])).toBe(0);
     expect(await clearedAfter([60, 60, 60, 70, 70, 70], 50)).toBe(1);
+    expect(await clearedAfter([30, 30, 30], 20, 200)).toBe(0);
+  });
+
+  it('is cleared of what little by little stays there', async () => {
+    const looks = Array.from({ length: 8 }, (_, n) => 20.9 + 0.9 * n);
+    expect(await clearedAfter(looks)).toBe(0);
+    expect(await clearedAfter([...looks, 28.1, 20.9])).toBe(1);
   });
 
   it('is cleared again only when it has grown again', async () => {
