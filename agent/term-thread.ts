@@ -10,6 +10,7 @@ import { aborted, withChildSignal, withTimeout } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { SeenRevision } from '../src/store/seen-revisions.ts';
+import { keepHeapSmall, leaveQuietHeapBe } from './heap.ts';
 import {
   errorOf,
   type EvidenceNow,
@@ -66,6 +67,7 @@ class ThreadTerm {
     log.info({ fromUnits }, 'the term runs in a thread of its own');
     // As much as the main thread may have: V8 would give it less.
     const heapMaxMiB = Math.floor(getHeapStatistics().heap_size_limit / MIB);
+    leaveQuietHeapBe();
     const worker = spawn({ order: this.#order(), heapMaxMiB });
     const ended = this.#untilEnded(worker);
     ended.catch(() => undefined);
@@ -79,6 +81,7 @@ class ThreadTerm {
         await Promise.race([Promise.allSettled([ended]), aborted(late)]);
       });
       await worker.terminate();
+      keepHeapSmall();
     }
   }
 
