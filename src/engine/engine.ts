@@ -37,7 +37,7 @@ export async function runEngine(deps: EngineDeps, signal: AbortSignal): Promise<
   });
 }
 
-/** Whether there are so many unit records; no more than their names is read. */
+/** Whether there are so many unit records. */
 async function hasUnits(
   { kv, keys, clock }: EngineDeps,
   many: number,
@@ -45,8 +45,8 @@ async function hasUnits(
 ): Promise<boolean> {
   for (;;) {
     try {
-      const { kvs } = await kv.range(keys.units, { limit: many, keysOnly: true }, signal);
-      return kvs.length >= many;
+      const { count } = await kv.count(keys.units, signal);
+      return count >= many;
     } catch (error) {
       // No reason to give the lead up: its own guards do that.
       if (!isFleetError(error, 'STORE_UNAVAILABLE')) throw error;

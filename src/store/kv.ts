@@ -32,6 +32,12 @@ export interface RangeResult {
   readonly more: boolean;
 }
 
+/** How many keys there are, and when. */
+export interface CountResult {
+  readonly revision: Revision;
+  readonly count: number;
+}
+
 /** A revision of 0n means: the key does not exist. The value of a missing key equals nothing, not even the empty text. */
 export type Compare =
   | Readonly<{ key: string; target: 'mod' | 'create'; equals: Revision }>
@@ -90,6 +96,9 @@ export interface Kv {
 
   /** All keys that begin with `prefix`; linearizable unless `revision` is given. */
   range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult>;
+
+  /** How many keys begin with `prefix`; linearizable, and no key is sent. */
+  count(prefix: string, signal: AbortSignal): Promise<CountResult>;
 
   /** STORE_REVERTED from here says that the store answered, and is not the one that was seen before: read again. */
   txn(txn: Txn, signal: AbortSignal): Promise<TxnResult>;

@@ -1,6 +1,7 @@
 // A process's way to the store: Kv as the etcd adapter has it, over a network that loses, delays, cuts and doubles.
 // Invariant: what it tells is what the store said; what it does not know it says as the port does: STORE_UNAVAILABLE, `ambiguous` after a write.
 import type {
+  CountResult,
   Kv,
   LeaseId,
   RangeOptions,
@@ -56,6 +57,10 @@ export class Link implements Kv {
 
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     return await this.#checked(signal, false, (kv, own) => kv.range(prefix, options, own));
+  }
+
+  async count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    return await this.#checked(signal, false, (kv, own) => kv.count(prefix, own));
   }
 
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
@@ -132,7 +137,7 @@ export class Link implements Kv {
   }
 
   /** A call whose answer tells which history the store is in. */
-  async #checked<T extends RangeResult | TxnResult>(
+  async #checked<T extends RangeResult | CountResult | TxnResult>(
     signal: AbortSignal,
     writes: boolean,
     run: (kv: Kv, signal: AbortSignal) => Promise<T>,

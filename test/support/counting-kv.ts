@@ -1,6 +1,7 @@
 // A Kv that notes what passes through it: one for each party of a test says who asked the store for what.
 // Invariant: it changes nothing of what it passes on.
 import type {
+  CountResult,
   Kv,
   LeaseId,
   RangeOptions,
@@ -24,7 +25,7 @@ export type Noted =
     }>
   | Readonly<{ kind: 'watch'; prefix: string }>
   | Readonly<{ kind: 'event'; prefix: string; key: string }>
-  | Readonly<{ kind: 'grant' | 'renew' | 'remaining' | 'revoke' | 'compact' }>;
+  | Readonly<{ kind: 'count' | 'grant' | 'renew' | 'remaining' | 'revoke' | 'compact' }>;
 
 /** Wraps a store; closing it leaves the store open. */
 export class CountingKv implements Kv {
@@ -50,6 +51,11 @@ export class CountingKv implements Kv {
     const result = await this.#kv.range(prefix, options, signal);
     this.#noted.push({ kind: 'range', prefix, keys: result.kvs.length });
     return result;
+  }
+
+  async count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    this.#noted.push({ kind: 'count' });
+    return await this.#kv.count(prefix, signal);
   }
 
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {

@@ -2,6 +2,7 @@
 // Invariant: what it lets through is what the store behind it said.
 import { FleetError } from '../../src/model/errors.ts';
 import type {
+  CountResult,
   Kv,
   LeaseId,
   RangeOptions,
@@ -36,7 +37,7 @@ export class FaultyKv implements Kv {
     rangeFailsAfterPages: undefined,
   };
   /** Calls that were made, by name: for "no more than so many", never for "exactly this". */
-  readonly calls = { range: 0, txn: 0, watch: 0, renewLease: 0 };
+  readonly calls = { range: 0, count: 0, txn: 0, watch: 0, renewLease: 0 };
   #kv: Kv;
   readonly #clock: Clock;
   #cut = new AbortController();
@@ -66,6 +67,12 @@ export class FaultyKv implements Kv {
     if (this.faults.rangeFailsAfterPages === 0) throw unavailable();
     if (this.faults.rangeFailsAfterPages !== undefined) this.faults.rangeFailsAfterPages -= 1;
     return await this.#kv.range(prefix, options, signal);
+  }
+
+  async count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    this.calls.count += 1;
+    await this.#pass(signal);
+    return await this.#kv.count(prefix, signal);
   }
 
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {

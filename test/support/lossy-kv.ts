@@ -1,6 +1,7 @@
 // A store whose transactions fail now and then: before they are sent, or after, so that nobody knows whether they were committed.
 import { FleetError } from '../../src/model/errors.ts';
 import type {
+  CountResult,
   Kv,
   LeaseId,
   RangeOptions,
@@ -40,6 +41,9 @@ export class LossyKv implements Kv {
 
   range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {
     return this.#kv.range(prefix, options, signal);
+  }
+  count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    return this.#kv.count(prefix, signal);
   }
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
     return this.#kv.watch(prefix, from, signal);

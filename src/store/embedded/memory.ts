@@ -7,6 +7,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { Wake } from '../../runtime/wake.ts';
 import { checkTxn } from '../check-txn.ts';
 import type {
+  CountResult,
   KeyValue,
   Kv,
   LeaseId,
@@ -79,6 +80,11 @@ export class MemoryStore implements Kv {
   /** Watches that run. */
   get watches(): number {
     return this.#watchers.size;
+  }
+
+  async count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    const { kvs, revision } = await this.range(prefix, { keysOnly: true }, signal);
+    return { count: kvs.length, revision };
   }
 
   async range(prefix: string, options: RangeOptions, signal: AbortSignal): Promise<RangeResult> {

@@ -6,6 +6,7 @@ import { RANGE_PAGE_KEYS } from '../../model/limits.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { checkTxn, operationsOf } from '../check-txn.ts';
 import type {
+  CountResult,
   KeyValue,
   Kv,
   LeaseId,
@@ -77,6 +78,15 @@ export class EtcdStore implements Kv {
     }
   }
 
+  async count(prefix: string, signal: AbortSignal): Promise<CountResult> {
+    const request = { ...this.#parts.encoding.range(prefix), count_only: true };
+    const { count, header } = await this.#checked(
+      (member, limits) => member.call(({ range }) => range, request, limits),
+      { resend: 'always', signal },
+    );
+    return { count: Number(count), revision: BigInt(header.revision) };
+  }
+
   async txn(txn: Txn, signal: AbortSignal): Promise<TxnResult> {
     checkTxn(txn);
     return await this.#txn(txn, signal);
@@ -97,6 +107,7 @@ export class EtcdStore implements Kv {
       },
       txn,
       range: ranges.range,
+      count: (prefix, signal) => this.count(prefix, signal),
       watch: (prefix, from, signal) => this.watch(prefix, from, signal),
       grantLease: (ttlSec, signal) => this.grantLease(ttlSec, signal),
       renewLease: (id, signal, withinMs) => this.renewLease(id, signal, withinMs),

@@ -129,6 +129,22 @@ export function describeRange(makeSubject: MakeSubject): void {
       expect(await at(second + 1n)).toEqual(['a=2', 'b=3', 'c=3']);
     });
 
+    it('counts the keys that begin with a prefix, however many, and no neighbours', async () => {
+      const p = freshPrefix();
+      expect((await kv().count(p, never)).count).toBe(0);
+      let written = await write(kv(), ...['o', 'p', 'q'].map((k) => put(p + k)));
+      const many = RANGE_PAGE_KEYS + 5;
+      const step = 100;
+      for (let first = 0; first < many; first += step) {
+        const keys = Array.from({ length: Math.min(step, many - first) }, (_, n) => first + n);
+        written = await write(kv(), ...keys.map((n) => put(`${p}p/${n}`)));
+      }
+      const { count, revision } = await kv().count(`${p}p/`, never);
+      expect(count).toBe(many);
+      expect(revision).toBeGreaterThanOrEqual(written);
+      expect((await kv().count(p, never)).count).toBe(many + 3);
+    });
+
     it('leaves the values empty when asked for keys only', async () => {
       const p = freshPrefix();
       const revision = await write(kv(), put(`${p}a`, 'text'));
