@@ -69,9 +69,10 @@ async function measure(lab: Lab, { runs, say }: Bench): Promise<Findings> {
 
 /** The most in MB that fleetd has had resident since its start. */
 async function mostOf(lab: Lab): Promise<number> {
-  const read =
-    "sed -n 's/^VmHWM: *\\([0-9]*\\) kB/\\1/p' /proc/$(systemctl show -P MainPID fleet)/status";
-  return Number((await script(lab, 'h1', read)).trim()) / 1000;
+  const status = await script(lab, 'h1', 'cat /proc/$(systemctl show -P MainPID fleet)/status');
+  const kB = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]);
+  if (!(kB > 0)) throw new Error('h1: there is no fleetd to be read');
+  return kB / 1000;
 }
 
 /** Resident memory in MB of the project's Node, which does nothing. */
