@@ -86,6 +86,17 @@ async function stored(): Promise<
 
 const registered = (one: Runs) => eventually(() => one.presence.state === 'registered');
 
+/** A machine of a short ttl whose key had ended when it came back. */
+async function runBack(): Promise<Runs> {
+  const first = await run('one', { ttlSec: 1 });
+  await registered(first);
+  await first.kill();
+  await kv.revokeLease((await stored())!.lease!, forever);
+  const back = await run('one', { ttlSec: 1 });
+  await registered(back);
+  return back;
+}
+
 beforeEach(() => {
   kv = openEmbeddedStore({ memory: true, clock: systemClock });
   dir = mkdtempSync(join(tmpdir(), 'fleet-presence-'));
@@ -221,12 +232,7 @@ describe('Presence', () => {
   });
 
   it('Presence says that it returned for some ttls, and is one that was always there then', async () => {
-    const first = await run('one', { ttlSec: 1 });
-    await registered(first);
-    await first.kill();
-    await kv.revokeLease((await stored())!.lease!, forever);
-    const second = await run('one', { ttlSec: 1 });
-    await registered(second);
+    await runBack();
     const backMs = performance.now();
     const { machine, lease } = (await stored())!;
     expect(machine.returned).toBe(true);
@@ -236,12 +242,7 @@ describe('Presence', () => {
   });
 
   it('Presence leaves what it said of its leave as it is, also when it no longer counts as returned', async () => {
-    const first = await run('one', { ttlSec: 1 });
-    await registered(first);
-    await first.kill();
-    await kv.revokeLease((await stored())!.lease!, forever);
-    const second = await run('one', { ttlSec: 1 });
-    await registered(second);
+    const second = await runBack();
     const said = await second.presence.announceLeave(forever);
     const before = await stored();
     await delay(3_000);
