@@ -12,6 +12,7 @@ import { Wake } from '../src/runtime/wake.ts';
 import { LeaseKeeper, type LeaseEvent } from '../src/store/lease-keeper.ts';
 import type { KeyValue, Kv, LeaseId, Renewal, Revision } from '../src/store/kv.ts';
 import { SeenRevisions, type SeenRevision } from '../src/store/seen-revisions.ts';
+import { claimKey } from './claim.ts';
 import type { IdentityFile } from './identity.ts';
 import { lookAtKey, oneChange, type Look } from './machine-key.ts';
 
@@ -33,8 +34,6 @@ export interface PresenceDeps {
   readonly facts: () => Omit<Machine, 'incarnation' | 'nonce' | 'leaving'>;
 }
 
-/** ms; a machine that lives takes its key back sooner. */
-const CLAIM_MS = 1_000;
 const BACKOFF_MIN_MS = 200;
 const RETURNED_TTLS = 2; // and up to half as long again, by chance
 const BACKOFF_MAX_MS = 2_000;
@@ -50,6 +49,8 @@ export class Presence {
   #registrations = 0;
   /** Until then the key counts as claimed only: the one that had it before may be slow to answer. */
   #claimUntilMs = -Infinity;
+  /** What the one renews whose key is claimed. */
+  #othersLease: LeaseId | undefined;
   readonly #revisions = new SeenRevisions();
   /** By this process, or by one before it in this boot; not since it has left. */
   #wasRegistered: boolean;
@@ -210,22 +211,20 @@ export class Presence {
   /** Makes the key ours. Answers false where another holds it. */
   async #register(lease: LeaseId, signal: AbortSignal): Promise<boolean> {
     const { found, revision } = await this.#look(signal);
-    const other = this.#foreign(found);
     this.#noteRevision(revision);
     // What the key says goes on with it.
     this.#returned = found === undefined ? this.#wasRegistered : !!this.#read(found)?.returned;
     this.#claimUntilMs = -Infinity;
-    if (other !== undefined) {
-      this.#become('claiming');
-      this.#claimUntilMs = this.#deps.clock.now() + CLAIM_MS + other.ttlSec * 1000;
-      if (!(await this.#claim(other, { found, lease }, signal))) return false;
+    let over: Revision | undefined = found?.modRevision ?? 0n;
+    const other = found === undefined ? undefined : this.#read(found);
+    if (found !== undefined && other !== undefined && !this.#isThisBoot(other)) {
+      over = await this.#claim(found, other, signal);
+      if (over === undefined) return false;
     }
     // As a fleetd before this one has left it, under the lease that goes on: nothing is written.
     if (this.#isOurs(found, lease)) this.#written = this.#value();
-    else if (other !== undefined) await this.#put(lease, signal);
-    // Of two machines that found it free at the same time, one is the first: the other looks again, and finds that.
-    else if (!(await this.#put(lease, signal, found?.modRevision ?? 0n)))
-      return await this.#register(lease, signal);
+    // Of two machines that find it free, or silent, at the same time, one is the first: the other looks again, and finds that.
+    else if (!(await this.#put(lease, signal, over))) return await this.#register(lease, signal);
     return true;
   }
 
@@ -266,29 +265,26 @@ export class Presence {
     }
   }
 
-  /**
-   * Another's record stands there: of this machine before it booted, or of a second one that lives. Writes our nonce into it, and nothing
-   * else, so that nobody sees a difference; one that lives takes it back at once. Answers whether it was left to us.
-   */
+  /** A claim that was not brought to its end has our nonce, and else is the other's. */
+  #isThisBoot({ nonce, incarnation }: Machine): boolean {
+    const { identity } = this.#deps.identity;
+    return nonce === identity.nonce && incarnation === identity.incarnation;
+  }
+
+  /** Another's record stands there. Answers the revision over which the key is ours; undefined where the other lives. */
   async #claim(
-    other: Machine,
-    { found, lease }: { found: KeyValue | undefined; lease: LeaseId },
+    found: KeyValue,
+    machine: Machine,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<Revision | undefined> {
     const { kv, clock, identity } = this.#deps;
-    const key = this.#key;
-    const value = encode('machine', { ...other, nonce: identity.identity.nonce });
-    const claimed = await kv.txn(
-      {
-        compares: [{ key, target: 'mod', equals: found?.modRevision ?? 0n }],
-        then: [{ kind: 'put', key, value, lease }],
-      },
-      signal,
-    );
-    if (!claimed.succeeded) return false; // renewed or changed just now: it lives
-    await clock.sleep(Math.min(CLAIM_MS, (other.ttlSec * 1000) / 2), signal);
-    const { gets } = await kv.txn({ then: [{ kind: 'get', key }] }, signal);
-    return gets[0]?.value === value;
+    const { nonce } = identity.identity;
+    this.#become('claiming');
+    if (machine.nonce !== nonce) this.#othersLease = found.lease;
+    const deps = { kv, clock, keeper: this.#keeper, nonce };
+    const over = await claimKey(deps, { found, machine, lease: this.#othersLease }, signal);
+    this.#claimUntilMs = clock.now() + machine.ttlSec * 1000;
+    return over;
   }
 
   /** Ends when nobody holds the key any more. */

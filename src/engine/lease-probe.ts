@@ -25,7 +25,7 @@ export async function probeLeases(
 ): Promise<Probe> {
   const some = spread(machines, PROBED_MACHINES_MAX);
   const silences = await Promise.all(
-    some.map(async ({ lease, ttlSec }) => isSilent(await leftOf(kv, lease, signal), ttlSec)),
+    some.map(async ({ lease, ttlSec }) => isSilent(await leaseLeft(kv, lease, signal), ttlSec)),
   );
   const silent = some.filter((_, index) => silences[index]).map(({ id }) => id);
   return { silent, asked: some.length };
@@ -39,12 +39,12 @@ export function isSilent(leftSec: number, ttlSec: number): boolean {
   return leftSec + 1 <= ttlSec / 2;
 }
 
-/** 0 for a lease that is gone: its keys go with it. */
-async function leftOf(kv: Kv, lease: LeaseId, signal: AbortSignal): Promise<number> {
+/** Seconds, rounded down; -1 for a lease that is gone, whose keys go with it. */
+export async function leaseLeft(kv: Kv, lease: LeaseId, signal: AbortSignal): Promise<number> {
   try {
     return await kv.leaseRemaining(lease, signal);
   } catch (error) {
-    if (isFleetError(error, 'STORE_LEASE_GONE')) return 0;
+    if (isFleetError(error, 'STORE_LEASE_GONE')) return -1;
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import type { Disk } from '../../../agent/disk.ts';
 import { IdentityFile } from '../../../agent/identity.ts';
 import { localDisk } from '../../../agent/local-disk.ts';
 import { Presence } from '../../../agent/presence.ts';
+import { FleetError } from '../../../src/model/errors.ts';
 import type { Machine, MachineId } from '../../../src/model/machine.ts';
 import { decode, encode } from '../../../src/registry/codec.ts';
 import { keysUnder } from '../../../src/registry/keys.ts';
@@ -86,6 +87,33 @@ async function stored(): Promise<
 
 const registered = (one: Runs) => eventually(() => one.presence.state === 'registered');
 
+/** The store, but for one method. */
+function withMethod<Name extends keyof Kv>(method: Name, does: Kv[Name]): Kv {
+  return new Proxy(kv, {
+    get(target, name) {
+      const value: unknown = name === method ? does : Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Keys below `prefix` that end from now on; `end` says which. */
+function deletedFrom(prefix: string): { end(): Promise<readonly string[]> } {
+  const deletes: string[] = [];
+  const watching = new AbortController();
+  const watched = (async () => {
+    for await (const batch of kv.watch(prefix, 1n, watching.signal))
+      for (const event of batch.events) if (event.kind === 'delete') deletes.push(event.key);
+  })();
+  return {
+    async end() {
+      watching.abort();
+      await watched.catch(() => undefined);
+      return deletes;
+    },
+  };
+}
+
 /** A machine of a short ttl whose key had ended when it came back. */
 async function runBack(): Promise<Runs> {
   const first = await run('one', { ttlSec: 1 });
@@ -141,6 +169,38 @@ describe('Presence', () => {
     expect((await stored())!.machine.hostname).toBe('two');
   });
 
+  it.each(['answers', 'fails once'])(
+    'Presence waits while the other renews its lease and hears nothing, and gives way once it does (the store %s)',
+    async (how) => {
+      const heard = Promise.withResolvers<void>();
+      const deaf = withMethod('watch', async function* (prefix, from, signal) {
+        await heard.promise;
+        yield* kv.watch(prefix, from, signal);
+      });
+      const first = await run('one', { ttlSec: 1, store: deaf });
+      await registered(first);
+      const before = (await stored())!.machine;
+      const deletes = deletedFrom(keys.machines);
+      let fails = how === 'fails once';
+      const failing = withMethod('leaseRemaining', async (...args) => {
+        if (!fails) return await kv.leaseRemaining(...args);
+        fails = false;
+        throw new FleetError('STORE_UNAVAILABLE', 'not now');
+      });
+      const second = await run('two', { ttlSec: 1, store: failing });
+      await eventually(() => second.presence.state === 'claiming');
+      await delay(3_000);
+      expect(second.presence.state).toBe('claiming');
+      expect((await stored())!.machine).toMatchObject({ hostname: 'one' });
+      expect(fails).toBe(false);
+      heard.resolve();
+      await eventually(() => second.presence.state === 'taken');
+      expect(first.presence.state).toBe('registered');
+      expect((await stored())!.machine).toEqual(before);
+      expect(await deletes.end()).toEqual([]);
+    },
+  );
+
   it('Presence leaves the key to one of two machines of the same id that find it free at the same time', async () => {
     const looks = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const both = await Promise.all(
@@ -152,13 +212,7 @@ describe('Presence', () => {
           await Promise.all(looks.map(({ promise }) => promise));
           return found;
         };
-        const store = new Proxy(kv, {
-          get(target, name) {
-            const value: unknown = name === 'txn' ? txn : Reflect.get(target, name, target);
-            return typeof value === 'function' ? value.bind(target) : value;
-          },
-        });
-        return await run(`m${n}`, { store });
+        return await run(`m${n}`, { store: withMethod('txn', txn) });
       }),
     );
     const states = (): readonly string[] => both.map(({ presence }) => presence.state).sort();
@@ -174,19 +228,12 @@ describe('Presence', () => {
     await registered(before);
     await before.kill();
     rmSync(join(dir, 'one'), { recursive: true });
-    const deletes: string[] = [];
-    const watching = new AbortController();
-    const watched = (async () => {
-      for await (const batch of kv.watch(keys.machines, 1n, watching.signal))
-        for (const event of batch.events) if (event.kind === 'delete') deletes.push(event.key);
-    })();
+    const deletes = deletedFrom(keys.machines);
     const after = await run('one');
     await registered(after);
     await eventually(async () => (await stored())!.machine.incarnation !== '');
     expect(after.presence.unavailable()).toBeUndefined();
-    watching.abort();
-    await watched.catch(() => undefined);
-    expect(deletes).toEqual([]);
+    expect(await deletes.end()).toEqual([]);
   });
 
   it('Presence registers again when its lease or its key was taken away, and says so: others may have acted on it', async () => {
