@@ -23,7 +23,7 @@ export interface ClaimDeps {
 export interface OtherMachine {
   readonly found: KeyValue;
   readonly machine: Machine;
-  /** What it renews if it lives; absent where that is not known. */
+  /** What it renews if it lives; absent where that is not known: then it is given a ttl to hear of the claim. */
   readonly lease: LeaseId | undefined;
 }
 
@@ -49,13 +49,17 @@ export async function claimKey(
     signal,
   );
   if (!claim.succeeded) return undefined; // changed just now: it lives
+  const heardMs = clock.now() + machine.ttlSec * 1000;
+  const isSilentNow = async (child: AbortSignal): Promise<boolean> =>
+    lease === undefined
+      ? clock.now() >= heardMs
+      : isSilent(await leaseLeft(kv, lease, child), machine.ttlSec);
   const untilKnown = async (child: AbortSignal): Promise<Revision | undefined> => {
     for (;;) {
       await clock.sleep(Math.min(CLAIM_MS, (machine.ttlSec * 1000) / 2), child);
       const { gets } = await kv.txn({ then: [{ kind: 'get', key }] }, child);
       if (gets[0]?.modRevision !== claim.revision) return undefined;
-      if (lease === undefined) return claim.revision;
-      if (isSilent(await leaseLeft(kv, lease, child), machine.ttlSec)) return claim.revision;
+      if (await isSilentNow(child)) return claim.revision;
     }
   };
   return await withChildSignal(signal, async (child) => {

@@ -144,11 +144,15 @@ export class Presence {
     return this.#written;
   }
 
-  /** Gives the key back; `run` does nothing any more. Throws where the store is away: the lease ends by itself then. */
+  /**
+   * Gives the key back, a claimed one only when it is known to be ours; `run` does nothing else any more. Throws where the store is away: the
+   * lease ends by itself then.
+   */
   async leave(signal: AbortSignal): Promise<void> {
     this.#hasLeft = true;
     const lease = this.#keeper.id;
-    if (lease !== undefined) await this.#deps.kv.revokeLease(lease, signal);
+    if (lease !== undefined && this.#state !== 'claiming')
+      await this.#deps.kv.revokeLease(lease, signal);
     await this.#keepLease(undefined);
   }
 
@@ -219,7 +223,7 @@ export class Presence {
     const other = found === undefined ? undefined : this.#read(found);
     if (found !== undefined && other !== undefined && !this.#isThisBoot(other)) {
       over = await this.#claim(found, other, signal);
-      if (over === undefined) return false;
+      if (over === undefined || this.#hasLeft) return false;
     }
     // As a fleetd before this one has left it, under the lease that goes on: nothing is written.
     if (this.#isOurs(found, lease)) this.#written = this.#value();
