@@ -43,8 +43,16 @@ async function main(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { json: { type: 'string' }, runs: { type: 'string', default: '5' } },
+    options: {
+      json: { type: 'string' },
+      runs: { type: 'string', default: '5' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
   if (positionals[0] === 'page') return await pageOf(positionals.slice(1));
   const isAll = positionals.includes('all');
   const known = BENCHMARKS.filter(({ name }) => isAll || positionals.includes(name));
@@ -143,5 +151,18 @@ function tableOf({ figures }: Findings): string {
     .join('');
 }
 
+/** Whether `parseArgs` has thrown this. */
+function isArgumentError(error: unknown): error is Error {
+  return (
+    error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_')
+  );
+}
+
 // What a benchmark that failed has left to wait for ends with it.
-process.exit(await main(process.argv.slice(2)));
+process.exit(
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    if (!isArgumentError(error)) throw error;
+    process.stderr.write(`bench: ${error.message}\n${USAGE}\n`);
+    return 2;
+  }),
+);
