@@ -200,6 +200,7 @@ class Daemon {
       store: etcdConfig(config),
       keyPrefix: config.etcdKeyPrefix,
       seenRevisions: () => presence.seenRevisions,
+      isVerbose: () => settings.config.verbosity > 0,
       fromUnits: TERM_THREAD_UNITS,
     });
     await runEngine({ ...common, thread }, signal);

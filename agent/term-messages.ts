@@ -19,6 +19,9 @@ export interface TermOrder {
   readonly discontinuityAtMs: number | undefined;
   readonly seenRevisions: readonly SeenRevision[];
   readonly evidence: EvidenceNow;
+  /** Where its log goes if not to stdout, and whether `debug` lines are written. */
+  readonly logPath: string | undefined;
+  readonly isVerbose: boolean;
 }
 
 /** The evidence of the main thread, at one moment. */
@@ -29,16 +32,15 @@ export interface EvidenceNow {
 }
 
 export type ToTerm =
-  | Readonly<{ kind: 'evidence'; evidence: EvidenceNow }>
+  | Readonly<{ kind: 'now'; evidence: EvidenceNow; isVerbose: boolean }>
   /** It is over. */
   | Readonly<{ kind: 'end' }>;
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
-
-export type FromTerm =
-  | Readonly<{ kind: 'log'; level: LogLevel; fields: object; message: string }>
-  /** The last word. Without `fault` it was told to end. */
-  | Readonly<{ kind: 'ended'; discontinuityAtMs: number | undefined; fault?: Fault }>;
+/** The only word, and the last. Without `fault` it was told to end. */
+export interface FromTerm {
+  readonly discontinuityAtMs: number | undefined;
+  readonly fault?: Fault;
+}
 
 /** An error without its class, which does not survive the way. */
 export interface Fault {
@@ -52,13 +54,6 @@ export function faultOf(error: unknown): Fault {
   if (isFleetError(error)) return { code: error.code, message: error.message };
   if (!(error instanceof Error)) return { message: String(error) };
   return { message: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) };
-}
-
-/** Errors as a log has them: their class and its properties would not survive. */
-export function wordsOf(fields: object): object {
-  const words = (value: unknown): unknown =>
-    value instanceof Error ? { type: value.name, ...faultOf(value) } : value;
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, words(value)]));
 }
 
 export function errorOf({ code, message, stack }: Fault): Error {

@@ -37,11 +37,14 @@ export interface TermThreadDeps {
   readonly intervalMs: number;
   readonly evidence: Evidence;
   readonly seenRevisions: () => readonly SeenRevision[];
+  /** Where the thread's own log goes if not to stdout; `log` is for what is said of it here. */
+  readonly logPath?: string;
+  readonly isVerbose: () => boolean;
   readonly fromUnits: number;
 }
 
-/** ms between two words of evidence: a term that does not hear of it for a second believes nobody absent. */
-const EVIDENCE_MS = 200;
+/** ms between two words of what is so now: a term that does not hear of it for a second believes nobody absent. */
+const NOW_MS = 200;
 /** ms in which a thread that is told to end does so by itself. */
 const END_MS = 1_000;
 const MIB = 2 ** 20;
@@ -73,7 +76,7 @@ class ThreadTerm {
     ended.catch(() => undefined);
     try {
       await withChildSignal(signal, async (child) => {
-        await Promise.race([ended, this.#tellEvidence(worker, child)]);
+        await Promise.race([ended, this.#tellNow(worker, child)]);
       });
     } finally {
       post(worker, { kind: 'end' });
@@ -86,7 +89,7 @@ class ThreadTerm {
   }
 
   #order(): TermOrder {
-    const { store, keyPrefix, machine, intervalMs, evidence, seenRevisions } = this.#deps;
+    const { store, keyPrefix, machine, intervalMs, evidence, logPath } = this.#deps;
     const { fence, memory } = this.#start;
     return {
       fence,
@@ -96,8 +99,10 @@ class ThreadTerm {
       intervalMs,
       ttlSec: evidence.ttlSec,
       discontinuityAtMs: memory.discontinuityAtMs,
-      seenRevisions: seenRevisions(),
+      seenRevisions: this.#deps.seenRevisions(),
       evidence: this.#evidence(),
+      logPath,
+      isVerbose: this.#deps.isVerbose(),
     };
   }
 
@@ -110,10 +115,11 @@ class ThreadTerm {
     };
   }
 
-  async #tellEvidence(worker: Worker, signal: AbortSignal): Promise<never> {
+  async #tellNow(worker: Worker, signal: AbortSignal): Promise<never> {
     for (;;) {
-      await this.#deps.clock.sleep(EVIDENCE_MS, signal);
-      post(worker, { kind: 'evidence', evidence: this.#evidence() });
+      await this.#deps.clock.sleep(NOW_MS, signal);
+      const isVerbose = this.#deps.isVerbose();
+      post(worker, { kind: 'now', evidence: this.#evidence(), isVerbose });
     }
   }
 
@@ -124,20 +130,12 @@ class ThreadTerm {
     return new Promise((resolve, reject) => {
       let hasEnded = false;
       worker.on('message', (said: FromTerm) => {
-        if (said.kind === 'log') {
-          try {
-            log[said.level](said.fields, said.message);
-          } catch (error) {
-            reject(error instanceof Error ? error : new Error(String(error)));
-          }
-          return;
-        }
         hasEnded = true;
         memory.discontinuityAtMs = said.discontinuityAtMs;
         if (said.fault === undefined) resolve();
         else reject(errorOf(said.fault));
       });
-      // The log is told by messages: this is what Node itself has to say.
+      // The thread writes its log by itself: this is what Node has to say.
       worker.stderr.on('data', (text) =>
         log.warn({ text: String(text) }, 'the thread of the term says'),
       );

@@ -1,5 +1,7 @@
 // The log: JSON lines on stdout, the journal does the rest. A message is a constant; facts are fields.
 // Invariant: whoever logs waits for nobody. A journal that is slow, or hangs, holds up no renewal of a lease.
+// Threads that log write to the one stdout side by side, each whole lines.
+import { once } from 'node:events';
 import { pino } from 'pino';
 
 /** What loops and handlers log with. Fields: component kind unit machine because revision durationMs attempt code err. */
@@ -13,12 +15,26 @@ export interface Log {
   setVerbose(verbose: boolean): void;
 }
 
+/** A log with a stdout of its own. */
+export interface OpenLog extends Log {
+  /** Ends when all that was logged is written; nothing may be logged from then on. */
+  end(): Promise<void>;
+}
+
+const STDOUT = 1;
 /** Bytes that wait for the reader of stdout; lines beyond them are lost, and their number is logged. */
 const WAITING_MAX = 16 * 2 ** 20;
+/** Bytes; what a pipe takes in one piece whoever else writes to it: `PIPE_BUF` of Linux. Only a longer line may be broken by another's. */
+const WRITE_MAX = 4_096;
 
-/** Opens the log on stdout. Lines are written behind the caller's back, and those that still wait as the process exits. */
-export function openLog(verbose: boolean): Log {
-  const out = pino.destination({ dest: 1, sync: false, maxLength: WAITING_MAX });
+/** Opens the log on stdout, or behind what the file `path` has. Lines are written behind the caller's back, and those that still wait as the process exits. */
+export function openLog(verbose: boolean, path?: string): OpenLog {
+  const out = pino.destination({
+    dest: path ?? STDOUT,
+    sync: false,
+    maxLength: WAITING_MAX,
+    maxWrite: WRITE_MAX,
+  });
   const root = pino(
     {
       base: null,
@@ -51,7 +67,14 @@ export function openLog(verbose: boolean): Log {
       for (const each of children) each.level = levelOf(on);
     },
   });
-  return wrap(root);
+  return {
+    ...wrap(root),
+    end: async () => {
+      const written = once(out, 'close');
+      out.end();
+      await written;
+    },
+  };
 }
 
 function levelOf(verbose: boolean): string {

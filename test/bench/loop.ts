@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nodeOptions } from '../../agent/node-options.ts';
 import { openTermThread } from '../../agent/term-thread.ts';
@@ -16,12 +17,12 @@ import type { LeaseId, Operation } from '../../src/store/kv.ts';
 import { machineId, machineRecord, unitRecord } from '../support/cluster.ts';
 import { startEtcd } from '../support/etcd.ts';
 import { openStore } from '../support/etcd-store.ts';
-import { eventually } from '../support/eventually.ts';
 import type { Bench, Benchmark, Figure, Findings } from './figures.ts';
 
 const UNITS = 1_000_000;
 const MACHINES = 10_000;
 const TIMEOUT_MS = 900_000;
+const PLACED = '"engine action"';
 const QUOTA_BYTES = 8 * 2 ** 30;
 /** transactions under way at once while records are written */
 const WRITERS = 32;
@@ -108,9 +109,30 @@ async function runProcess(): Promise<{ readonly leader: LoopRun; readonly bareMs
   const options = ['--max-old-space-size=12288', ...nodeOptions];
   await using bare = start([], new URL('bare-loop-process.ts', import.meta.url), [String(LOOK_MS)]);
   await using engine = start(options, new URL('loop-process.ts', import.meta.url), etcd.endpoints);
+  await Promise.race([logged(engine.child.stdout!, PLACED, UNITS), engine.said(), late()]);
+  engine.child.send('placed');
   const leader = (await engine.said()) as LoopRun;
   bare.child.send('measured');
   return { leader, bareMs: (await bare.said()) as number };
+}
+
+async function late(): Promise<never> {
+  await delay(TIMEOUT_MS, undefined, { ref: false });
+  throw new Error(`not placed within ${TIMEOUT_MS / 1_000} s`);
+}
+
+/** Ends when the log has `word` so often; it is read on. */
+function logged(log: Readable, word: string, times: number): Promise<void> {
+  let left = times;
+  let tail = '';
+  return new Promise((resolve) => {
+    log.setEncoding('latin1').on('data', (text: string) => {
+      const parts = (tail + text).split(word);
+      left -= parts.length - 1;
+      tail = parts.at(-1)!.slice(-word.length + 1);
+      if (left <= 0) resolve();
+    });
+  });
 }
 
 /** A process of Node that says one thing and ends. */
@@ -143,17 +165,18 @@ function start(options: readonly string[], program: URL, args: readonly string[]
   };
 }
 
-/** What that process does, over an etcd that holds all. */
-export async function measureLoop(endpoints: readonly string[]): Promise<LoopRun> {
+/** What that process does, over an etcd that holds all, until it hears that all is `placed`. */
+export async function measureLoop(
+  endpoints: readonly string[],
+  placed: Promise<unknown>,
+): Promise<LoopRun> {
   await using store = await openStore(endpoints, { requestTimeoutMs: 30_000 });
   const delays = monitorEventLoopDelay({ resolution: LOOK_MS });
   const end = new AbortController();
-  let placed = 0;
   let terms = 0;
   const log = openLog(false);
   const info = (fields: object, message: string): void => {
     log.info(fields, message);
-    if (message === 'engine action') placed += 1;
     if (message === 'leader elected') terms += 1;
   };
   let pauseMs = 0;
@@ -183,13 +206,14 @@ export async function measureLoop(endpoints: readonly string[]): Promise<LoopRun
     spawn: spawnTerm,
     store: { endpoints, requestTimeoutMs: 30_000 },
     keyPrefix: keys.prefix,
+    isVerbose: () => false,
     seenRevisions: () => [],
     fromUnits: TERM_THREAD_UNITS,
   });
   const engine = runEngine({ ...common, kv: store, keys, random: () => 0, thread }, end.signal);
   engine.catch(() => undefined);
   try {
-    await eventually(() => placed >= UNITS, { timeoutMs: TIMEOUT_MS, everyMs: 100 });
+    await placed;
   } finally {
     end.abort(new Error('measured'));
     await Promise.allSettled([engine]);
