@@ -83,7 +83,10 @@ class ThreadTerm {
       await withTimeout(clock, END_MS, async (late) => {
         await Promise.race([Promise.allSettled([ended]), aborted(late)]);
       });
-      await worker.terminate();
+      // It decides nothing from here on, but it is not gone as long as a journal that hangs has a line of it.
+      await withTimeout(clock, END_MS, async (late) => {
+        await Promise.race([worker.terminate(), aborted(late)]);
+      });
       keepHeapSmall();
     }
   }

@@ -12,6 +12,7 @@ interface Line {
   readonly msg: string;
   readonly n?: number;
   readonly lines?: number;
+  readonly threadId?: number;
 }
 
 const children: ChildProcess[] = [];
@@ -77,6 +78,28 @@ describe('the log', () => {
     expect(lines.at(-1)!.lines).toBeGreaterThan(0);
     expect(lines).toHaveLength(100_000 - lines.at(-1)!.lines! + 1);
     await exit(child);
+  });
+
+  it('has whole lines of each thread that logs, through a pipe that is full', async () => {
+    const program = `
+      import { Worker } from 'node:worker_threads';
+      const log = async () => {
+        const { openLog } = await import('${MODULE}');
+        const { threadId } = await import('node:worker_threads');
+        const log = openLog(false);
+        for (let n = 0; n < 20_000; n += 1) log.info({ n, threadId, ...${JSON.stringify(FIELDS)} }, 'line');
+        await log.end();
+      };
+      new Worker('(' + log + ')()', { eval: true, stdout: true });
+      await log();`;
+    // Node would make a socket of it.
+    const through = ['-c', '"$@" | (sleep 1; cat)', 'sh', process.execPath];
+    const child = spawn('sh', [...through, '--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    const lines = await readUntil(child, () => false);
+    expect(new Set(lines.map(({ n, threadId }) => `${n} ${threadId}`)).size).toBe(40_000);
   });
 
   it('outlives a disk without room', async () => {

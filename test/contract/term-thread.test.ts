@@ -1,6 +1,7 @@
 // Terms in a thread of their own, over real etcd: they decide as any other, and end with their leadership.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -203,6 +204,20 @@ describe.skipIf(etcdMissing !== undefined)(`terms in a thread ${etcdMissing ?? '
     await eventually(async () => (await placed()) === 2, LONG);
     expect(count('term ended by a fault, backing off')).toBe(1);
     expect(count('leader elected')).toBe(2);
+  });
+
+  it('end although nobody reads their log', async () => {
+    execFileSync('mkfifo', [logPath]);
+    await oneTerm();
+    await kv.txn({ then: [{ kind: 'delete', key: cluster.keys.leader }] }, never);
+    await cluster.start('b.service');
+    await eventually(async () => (await placed()) === 2, LONG);
+    expect(workers).toHaveLength(2);
+    await cluster.close();
+    const gone = workers.map(ended);
+    const reader = createReadStream(logPath).resume();
+    await Promise.all(gone);
+    reader.destroy();
   });
 
   it('leave no thread behind', async () => {
