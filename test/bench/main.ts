@@ -59,7 +59,11 @@ async function main(args: readonly string[]): Promise<number> {
   const unknown = positionals.find((name) => name !== 'all' && !known.some((b) => b.name === name));
   const runs = Number(values.runs);
   if (positionals.length === 0 || unknown !== undefined || !(runs >= 1)) {
-    process.stderr.write(`${USAGE}\n`);
+    const wrong =
+      unknown === undefined
+        ? 'a NAME, and N of at least 1, are needed'
+        : `no benchmark is named '${unknown}'`;
+    process.stderr.write(`bench: ${wrong}\n${USAGE}\n`);
     return 2;
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
