@@ -19,8 +19,7 @@ export interface TermOrder {
   readonly discontinuityAtMs: number | undefined;
   readonly seenRevisions: readonly SeenRevision[];
   readonly evidence: EvidenceNow;
-  /** Where its log goes if not to stdout, and whether `debug` lines are written. */
-  readonly logPath: string | undefined;
+  /** Whether its log has `debug` lines. */
   readonly isVerbose: boolean;
 }
 
@@ -36,11 +35,11 @@ export type ToTerm =
   /** It is over. */
   | Readonly<{ kind: 'end' }>;
 
-/** The only word, and the last. Without `fault` it was told to end. */
-export interface FromTerm {
-  readonly discontinuityAtMs: number | undefined;
-  readonly fault?: Fault;
-}
+export type FromTerm =
+  /** Of its log, as `Log.write` takes them. */
+  | Readonly<{ kind: 'lines'; lines: string }>
+  /** The last word. Without `fault` it was told to end. */
+  | Readonly<{ kind: 'ended'; discontinuityAtMs: number | undefined; fault?: Fault }>;
 
 /** An error without its class, which does not survive the way. */
 export interface Fault {

@@ -37,8 +37,6 @@ export interface TermThreadDeps {
   readonly intervalMs: number;
   readonly evidence: Evidence;
   readonly seenRevisions: () => readonly SeenRevision[];
-  /** Where the thread's own log goes if not to stdout; `log` is for what is said of it here. */
-  readonly logPath?: string;
   readonly isVerbose: () => boolean;
   readonly fromUnits: number;
 }
@@ -83,16 +81,13 @@ class ThreadTerm {
       await withTimeout(clock, END_MS, async (late) => {
         await Promise.race([Promise.allSettled([ended]), aborted(late)]);
       });
-      // It decides nothing from here on, but it is not gone as long as a journal that hangs has a line of it.
-      await withTimeout(clock, END_MS, async (late) => {
-        await Promise.race([worker.terminate(), aborted(late)]);
-      });
+      await worker.terminate();
       keepHeapSmall();
     }
   }
 
   #order(): TermOrder {
-    const { store, keyPrefix, machine, intervalMs, evidence, logPath } = this.#deps;
+    const { store, keyPrefix, machine, intervalMs, evidence, seenRevisions } = this.#deps;
     const { fence, memory } = this.#start;
     return {
       fence,
@@ -102,9 +97,8 @@ class ThreadTerm {
       intervalMs,
       ttlSec: evidence.ttlSec,
       discontinuityAtMs: memory.discontinuityAtMs,
-      seenRevisions: this.#deps.seenRevisions(),
+      seenRevisions: seenRevisions(),
       evidence: this.#evidence(),
-      logPath,
       isVerbose: this.#deps.isVerbose(),
     };
   }
@@ -133,12 +127,13 @@ class ThreadTerm {
     return new Promise((resolve, reject) => {
       let hasEnded = false;
       worker.on('message', (said: FromTerm) => {
+        if (said.kind === 'lines') return log.write(said.lines);
         hasEnded = true;
         memory.discontinuityAtMs = said.discontinuityAtMs;
         if (said.fault === undefined) resolve();
         else reject(errorOf(said.fault));
       });
-      // The thread writes its log by itself: this is what Node has to say.
+      // The log is told in lines: this is what Node itself has to say.
       worker.stderr.on('data', (text) =>
         log.warn({ text: String(text) }, 'the thread of the term says'),
       );

@@ -4,9 +4,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AbsenceMemory, Evidence } from '../src/engine/absence-watch.ts';
 import { runTerm } from '../src/engine/term.ts';
 import { keysUnder } from '../src/registry/keys.ts';
-import { aborted, withTimeout } from '../src/runtime/abort.ts';
 import { systemClock } from '../src/runtime/clock.ts';
-import { openLog } from '../src/runtime/log.ts';
+import { openThreadLog } from '../src/runtime/log.ts';
 import { openEtcdStore } from '../src/store/etcd/open.ts';
 import type { Revision } from '../src/store/kv.ts';
 import { SeenRevisions } from '../src/store/seen-revisions.ts';
@@ -20,8 +19,6 @@ import {
 
 /** ms. */
 const STALE_MS = 1_000;
-/** ms; half of what the main thread waits for this one to end. */
-const LOG_END_MS = 500;
 
 /** Runs the term until the main thread says that it is over; what it ends with is told there. */
 export async function runTermWorker(port: MessagePort, order: TermOrder): Promise<void> {
@@ -29,7 +26,6 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   const clock = systemClock;
   const end = new AbortController();
   const evidence = new ToldEvidence(order);
-  const log = openLog(order.isVerbose, order.logPath);
   port.on('message', (said: ToTerm) => {
     if (said.kind === 'end') return end.abort(new Error('the term is over'));
     evidence.heard(said.evidence);
@@ -37,30 +33,32 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   });
   const memory: AbsenceMemory = { discontinuityAtMs: order.discontinuityAtMs };
   const { fence, keyPrefix, machine, intervalMs } = order;
-  let fault: unknown;
+  const tell = (said: FromTerm): void => port.postMessage(said, []);
+  const log = openThreadLog(order.isVerbose, (lines) => tell({ kind: 'lines', lines }));
+  const ended = (fault?: unknown): void => {
+    log.flush();
+    const { discontinuityAtMs } = memory;
+    tell({
+      kind: 'ended',
+      discontinuityAtMs,
+      ...(fault === undefined ? {} : { fault: faultOf(fault) }),
+    });
+  };
   try {
     const kv = await openEtcdStore({ ...order.store, clock, random });
     try {
       const deps = { kv, keys: keysUnder(keyPrefix), clock, machine, random, intervalMs, evidence };
       const engineLog = log.child({ component: 'engine' });
       await runTerm({ ...deps, log: engineLog }, { fence, memory }, end.signal);
+      ended();
     } finally {
       await kv.close();
     }
   } catch (error) {
-    if (!end.signal.aborted) fault = error;
+    ended(end.signal.aborted ? undefined : error);
+  } finally {
+    port.close();
   }
-  // With this word the thread is over: what it has logged comes first, but a journal that hangs keeps no term from ending.
-  await withTimeout(clock, LOG_END_MS, async (late) => {
-    await Promise.race([log.end(), aborted(late)]);
-  });
-  const { discontinuityAtMs } = memory;
-  const said: FromTerm = {
-    discontinuityAtMs,
-    ...(fault === undefined ? {} : { fault: faultOf(fault) }),
-  };
-  port.postMessage(said, []);
-  port.close();
 }
 
 class ToldEvidence implements Evidence {

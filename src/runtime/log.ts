@@ -1,8 +1,6 @@
 // The log: JSON lines on stdout, the journal does the rest. A message is a constant; facts are fields.
 // Invariant: whoever logs waits for nobody. A journal that is slow, or hangs, holds up no renewal of a lease.
-// Threads that log write to the one stdout side by side, each whole lines.
-import { once } from 'node:events';
-import { pino } from 'pino';
+import { pino, type DestinationStream, type Logger } from 'pino';
 
 /** What loops and handlers log with. Fields: component kind unit machine because revision durationMs attempt code err. */
 export interface Log {
@@ -13,29 +11,57 @@ export interface Log {
   child(fields: Readonly<Record<string, string>>): Log;
   /** From now on `debug` lines are written (true) or not. */
   setVerbose(verbose: boolean): void;
+  /** Writes lines that the log of another thread has made, each with its end. */
+  write(lines: string): void;
 }
 
-/** A log with a stdout of its own. */
-export interface OpenLog extends Log {
-  /** Ends when all that was logged is written; nothing may be logged from then on. */
-  end(): Promise<void>;
-}
-
-const STDOUT = 1;
 /** Bytes that wait for the reader of stdout; lines beyond them are lost, and their number is logged. */
 const WAITING_MAX = 16 * 2 ** 20;
-/** Bytes; what a pipe takes in one piece whoever else writes to it: `PIPE_BUF` of Linux. Only a longer line may be broken by another's. */
-const WRITE_MAX = 4_096;
 
-/** Opens the log on stdout, or behind what the file `path` has. Lines are written behind the caller's back, and those that still wait as the process exits. */
-export function openLog(verbose: boolean, path?: string): OpenLog {
-  const out = pino.destination({
-    dest: path ?? STDOUT,
-    sync: false,
-    maxLength: WAITING_MAX,
-    maxWrite: WRITE_MAX,
+/** Characters of lines that a thread tells at once. */
+const TOLD_MAX = 16_384;
+
+/** Opens the log on stdout. Lines are written behind the caller's back, and those that still wait as the process exits. */
+export function openLog(verbose: boolean): Log {
+  const out = pino.destination({ dest: 1, sync: false, maxLength: WAITING_MAX });
+  const root = loggerTo(out, verbose);
+  let lost = 0;
+  // A full disk takes the log, not the host; and what waits as the process exits would be tried for ever.
+  out.on('error', () => void (out.flushSync = ignore));
+  out.on('drop', (lines: string) => void (lost += lines.split('\n').length - 1));
+  out.on('drain', () => {
+    if (lost === 0) return;
+    root.warn({ lines: lost }, 'the log was not read in time, lines are lost');
+    lost = 0;
   });
-  const root = pino(
+  return wrapped(root, (lines) => void out.write(lines));
+}
+
+/**
+ * The log of a thread, for the one thread that writes: two that wrote would break each other's lines, and each would keep one of the four threads
+ * that Node has for files and names while a journal hangs. The lines of a turn are told together, as they are to be written.
+ */
+export function openThreadLog(verbose: boolean, tell: (lines: string) => void): ThreadLog {
+  let waiting = '';
+  const flush = (): void => {
+    if (waiting !== '') tell(waiting);
+    waiting = '';
+  };
+  const write = (lines: string): void => {
+    if (waiting === '') queueMicrotask(flush);
+    waiting += lines;
+    if (waiting.length >= TOLD_MAX) flush();
+  };
+  return { ...wrapped(loggerTo({ write }, verbose), write), flush };
+}
+
+/** A log that can be asked to tell at once what it has. */
+export interface ThreadLog extends Log {
+  flush(): void;
+}
+
+function loggerTo(out: DestinationStream, verbose: boolean): Logger {
+  return pino(
     {
       base: null,
       level: levelOf(verbose),
@@ -43,17 +69,11 @@ export function openLog(verbose: boolean, path?: string): OpenLog {
     },
     out,
   );
-  let lost = 0;
-  // A full disk takes the log, not the host; and what waits as the process exits would be tried for ever.
-  out.on('error', () => void (out.flushSync = ignore));
-  out.on('drop', () => void (lost += 1));
-  out.on('drain', () => {
-    if (lost === 0) return;
-    root.warn({ lines: lost }, 'the log was not read in time, lines are lost');
-    lost = 0;
-  });
+}
+
+function wrapped(root: Logger, write: (lines: string) => void): Log {
   const children: { level: string }[] = [root];
-  const wrap = (logger: typeof root): Log => ({
+  const wrap = (logger: Logger): Log => ({
     error: (fields, message) => logger.error(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     info: (fields, message) => logger.info(fields, message),
@@ -66,15 +86,9 @@ export function openLog(verbose: boolean, path?: string): OpenLog {
     setVerbose: (on) => {
       for (const each of children) each.level = levelOf(on);
     },
+    write,
   });
-  return {
-    ...wrap(root),
-    end: async () => {
-      const written = once(out, 'close');
-      out.end();
-      await written;
-    },
-  };
+  return wrap(root);
 }
 
 function levelOf(verbose: boolean): string {
@@ -91,4 +105,5 @@ export const silentLog: Log = {
   debug: ignore,
   child: () => silentLog,
   setVerbose: ignore,
+  write: ignore,
 };

@@ -12,7 +12,7 @@ interface Line {
   readonly msg: string;
   readonly n?: number;
   readonly lines?: number;
-  readonly threadId?: number;
+  readonly thread?: string;
 }
 
 const children: ChildProcess[] = [];
@@ -80,26 +80,38 @@ describe('the log', () => {
     await exit(child);
   });
 
-  it('has whole lines of each thread that logs, through a pipe that is full', async () => {
+  it('has whole lines of each thread, in their order, and counts those that are lost', async () => {
     const program = `
       import { Worker } from 'node:worker_threads';
-      const log = async () => {
-        const { openLog } = await import('${MODULE}');
-        const { threadId } = await import('node:worker_threads');
-        const log = openLog(false);
-        for (let n = 0; n < 20_000; n += 1) log.info({ n, threadId, ...${JSON.stringify(FIELDS)} }, 'line');
-        await log.end();
+      import { openLog } from '${MODULE}';
+      const log = openLog(false);
+      const inThread = async () => {
+        const { openThreadLog } = await import('${MODULE}');
+        const { parentPort } = await import('node:worker_threads');
+        const log = openThreadLog(false, (lines) => parentPort.postMessage(lines)).child({ thread: 't' });
+        for (let n = 0; n < 100_000; n += 1) log.info({ n, ...${JSON.stringify(FIELDS)} }, 'line');
       };
-      new Worker('(' + log + ')()', { eval: true, stdout: true });
-      await log();`;
-    // Node would make a socket of it.
-    const through = ['-c', '"$@" | (sleep 1; cat)', 'sh', process.execPath];
-    const child = spawn('sh', [...through, '--input-type=module', '--eval', program], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      const thread = new Worker('(' + inThread + ')()', { eval: true });
+      let messages = 0;
+      thread.on('message', (lines) => {
+        messages += 1;
+        log.write(lines);
+        log.info({}, 'of main');
+      });
+      thread.on('exit', () => process.send(messages));
+      process.on('message', () => process.exit(0));`;
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
     children.push(child);
-    const lines = await readUntil(child, () => false);
-    expect(new Set(lines.map(({ n, threadId }) => `${n} ${threadId}`)).size).toBe(40_000);
+    const [messages] = (await once(child, 'message')) as [number];
+    const lines = await readUntil(child, ({ msg }) => msg.includes('lost'));
+    const told = lines.filter(({ thread }) => thread === 't').map(({ n }) => n);
+    expect(told).toEqual(Array.from(told, (_, n) => n));
+    const lost = lines.at(-1)!.lines!;
+    const ofMain = lines.filter(({ msg }) => msg === 'of main').length;
+    expect(lost + told.length + ofMain).toBe(100_000 + messages);
+    await exit(child);
   });
 
   it('outlives a disk without room', async () => {

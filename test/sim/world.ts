@@ -254,6 +254,7 @@ class World {
       debug,
       child: () => log,
       setVerbose: debug,
+      write: debug,
     };
     return log;
   }

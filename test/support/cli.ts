@@ -40,6 +40,7 @@ const silent: Log = {
   debug: () => undefined,
   child: () => silent,
   setVerbose: () => undefined,
+  write: () => undefined,
 };
 
 export class Fleet {

@@ -262,5 +262,16 @@ export function collectingLog(lines: string[]): Log {
     const { unit, kind } = fields as { unit?: UnitName; kind?: string };
     lines.push([message, kind, unit].filter((part) => part !== undefined).join(' '));
   };
-  return { ...silentLog, error: write, warn: write, info: write };
+  return {
+    ...silentLog,
+    error: write,
+    warn: write,
+    info: write,
+    write: (text) => {
+      for (const line of text.trimEnd().split('\n')) {
+        const { msg, ...fields } = JSON.parse(line) as { msg: string };
+        write(fields, msg);
+      }
+    },
+  };
 }
