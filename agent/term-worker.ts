@@ -26,6 +26,8 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   const clock = systemClock;
   const end = new AbortController();
   const evidence = new ToldEvidence(order);
+  const tell = (said: FromTerm): void => port.postMessage(said, []);
+  const log = openThreadLog(order.isVerbose, (lines) => tell({ kind: 'lines', lines }));
   port.on('message', (said: ToTerm) => {
     if (said.kind === 'end') return end.abort(new Error('the term is over'));
     evidence.heard(said.evidence);
@@ -33,8 +35,6 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   });
   const memory: AbsenceMemory = { discontinuityAtMs: order.discontinuityAtMs };
   const { fence, keyPrefix, machine, intervalMs } = order;
-  const tell = (said: FromTerm): void => port.postMessage(said, []);
-  const log = openThreadLog(order.isVerbose, (lines) => tell({ kind: 'lines', lines }));
   const ended = (fault?: unknown): void => {
     log.flush();
     const { discontinuityAtMs } = memory;
