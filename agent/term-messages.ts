@@ -1,4 +1,5 @@
-// What fleetd's main thread and that of a term say to each other. All of it is plain data: it is copied on its way.
+// What fleetd's main thread and that of a term say to each other. All of it is plain data, copied on its way, but for the memory
+// of the log, which is one for both.
 import type { Fence } from '../src/registry/commit.ts';
 import { FleetError, isFleetError, type ErrorCode } from '../src/model/errors.ts';
 import type { MachineId } from '../src/model/machine.ts';
@@ -21,6 +22,8 @@ export interface TermOrder {
   readonly evidence: EvidenceNow;
   /** Whether its log has `debug` lines. */
   readonly isVerbose: boolean;
+  /** Of the `LineRing` that its log goes to. */
+  readonly logMemory: SharedArrayBuffer;
 }
 
 /** The evidence of the main thread, at one moment. */
@@ -35,11 +38,11 @@ export type ToTerm =
   /** It is over. */
   | Readonly<{ kind: 'end' }>;
 
-export type FromTerm =
-  /** Of its log, as `Log.write` takes them. */
-  | Readonly<{ kind: 'lines'; lines: string }>
-  /** The last word. Without `fault` it was told to end. */
-  | Readonly<{ kind: 'ended'; discontinuityAtMs: number | undefined; fault?: Fault }>;
+/** Its last word, and its only one: what it logs stands in memory. Without `fault` it was told to end. */
+export interface TermEnded {
+  readonly discontinuityAtMs: number | undefined;
+  readonly fault?: Fault;
+}
 
 /** An error without its class, which does not survive the way. */
 export interface Fault {

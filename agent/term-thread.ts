@@ -8,14 +8,15 @@ import type { TermStart } from '../src/engine/term.ts';
 import type { MachineId } from '../src/model/machine.ts';
 import { aborted, withChildSignal, withTimeout } from '../src/runtime/abort.ts';
 import type { Clock } from '../src/runtime/clock.ts';
+import { LineRing } from '../src/runtime/line-ring.ts';
 import type { Log } from '../src/runtime/log.ts';
 import type { SeenRevision } from '../src/store/seen-revisions.ts';
 import { keepHeapSmall, leaveQuietHeapBe } from './heap.ts';
 import {
   errorOf,
   type EvidenceNow,
-  type FromTerm,
   type StoreConfig,
+  type TermEnded,
   type TermOrder,
   type ToTerm,
 } from './term-messages.ts';
@@ -41,7 +42,10 @@ export interface TermThreadDeps {
   readonly fromUnits: number;
 }
 
-/** ms between two words of what is so now: a term that does not hear of it for a second believes nobody absent. */
+/**
+ * ms between two words of what is so now, and two looks at what it has logged: a term that does not hear for a second believes nobody absent, and lines
+ * that are not taken for some seconds are lost.
+ */
 const NOW_MS = 200;
 /** ms in which a thread that is told to end does so by itself. */
 const END_MS = 1_000;
@@ -57,6 +61,7 @@ export function openTermThread(deps: TermThreadDeps): TermThread {
 class ThreadTerm {
   readonly #deps: TermThreadDeps;
   readonly #start: TermStart;
+  readonly #ring = new LineRing();
 
   constructor(deps: TermThreadDeps, start: TermStart) {
     this.#deps = deps;
@@ -74,7 +79,7 @@ class ThreadTerm {
     ended.catch(() => undefined);
     try {
       await withChildSignal(signal, async (child) => {
-        await Promise.race([ended, this.#tellNow(worker, child)]);
+        await Promise.race([ended, this.#exchange(worker, child)]);
       });
     } finally {
       post(worker, { kind: 'end' });
@@ -82,6 +87,7 @@ class ThreadTerm {
         await Promise.race([Promise.allSettled([ended]), aborted(late)]);
       });
       await worker.terminate();
+      this.#takeLines(); // whatever it has ended with
       keepHeapSmall();
     }
   }
@@ -100,6 +106,7 @@ class ThreadTerm {
       seenRevisions: seenRevisions(),
       evidence: this.#evidence(),
       isVerbose: this.#deps.isVerbose(),
+      logMemory: this.#ring.memory,
     };
   }
 
@@ -112,12 +119,20 @@ class ThreadTerm {
     };
   }
 
-  async #tellNow(worker: Worker, signal: AbortSignal): Promise<never> {
+  async #exchange(worker: Worker, signal: AbortSignal): Promise<never> {
     for (;;) {
       await this.#deps.clock.sleep(NOW_MS, signal);
       const isVerbose = this.#deps.isVerbose();
       post(worker, { kind: 'now', evidence: this.#evidence(), isVerbose });
+      this.#takeLines();
     }
+  }
+
+  #takeLines(): void {
+    const { log } = this.#deps;
+    for (let lines = this.#ring.read(); lines !== ''; lines = this.#ring.read()) log.write(lines);
+    const lost = this.#ring.takeLost();
+    if (lost > 0) log.warn({ lines: lost }, 'the log was not taken in time, lines are lost');
   }
 
   /** Rejects with what the term ended with, and where the thread ended without a word. */
@@ -126,14 +141,13 @@ class ThreadTerm {
     const { memory } = this.#start;
     return new Promise((resolve, reject) => {
       let hasEnded = false;
-      worker.on('message', (said: FromTerm) => {
-        if (said.kind === 'lines') return log.write(said.lines);
+      worker.on('message', (said: TermEnded) => {
         hasEnded = true;
         memory.discontinuityAtMs = said.discontinuityAtMs;
         if (said.fault === undefined) resolve();
         else reject(errorOf(said.fault));
       });
-      // The log is told in lines: this is what Node itself has to say.
+      // Its log has a way of its own: this is what Node itself has to say.
       worker.stderr.on('data', (text) =>
         log.warn({ text: String(text) }, 'the thread of the term says'),
       );

@@ -5,6 +5,7 @@ import type { AbsenceMemory, Evidence } from '../src/engine/absence-watch.ts';
 import { runTerm } from '../src/engine/term.ts';
 import { keysUnder } from '../src/registry/keys.ts';
 import { systemClock } from '../src/runtime/clock.ts';
+import { LineRing } from '../src/runtime/line-ring.ts';
 import { openThreadLog } from '../src/runtime/log.ts';
 import { openEtcdStore } from '../src/store/etcd/open.ts';
 import type { Revision } from '../src/store/kv.ts';
@@ -12,7 +13,7 @@ import { SeenRevisions } from '../src/store/seen-revisions.ts';
 import {
   faultOf,
   type EvidenceNow,
-  type FromTerm,
+  type TermEnded,
   type TermOrder,
   type ToTerm,
 } from './term-messages.ts';
@@ -26,8 +27,8 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   const clock = systemClock;
   const end = new AbortController();
   const evidence = new ToldEvidence(order);
-  const tell = (said: FromTerm): void => port.postMessage(said, []);
-  const log = openThreadLog(order.isVerbose, (lines) => tell({ kind: 'lines', lines }));
+  const ring = new LineRing(order.logMemory);
+  const log = openThreadLog(order.isVerbose, (line) => ring.write(line));
   port.on('message', (said: ToTerm) => {
     if (said.kind === 'end') return end.abort(new Error('the term is over'));
     evidence.heard(said.evidence);
@@ -36,13 +37,12 @@ export async function runTermWorker(port: MessagePort, order: TermOrder): Promis
   const memory: AbsenceMemory = { discontinuityAtMs: order.discontinuityAtMs };
   const { fence, keyPrefix, machine, intervalMs } = order;
   const ended = (fault?: unknown): void => {
-    log.flush();
     const { discontinuityAtMs } = memory;
-    tell({
-      kind: 'ended',
+    const said: TermEnded = {
       discontinuityAtMs,
       ...(fault === undefined ? {} : { fault: faultOf(fault) }),
-    });
+    };
+    port.postMessage(said, []);
   };
   try {
     const kv = await openEtcdStore({ ...order.store, clock, random });

@@ -18,9 +18,6 @@ export interface Log {
 /** Bytes that wait for the reader of stdout; lines beyond them are lost, and their number is logged. */
 const WAITING_MAX = 16 * 2 ** 20;
 
-/** Characters of lines that a thread tells at once. */
-const TOLD_MAX = 16_384;
-
 /** Opens the log on stdout. Lines are written behind the caller's back, and those that still wait as the process exits. */
 export function openLog(verbose: boolean): Log {
   const out = pino.destination({ dest: 1, sync: false, maxLength: WAITING_MAX });
@@ -39,25 +36,10 @@ export function openLog(verbose: boolean): Log {
 
 /**
  * The log of a thread, for the one thread that writes: two that wrote would break each other's lines, and each would keep one of the four threads
- * that Node has for files and names while a journal hangs. The lines of a turn are told together, as they are to be written.
+ * that Node has for files and names while a journal hangs. `write` is given each line with its end, as it is to be written.
  */
-export function openThreadLog(verbose: boolean, tell: (lines: string) => void): ThreadLog {
-  let waiting = '';
-  const flush = (): void => {
-    if (waiting !== '') tell(waiting);
-    waiting = '';
-  };
-  const write = (lines: string): void => {
-    if (waiting === '') queueMicrotask(flush);
-    waiting += lines;
-    if (waiting.length >= TOLD_MAX) flush();
-  };
-  return { ...wrapped(loggerTo({ write }, verbose), write), flush };
-}
-
-/** A log that can be asked to tell at once what it has. */
-export interface ThreadLog extends Log {
-  flush(): void;
+export function openThreadLog(verbose: boolean, write: (line: string) => void): Log {
+  return wrapped(loggerTo({ write }, verbose), write);
 }
 
 function loggerTo(out: DestinationStream, verbose: boolean): Logger {
