@@ -1,7 +1,7 @@
 // The ring that a thread's log goes through: order, whole lines, what finds no room, and a writer that is a real thread.
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LineRing } from '../../../src/runtime/line-ring.ts';
 
@@ -86,8 +86,7 @@ describe('the line ring', () => {
       for (let n = 0; n < ${count}; n += 1) ring.write(n + ' ' + 'x'.repeat(n % 200) + '\\n');`;
     const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
     const worker = new Worker(url, { workerData: ring.memory });
-    let isOver = false;
-    const over = once(worker, 'exit').then(() => (isOver = true));
+    const over = once(worker, 'exit');
     const seen: number[] = [];
     let lost = 0;
     const take = (): void => {
@@ -99,7 +98,7 @@ describe('the line ring', () => {
         seen.push(Number(n));
       }
     };
-    while (!isOver) {
+    while (worker.threadId !== -1) {
       take();
       await new Promise((resolve) => void setImmediate(resolve));
     }
