@@ -29,7 +29,6 @@ export interface DaemonOptions extends PartsOptions {
   /** SIGHUP and SIGUSR1. */
   readonly reload: Wake;
   readonly dump: Wake;
-  readonly stdout: (text: string) => void;
 }
 
 /** ms; a part that ended by a fault begins again after this. */
@@ -218,7 +217,7 @@ class Daemon {
       async (child) => {
         for (;;) {
           await dump.changed(child);
-          this.#options.stdout(`${JSON.stringify(this.#state())}\n`);
+          this.#options.log.write(`${JSON.stringify(this.#state())}\n`); // stdout has one writer
         }
       },
     ]);

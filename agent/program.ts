@@ -144,7 +144,6 @@ async function run(given: Arguments, log: Log, options: ProgramOptions): Promise
     stop: stop.signal,
     reload,
     dump,
-    stdout: (text) => process.stdout.write(text),
     ...options,
   });
 }

@@ -23,14 +23,23 @@ export function openLog(verbose: boolean): Log {
   const out = pino.destination({ dest: 1, sync: false, maxLength: WAITING_MAX });
   const root = loggerTo(out, verbose);
   let lost = 0;
-  // A full disk takes the log, not the host; and what waits as the process exits would be tried for ever.
-  out.on('error', () => void (out.flushSync = ignore));
-  out.on('drop', (lines: string) => void (lost += lines.split('\n').length - 1));
-  out.on('drain', () => {
-    if (lost === 0) return;
-    root.warn({ lines: lost }, 'the log was not read in time, lines are lost');
+  const sayLost = (): void => {
+    const lines = lost;
     lost = 0;
-  });
+    if (lines > 0) root.warn({ lines }, 'the log was not read in time, lines are lost');
+  };
+  const flush = out.flushSync.bind(out);
+  const flushAll = (): void => {
+    flush();
+    sayLost();
+    flush();
+  };
+  // A full disk takes the log, not the host: what waits as the process exits would be tried for ever. Until it has room again.
+  out.on('error', () => void (out.flushSync = ignore));
+  out.on('write', () => void (out.flushSync = flushAll));
+  out.on('drop', (lines: string) => void (lost += lines.split('\n').length - 1));
+  out.on('drain', sayLost);
+  out.flushSync = flushAll;
   return wrapped(root, (lines) => void out.write(lines));
 }
 

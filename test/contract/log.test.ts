@@ -1,9 +1,14 @@
 // The log of a process whose stdout is read late, badly or not at all: nobody waits for it.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 
 const MODULE = new URL('../../src/runtime/log.ts', import.meta.url).href;
 const RING = new URL('../../src/runtime/line-ring.ts', import.meta.url).href;
@@ -22,17 +27,24 @@ afterEach(() => {
 });
 
 /** A process that logs so many lines at once, says so, and exits when it is told to. */
-function logging(count: number, stdout: 'pipe' | number = 'pipe'): ChildProcess {
+function logging(
+  count: number,
+  stdout: 'pipe' | number = 'pipe',
+  fileMax: 'unlimited' | 0 = 'unlimited',
+): ChildProcess {
   const program = `
     import { openLog } from '${MODULE}';
     const log = openLog(false);
     for (let n = 0; n < ${count}; n += 1) log.info({ n, ...${JSON.stringify(FIELDS)} }, 'line');
     process.send('logged');
     process.on('message', (what) => {
-      if (what === 'log') log.info({}, 'one more');
-      else process.exit(0);
-    });`;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      if (what === 'log') return log.info({}, 'one more');
+      if (what === 'log many') for (let n = 0; n < 1000; n += 1) log.info({ n }, 'at last');
+      process.exit(0);
+    });
+    process.on('SIGXFSZ', () => undefined); // a file that may not grow is an error of the write`;
+  const args = [process.execPath, '--input-type=module', '--eval', program];
+  const child = spawn('sh', ['-c', `ulimit -S -f ${fileMax}; exec "$@"`, 'sh', ...args], {
     stdio: ['ignore', stdout, 'inherit', 'ipc'],
   });
   children.push(child);
@@ -79,6 +91,14 @@ describe('the log', () => {
     expect(lines.at(-1)!.lines).toBeGreaterThan(0);
     expect(lines).toHaveLength(100_000 - lines.at(-1)!.lines! + 1);
     await exit(child);
+  });
+
+  it('says how many lines are lost where the process exits before they are read', async () => {
+    const child = logging(100_000);
+    expect(await once(child, 'message')).toContain('logged');
+    const [lines] = await Promise.all([readUntil(child, () => false), exit(child)]);
+    expect(lines.at(-1)!.msg).toContain('lost');
+    expect(lines).toHaveLength(100_000 - lines.at(-1)!.lines! + 1);
   });
 
   it('has whole lines of each thread, in their order', async () => {
@@ -128,5 +148,25 @@ describe('the log', () => {
     expect(await once(child, 'message')).toContain('logged');
     child.send('log');
     await exit(child);
+  });
+
+  it('has all lines, at the exit too, on a disk that had no room for a time', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'fleet-log-'));
+    try {
+      const file = path.join(directory, 'log');
+      const child = logging(10, openSync(file, 'w'), 0);
+      await once(child, 'message');
+      await delay(200); // the write has failed
+      expect(await readFile(file, 'utf8')).toBe('');
+      execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:']);
+      child.send('log');
+      await eventually(async () => (await readFile(file, 'utf8')).includes('one more'));
+      const exited = once(child, 'exit');
+      child.send('log many');
+      expect(await exited).toEqual([0, null]);
+      expect((await readFile(file, 'utf8')).trimEnd().split('\n')).toHaveLength(1_011);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 });

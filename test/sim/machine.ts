@@ -370,7 +370,6 @@ export class SimMachine {
         stop: stop.signal,
         reload: new Wake(),
         dump: new Wake(),
-        stdout: () => undefined,
       },
       parts,
     );

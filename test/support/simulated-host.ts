@@ -68,7 +68,6 @@ export class SimulatedHost {
       stop: stop.signal,
       reload: never,
       dump: new Wake(),
-      stdout: () => undefined,
       simulated: {
         machine: this.machine,
         bootId: `boot-${this.#boot}`,
