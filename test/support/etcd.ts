@@ -3,11 +3,11 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from './eventually.ts';
+import { freePorts } from './ports.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 export { startTcpProxy } from './tcp-proxy.ts';
@@ -352,21 +352,6 @@ function freeze(child: ChildProcess | undefined): void {
   };
   const deadline = performance.now() + 1_000;
   while (!readdirSync(tasks).every(stands) && performance.now() < deadline);
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** proc(5): /proc/net/tcp has 'sl local remote st queues tr retrnsmt uid timeout inode', addresses in hexadecimal. */

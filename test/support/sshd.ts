@@ -2,11 +2,11 @@
 // Invariant: nothing is left behind: server and agent are ended, what they say goes to files of the directory given.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
+import { freePorts } from './ports.ts';
 
 const SSHD = '/usr/sbin/sshd';
 const CLIENT = ['/usr/bin/ssh', '/usr/bin/ssh-add', '/usr/bin/ssh-agent', '/usr/bin/ssh-keygen'];
@@ -58,7 +58,7 @@ export class Sshd {
       mkdirSync(PRIVILEGE_SEPARATION, { mode: 0o755 });
       this.#madePrivilegeSeparation = true;
     }
-    this.#port = await freePort();
+    [this.#port] = (await freePorts(1)) as [number];
     this.#makeKey('host');
     this.#makeKey('client');
     writeFileSync(this.#file('config'), this.#config());
@@ -142,12 +142,4 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill();
   await gone;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
