@@ -130,8 +130,7 @@ class ThreadTerm {
 
   #takeLines(): void {
     const { log } = this.#deps;
-    for (let lines = this.#ring.read(); lines !== ''; lines = this.#ring.read()) log.write(lines);
-    const lost = this.#ring.takeLost();
+    const lost = this.#ring.take((lines) => log.write(lines));
     if (lost > 0) log.warn({ lines: lost }, 'the log was not taken in time, lines are lost');
   }
 

@@ -41,22 +41,24 @@ export class LineRing {
     Atomics.store(this.#header, WRITTEN, (written + bytes.length) | 0);
   }
 
-  /** The next lines, each with its end, some 16 KiB of them; empty where no more have come. */
-  read(): string {
-    const read = Atomics.load(this.#header, READ);
-    const waiting = (Atomics.load(this.#header, WRITTEN) - read) >>> 0;
-    const length = this.#wholeLines(read, waiting);
-    const lines = this.#copied(read, length).toString();
-    Atomics.store(this.#header, READ, (read + length) | 0);
-    return lines;
+  /**
+   * Gives `write` what stands here now, whole lines, some 16 KiB at once. What comes meanwhile is for the next time: a thread that writes
+   * without a pause keeps nobody here. Answers how many lines have found no room since the last time.
+   */
+  take(write: (lines: string) => void): number {
+    const lost = Atomics.exchange(this.#header, LOST, 0);
+    const written = Atomics.load(this.#header, WRITTEN);
+    let read = Atomics.load(this.#header, READ);
+    while (read !== written) {
+      const length = this.#wholeLines(read, (written - read) >>> 0);
+      write(this.#copied(read, length).toString());
+      read = (read + length) | 0;
+      Atomics.store(this.#header, READ, read);
+    }
+    return lost;
   }
 
-  /** How many lines have found no room since this was asked last. */
-  takeLost(): number {
-    return Atomics.exchange(this.#header, LOST, 0);
-  }
-
-  /** In bytes. */
+  /** In bytes: of those that stand there from a position on, as many as are taken at once. */
   #wholeLines(from: number, waiting: number): number {
     if (waiting <= PIECE) return waiting;
     const end = this.#copied(from, PIECE).lastIndexOf(LINE_END);

@@ -103,6 +103,7 @@ describe('the log', () => {
 
   it('has whole lines of each thread, in their order', async () => {
     const program = `
+      import { setTimeout as delay } from 'node:timers/promises';
       import { Worker } from 'node:worker_threads';
       import { openLog } from '${MODULE}';
       import { LineRing } from '${RING}';
@@ -119,17 +120,17 @@ describe('the log', () => {
       const thread = new Worker('(' + inThread + ')()', { eval: true, workerData: ring.memory });
       let ofMain = 0;
       const take = () => {
-        for (let lines = ring.read(); lines !== ''; lines = ring.read()) log.write(lines);
+        ring.take((lines) => log.write(lines));
         log.info({ n: ofMain++ }, 'of main');
       };
-      const taking = setInterval(take, 1);
-      thread.on('exit', () => {
-        clearInterval(taking);
+      process.on('message', () => process.exit(0));
+      while (thread.threadId !== -1) {
+        await delay(1);
         take();
-        log.info({ n: ofMain }, 'end');
-        process.send('logged');
-      });
-      process.on('message', () => process.exit(0));`;
+      }
+      take();
+      log.info({ n: ofMain }, 'end');
+      process.send('logged');`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });

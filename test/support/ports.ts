@@ -1,9 +1,9 @@
 // Ports for programs that cannot choose one by themselves.
 // Invariant: none that the kernel gives to a connection, which could take it before the program listens, or while it starts again.
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { randomInt } from 'node:crypto';
 
 const FIRST = 12_000;
 

@@ -11,11 +11,11 @@ const MIB = 2 ** 20;
 /** All that waits, and how many lines found no room. */
 function all(ring: LineRing): { lines: string; lost: number } {
   let lines = '';
-  for (let piece = ring.read(); piece !== ''; piece = ring.read()) {
+  const lost = ring.take((piece) => {
     expect(piece.endsWith('\n')).toBe(true);
     lines += piece;
-  }
-  return { lines, lost: ring.takeLost() };
+  });
+  return { lines, lost };
 }
 
 describe('the line ring', () => {
@@ -38,6 +38,18 @@ describe('the line ring', () => {
     expect(all(ring)).toEqual({ lines: 'again\n', lost: 0 });
     ring.write('x'.repeat(5 * MIB));
     expect(all(ring)).toEqual({ lines: '', lost: 1 });
+  });
+
+  it('leaves what comes while it is read for the next time', () => {
+    const ring = new LineRing();
+    ring.write('one\n');
+    const taken: string[] = [];
+    ring.take((piece) => {
+      taken.push(piece);
+      if (taken.length < 5) ring.write('late\n');
+    });
+    expect(taken).toEqual(['one\n']);
+    expect(all(ring).lines).toBe('late\n');
   });
 
   it('is a queue, wherever in its memory a line falls', () => {
